@@ -1,0 +1,1 @@
+//! Vestibule's words and pure rules: ids, time, secrets, states and events.

@@ -1,0 +1,1 @@
+//! Vestibule's use cases: one function is one transaction.

@@ -1,0 +1,1 @@
+//! The OpenID Provider's messages, tokens and keys, without I/O.

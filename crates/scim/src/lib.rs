@@ -1,0 +1,1 @@
+//! SCIM 2.0 service provider: schemas, filters, patches, and an axum router.

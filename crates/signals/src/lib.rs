@@ -1,0 +1,1 @@
+//! Logout tokens, security event tokens and signed webhooks, without I/O.

@@ -1,0 +1,1 @@
+//! A company, its directory and an app, simulated; they know Vestibule only over the wire.

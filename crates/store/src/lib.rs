@@ -1,0 +1,1 @@
+//! The one user store, on SQLite and PostgreSQL.

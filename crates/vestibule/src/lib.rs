@@ -1,0 +1,1 @@
+//! Enterprise sign-in and provisioning: the server, and the face for embedding it.

@@ -1,0 +1,1 @@
+//! Vestibule's axum routers, pages and wire errors.

@@ -1,0 +1,3 @@
+//! Vestibule's own tasks.
+
+fn main() {}

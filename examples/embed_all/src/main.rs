@@ -1,0 +1,3 @@
+//! Vestibule inside an axum app.
+
+fn main() {}

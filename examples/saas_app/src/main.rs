@@ -1,0 +1,3 @@
+//! A small app that signs its users in through Vestibule.
+
+fn main() {}
