@@ -1,0 +1,87 @@
+use std::{fmt, str::FromStr};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:literal;)+) => {
+        /// The names of events: what webhooks subscribe to and the events API tells.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventKind { $($(#[$doc])* $kind,)+ }
+
+        impl EventKind {
+            /// Every kind there is.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $name,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A user exists.
+    UserCreated "user.created";
+    /// A user's attributes changed.
+    UserUpdated "user.updated";
+    /// A deactivated user may sign in again.
+    UserActivated "user.activated";
+    /// A user may no longer sign in, and everything of theirs is over.
+    UserDeactivated "user.deactivated";
+    /// A user is gone for good.
+    UserDeleted "user.deleted";
+    /// A group exists.
+    GroupCreated "group.created";
+    /// A group's name or attributes changed.
+    GroupUpdated "group.updated";
+    /// A group is gone.
+    GroupDeleted "group.deleted";
+    /// Members joined a group; at most 1,000 ids an event.
+    GroupMemberAdded "group.member_added";
+    /// Members left a group; at most 1,000 ids an event.
+    GroupMemberRemoved "group.member_removed";
+    /// A person signed in.
+    SessionStarted "session.started";
+    /// A sign-in is over.
+    SessionEnded "session.ended";
+    /// A login found its user.
+    LoginSucceeded "login.succeeded";
+    /// A login was refused.
+    LoginFailed "login.failed";
+    /// A connection can be used.
+    ConnectionActivated "connection.activated";
+    /// A connection can no longer be used.
+    ConnectionDeactivated "connection.deactivated";
+    /// A certificate of a connection expires soon.
+    ConnectionCertificateExpiring "connection.certificate_expiring";
+    /// A directory may provision.
+    DirectoryActivated "directory.activated";
+    /// A directory has not been heard of for long.
+    DirectorySilent "directory.silent";
+    /// A directory's changes are held back.
+    DirectoryHeld "directory.held";
+    /// Every app has been told of an ending.
+    OffboardingCompleted "offboarding.completed";
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no kind of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no such event type")]
+pub struct UnknownEventKind;
+
+impl FromStr for EventKind {
+    type Err = UnknownEventKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEventKind> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownEventKind)
+    }
+}

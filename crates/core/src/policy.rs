@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What an organization decides about its sign-ins; durations are whole seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Whether people without a directory may sign in by password.
+    pub password_login: bool,
+    /// A sign-in ends after so long without use.
+    pub session_idle: u64,
+    /// A sign-in ends after so long in any case.
+    pub session_max: u64,
+    /// A refresh token that is not used for so long is over.
+    pub refresh_idle: u64,
+    /// An application's share of a sign-in ends after so long in any case.
+    pub refresh_max: u64,
+}
+
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            password_login: false,
+            session_idle: 12 * HOUR,
+            session_max: 7 * DAY,
+            refresh_idle: 30 * DAY,
+            refresh_max: 90 * DAY,
+        }
+    }
+}
+
+impl Policy {
+    /// How long a sign-in lives without use.
+    pub const fn session_idle(&self) -> Duration {
+        Duration::from_secs(self.session_idle)
+    }
+
+    /// How long a sign-in lives at most.
+    pub const fn session_max(&self) -> Duration {
+        Duration::from_secs(self.session_max)
+    }
+
+    /// How long an unused refresh token lives.
+    pub const fn refresh_idle(&self) -> Duration {
+        Duration::from_secs(self.refresh_idle)
+    }
+
+    /// How long an application's share of a sign-in lives at most.
+    pub const fn refresh_max(&self) -> Duration {
+        Duration::from_secs(self.refresh_max)
+    }
+
+    /// The first lifetime that is out of bounds: at least a minute, at most ten years.
+    pub fn lifetime_out_of_bounds(&self) -> Option<&'static str> {
+        [
+            ("session_idle", self.session_idle),
+            ("session_max", self.session_max),
+            ("refresh_idle", self.refresh_idle),
+            ("refresh_max", self.refresh_max),
+        ]
+        .into_iter()
+        .find(|(_, seconds)| !(60..=3650 * DAY).contains(seconds))
+        .map(|(name, _)| name)
+    }
+}
