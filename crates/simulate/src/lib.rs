@@ -1,1 +1,15 @@
 //! A company, its directory and an app, simulated; they know Vestibule only over the wire.
+
+pub mod browser;
+mod chance;
+mod clock;
+pub mod http;
+pub mod jose;
+mod person;
+mod place;
+pub mod scim;
+
+pub use browser::{Browser, Page};
+pub use person::Person;
+pub use place::{Place, Running};
+pub use scim::ScimClient;
