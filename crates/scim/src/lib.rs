@@ -1,1 +1,30 @@
 //! SCIM 2.0 service provider: schemas, filters, patches, and an axum router.
+
+pub mod dialect;
+pub mod directory;
+pub mod error;
+pub mod filter;
+pub mod list;
+pub mod moment;
+pub mod patch;
+pub mod path;
+pub mod resource;
+#[cfg(feature = "axum")]
+pub mod router;
+pub mod schema;
+
+pub use dialect::{Dialect, Repair, Repairs, Rule};
+pub use directory::{
+    Directory, Exchange, Failure, Load, Page, Precondition, Profile, Query, Stored, Update,
+    Updated, Wanted,
+};
+pub use error::{Error, ErrorKind};
+pub use filter::{Budget, Comparison, Filter, Operand, Operator};
+pub use list::{Order, Sort};
+pub use moment::DateTime;
+pub use patch::{Change, ChangeSet, MemberChange, PasswordChange};
+pub use path::AttributePath;
+pub use resource::{Draft, Member, Membership, Password, Resource};
+#[cfg(feature = "axum")]
+pub use router::{Options, router};
+pub use schema::{Registry, ResourceSchema, ResourceType};

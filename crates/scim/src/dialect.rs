@@ -1,0 +1,138 @@
+//! How much of a client's habit is forgiven, and the record of what was.
+
+use std::fmt;
+
+/// How a directory treats requests that miss the letter of the standard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Dialect {
+    /// Known habits of identity providers are repaired, and every repair is reported.
+    #[default]
+    Lenient,
+    /// What misses the standard, or is not declared in a schema, is refused.
+    Strict,
+}
+
+/// A known habit that was repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// 1: an operation in another letter case, such as `Replace`.
+    OperationCase,
+    /// 2: a boolean written as text, such as `"False"`.
+    TextBoolean,
+    /// 3: dotted or URN-qualified names as keys of a value without a path.
+    QualifiedKey,
+    /// 4: a bare value for a complex attribute, a list of one for a single value, `""` for no manager.
+    BareValue,
+    /// 5: a list of values in a `remove`.
+    RemoveWithValue,
+    /// 6: an element created from the filter that it would have matched.
+    ElementFromFilter,
+    /// 7: an unknown schema URN or attribute, dropped.
+    Unknown,
+    /// 8: an attribute that only the server writes, ignored.
+    ReadOnly,
+    /// 9: one value where a list belongs.
+    SingleForList,
+    /// 10: JSON inside a text value, kept as text.
+    JsonInText,
+    /// 11: a filter value without quotation marks.
+    UnquotedValue,
+    /// 12: more than one primary value; the last one is kept.
+    ManyPrimaries,
+}
+
+impl Rule {
+    /// The number under which the documentation lists the rule.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::OperationCase => 1,
+            Self::TextBoolean => 2,
+            Self::QualifiedKey => 3,
+            Self::BareValue => 4,
+            Self::RemoveWithValue => 5,
+            Self::ElementFromFilter => 6,
+            Self::Unknown => 7,
+            Self::ReadOnly => 8,
+            Self::SingleForList => 9,
+            Self::JsonInText => 10,
+            Self::UnquotedValue => 11,
+            Self::ManyPrimaries => 12,
+        }
+    }
+
+    /// One line for the administrator who reads the request log.
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::OperationCase => "operation names are lower case",
+            Self::TextBoolean => "a boolean was sent as text",
+            Self::QualifiedKey => "a path was used as the key of a value",
+            Self::BareValue => "the value had the wrong shape for its attribute",
+            Self::RemoveWithValue => "the values to remove were listed beside the path",
+            Self::ElementFromFilter => "no element matched, so one was created from the filter",
+            Self::Unknown => "an attribute or schema that this directory does not know was dropped",
+            Self::ReadOnly => "an attribute that only the server writes was ignored",
+            Self::SingleForList => "one value was sent where a list belongs",
+            Self::JsonInText => "a text value holds JSON and was kept as text",
+            Self::UnquotedValue => "a filter value lacked its quotation marks",
+            Self::ManyPrimaries => "more than one value was primary; the last one is",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.explanation())
+    }
+}
+
+/// One repair: the rule, and the attribute or key where it was applied.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Repair {
+    /// The habit.
+    pub rule: Rule,
+    /// The attribute, key or URN; never a value.
+    pub place: String,
+}
+
+/// The repairs made to one request, without repetition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repairs(Vec<Repair>);
+
+impl Repairs {
+    /// At most so many are kept; a hostile body could otherwise make the record as large as itself.
+    const MOST: usize = 100;
+    /// Longest place kept, in bytes.
+    const PLACE: usize = 200;
+
+    /// Notes a repair.
+    pub fn note(&mut self, rule: Rule, place: &str) {
+        let end = place.floor_char_boundary(Self::PLACE);
+        let place = place.get(..end).unwrap_or_default();
+        let known = |repair: &Repair| repair.rule == rule && repair.place == place;
+        if self.0.len() < Self::MOST && !self.0.iter().any(known) {
+            self.0.push(Repair {
+                rule,
+                place: place.to_owned(),
+            });
+        }
+    }
+
+    /// The repairs, in the order in which they were made.
+    pub fn as_slice(&self) -> &[Repair] {
+        &self.0
+    }
+
+    /// Whether the request needed none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds the repairs of another pass over the same request.
+    pub fn extend(&mut self, other: &Repairs) {
+        for repair in &other.0 {
+            self.note(repair.rule, &repair.place);
+        }
+    }
+}
