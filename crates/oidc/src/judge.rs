@@ -1,0 +1,281 @@
+//! The ID token on trial (OpenID Connect Core §3.1.3.7, RFC 8725).
+
+use std::str::FromStr as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openidconnect::core::{CoreIdTokenVerifier, CoreJwsSigningAlgorithm};
+use openidconnect::{ClaimsVerificationError, ClientId, Nonce, SignatureVerificationError};
+
+use crate::keys::KeySet;
+use crate::raw_token::RawToken;
+use crate::token_response::ParsedIdToken;
+use crate::{Algorithm, Authentication, Connection, Error, HttpClient, Pending, Prompt};
+
+/// How far two clocks may be apart, in seconds.
+const SKEW: i64 = 60;
+
+impl Connection {
+    /// Judges an ID token that came with an access token in answer to a login.
+    pub(crate) async fn judge(
+        &self,
+        id_token: &str,
+        access_token: &str,
+        pending: &Pending,
+        client: &dyn HttpClient,
+        now: i64,
+    ) -> Result<Authentication, Error> {
+        let raw = RawToken::parse(id_token)?;
+        let algorithm = raw.check_header(&self.settings().algorithms)?;
+        // Cheap refusals first, so that a token for somebody else costs no key fetch.
+        self.check_issuer(&raw)?;
+        self.check_audience(&raw)?;
+
+        let parsed = ParsedIdToken::from_str(id_token).map_err(|_| Error::Malformed {
+            document: "ID token",
+            detail: "a standard claim has a wrong type".to_owned(),
+        })?;
+        let jwks_uri = &self.metadata().jwks_uri;
+        let keys = self
+            .keys()
+            .for_kid(raw.kid(), jwks_uri, client, now)
+            .await?;
+        match self.verify(&parsed, &raw, keys, algorithm, pending, now) {
+            // Without a key id the first sign of a rotation is a key that does not fit.
+            Err(Error::UnknownKey { .. } | Error::Signature) if raw.kid().is_none() => {
+                let keys = self
+                    .keys()
+                    .refetch(raw.kid(), jwks_uri, client, now)
+                    .await?;
+                self.verify(&parsed, &raw, keys, algorithm, pending, now)?;
+            }
+            verdict => verdict?,
+        }
+        Self::check_times(&raw, pending, now)?;
+        check_access_token_hash(&raw, access_token, algorithm)?;
+        self.check_required_claims(&raw)?;
+        authentication(raw)
+    }
+
+    /// Signature, algorithm, issuer, audience, expiry and nonce, by openidconnect.
+    fn verify(
+        &self,
+        parsed: &ParsedIdToken,
+        raw: &RawToken,
+        keys: KeySet,
+        algorithm: Algorithm,
+        pending: &Pending,
+        now: i64,
+    ) -> Result<(), Error> {
+        let client_id = ClientId::new(self.settings().client_id.clone());
+        let trusted = &self.settings().trusted_audiences;
+        // The library compares `exp` strictly; the skew goes into its clock.
+        let lenient_now =
+            UNIX_EPOCH + Duration::from_secs(u64::try_from(now.saturating_sub(SKEW)).unwrap_or(0));
+        let verifier = CoreIdTokenVerifier::new_public_client(client_id, self.issuer_url()?, keys)
+            .set_allowed_algs([core_algorithm(algorithm)])
+            .set_other_audience_verifier_fn(|audience| {
+                trusted.iter().any(|trusted| trusted == audience.as_str())
+            })
+            .set_time_fn(move || lenient_now.into());
+        let nonce = Nonce::new(pending.nonce.expose().to_owned());
+        match parsed.claims(&verifier, &nonce) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.explain(&error, raw, now)),
+        }
+    }
+
+    fn explain(&self, error: &ClaimsVerificationError, raw: &RawToken, now: i64) -> Error {
+        match error {
+            ClaimsVerificationError::InvalidIssuer(_) => Error::Issuer {
+                wanted: self.settings().issuer.clone(),
+                got: raw.text("iss").unwrap_or_default().to_owned(),
+            },
+            ClaimsVerificationError::InvalidAudience(_) => Error::Audience {
+                wanted: self.settings().client_id.clone(),
+                got: raw.audiences().unwrap_or_default(),
+            },
+            ClaimsVerificationError::Expired(_) => Error::Expired {
+                now,
+                expires_at: raw.time("exp").unwrap_or_default(),
+            },
+            ClaimsVerificationError::InvalidNonce(_) => Error::Nonce,
+            ClaimsVerificationError::SignatureVerification(cause) => match cause {
+                SignatureVerificationError::NoMatchingKey => Error::UnknownKey {
+                    kid: raw.kid().map(str::to_owned),
+                },
+                SignatureVerificationError::AmbiguousKeyId(_) => Error::AmbiguousKey,
+                _ => Error::Signature,
+            },
+            ClaimsVerificationError::Unsupported(_) => Error::CriticalHeader,
+            _ => Error::Malformed {
+                document: "ID token",
+                detail: "refused by the verifier".to_owned(),
+            },
+        }
+    }
+
+    fn check_issuer(&self, raw: &RawToken) -> Result<(), Error> {
+        let issuer = raw.text("iss")?;
+        if issuer != self.settings().issuer {
+            return Err(Error::Issuer {
+                wanted: self.settings().issuer.clone(),
+                got: issuer.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Core §3.1.3.7, 3 to 5: we are meant, nobody else is whom we do not trust, and `azp` is us.
+    fn check_audience(&self, raw: &RawToken) -> Result<(), Error> {
+        let client_id = &self.settings().client_id;
+        let audiences = raw.audiences()?;
+        let trusted = |audience: &String| {
+            audience == client_id || self.settings().trusted_audiences.contains(audience)
+        };
+        if !audiences.contains(client_id) || !audiences.iter().all(trusted) {
+            return Err(Error::Audience {
+                wanted: client_id.clone(),
+                got: audiences,
+            });
+        }
+        let authorized_party = raw.optional_text("azp")?;
+        let acceptable = match authorized_party {
+            Some(authorized_party) => authorized_party == client_id,
+            None => audiences.len() == 1,
+        };
+        if acceptable {
+            return Ok(());
+        }
+        Err(Error::AuthorizedParty {
+            wanted: client_id.clone(),
+            got: authorized_party.map(str::to_owned),
+        })
+    }
+
+    /// `iat`, `nbf`, `auth_time`: what openidconnect accepts without looking.
+    fn check_times(raw: &RawToken, pending: &Pending, now: i64) -> Result<(), Error> {
+        let latest = now.saturating_add(SKEW);
+        let issued_at = raw.time("iat")?;
+        for valid_from in [Some(issued_at), raw.optional_time("nbf")?]
+            .into_iter()
+            .flatten()
+        {
+            if valid_from > latest {
+                return Err(Error::NotYetValid { now, valid_from });
+            }
+        }
+        // The nonce was born with the login, so no honest token for it is older.
+        if issued_at < pending.begun_at.saturating_sub(SKEW) {
+            return Err(Error::IssuedTooEarly {
+                begun_at: pending.begun_at,
+                issued_at,
+            });
+        }
+        let auth_time = raw.optional_time("auth_time")?;
+        if let Some(auth_time) = auth_time
+            && auth_time > latest
+        {
+            return Err(Error::NotYetValid {
+                now,
+                valid_from: auth_time,
+            });
+        }
+        check_freshness(auth_time, pending, now)
+    }
+
+    fn check_required_claims(&self, raw: &RawToken) -> Result<(), Error> {
+        for (claim, wanted) in &self.settings().required_claims {
+            let got = raw.claims.get(claim).and_then(serde_json::Value::as_str);
+            if got != Some(wanted) {
+                return Err(Error::RequiredClaim {
+                    claim: claim.clone(),
+                    wanted: wanted.clone(),
+                    got: got.map(str::to_owned),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_freshness(auth_time: Option<i64>, pending: &Pending, now: i64) -> Result<(), Error> {
+    // Core §2: with max_age in the request, auth_time is required.
+    if let Some(max_age) = pending.max_age {
+        let wanted = now.saturating_sub(i64::from(max_age)).saturating_sub(SKEW);
+        if auth_time.is_none_or(|auth_time| auth_time < wanted) {
+            return Err(Error::AuthenticationTooOld {
+                wanted,
+                got: auth_time,
+            });
+        }
+    }
+    if pending.prompt == Some(Prompt::Login) {
+        let wanted = pending.begun_at.saturating_sub(SKEW);
+        if auth_time.is_some_and(|auth_time| auth_time < wanted) {
+            return Err(Error::AuthenticationTooOld {
+                wanted,
+                got: auth_time,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Core §3.1.3.8: optional in the code flow, compared whenever it is there.
+fn check_access_token_hash(
+    raw: &RawToken,
+    access_token: &str,
+    algorithm: Algorithm,
+) -> Result<(), Error> {
+    let Some(wanted) = raw.optional_text("at_hash")? else {
+        return Ok(());
+    };
+    let hash = match algorithm {
+        Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Es256 => &SHA256,
+        Algorithm::Rs384 | Algorithm::Ps384 | Algorithm::Es384 => &SHA384,
+        // Core takes the hash from the algorithm's name, and EdDSA names none; Ed25519 itself uses SHA-512.
+        Algorithm::Rs512 | Algorithm::Ps512 | Algorithm::EdDsa => &SHA512,
+    };
+    let whole = digest(hash, access_token.as_bytes());
+    let (left_half, _) = whole.as_ref().split_at(whole.as_ref().len() / 2);
+    if URL_SAFE_NO_PAD.encode(left_half) == wanted {
+        Ok(())
+    } else {
+        Err(Error::AccessTokenHash)
+    }
+}
+
+fn authentication(raw: RawToken) -> Result<Authentication, Error> {
+    let subject = raw.text("sub")?;
+    // Core §2: at most 255 ASCII characters; an empty one would make everybody the same person.
+    if subject.is_empty() || subject.len() > 255 {
+        return Err(Error::ClaimMissing { claim: "sub" });
+    }
+    Ok(Authentication {
+        issuer: raw.text("iss")?.to_owned(),
+        subject: subject.to_owned(),
+        auth_time: raw.optional_time("auth_time")?,
+        acr: raw.optional_text("acr")?.map(str::to_owned),
+        amr: raw.amr()?,
+        sid: raw.optional_text("sid")?.map(str::to_owned),
+        session_expiry: raw.optional_time("session_expiry")?,
+        claims: raw.claims,
+    })
+}
+
+fn core_algorithm(algorithm: Algorithm) -> CoreJwsSigningAlgorithm {
+    match algorithm {
+        Algorithm::Rs256 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+        Algorithm::Rs384 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
+        Algorithm::Rs512 => CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
+        Algorithm::Ps256 => CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+        Algorithm::Ps384 => CoreJwsSigningAlgorithm::RsaSsaPssSha384,
+        Algorithm::Ps512 => CoreJwsSigningAlgorithm::RsaSsaPssSha512,
+        Algorithm::Es256 => CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+        Algorithm::Es384 => CoreJwsSigningAlgorithm::EcdsaP384Sha384,
+        Algorithm::EdDsa => CoreJwsSigningAlgorithm::EdDsa,
+    }
+}
