@@ -1,1 +1,3 @@
 //! Vestibule's use cases: one function is one transaction.
+
+pub mod outbound;
