@@ -249,3 +249,6 @@ impl JwtClaims {
         self.exp
     }
 }
+
+#[cfg(test)]
+mod tests;

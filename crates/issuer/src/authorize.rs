@@ -505,3 +505,6 @@ fn max_age(params: &Params) -> Result<Option<u32>, AuthorizeError> {
         _ => Err(invalid("max_age must be a number of seconds")),
     }
 }
+
+#[cfg(test)]
+mod tests;

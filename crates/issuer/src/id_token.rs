@@ -254,3 +254,6 @@ impl IdTokenHint {
         Ok(hint)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ fn body(session_id: &[u8; 16], generation: u32) -> Vec<u8> {
     body.extend_from_slice(&generation.to_be_bytes());
     body
 }
+
+#[cfg(test)]
+mod tests;
