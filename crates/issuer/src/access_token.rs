@@ -244,6 +244,11 @@ impl JwtClaims {
         self.generation
     }
 
+    /// When the token was issued.
+    pub fn iat(&self) -> i64 {
+        self.iat
+    }
+
     /// When the token runs out.
     pub fn exp(&self) -> i64 {
         self.exp

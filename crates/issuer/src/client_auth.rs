@@ -24,6 +24,9 @@ const NOT_IN_QUERY: [&str; 9] = [
 ];
 
 /// How a client authenticates; an application is registered with one of them.
+///
+/// Give clients ids and secrets of letters, digits, `-` and `_`: many libraries forget the form
+/// encoding of RFC 6749 §2.3.1, which then makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthMethod {
@@ -84,7 +87,7 @@ impl ClientCredentials {
         let body_id = body.get("client_id")?;
         let body_secret = body.get("client_secret")?;
         if let Some(header) = authorization {
-            if body.has("client_secret") {
+            if body_secret.is_some() {
                 return Err(invalid_request("the client authenticates in two ways"));
             }
             let credentials = basic(header)?;

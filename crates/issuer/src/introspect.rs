@@ -10,7 +10,6 @@ use crate::{access_token, refresh_token};
 
 /// A token that a client presents for introspection or revocation.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum PresentedToken {
     /// Looks like an opaque access token.
     Access(Secret),

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::encoding::{base64url, constant_time_eq, from_base64url, sha256};
+use crate::encoding::{base64url, from_base64url, sha256};
 
 /// Bits of the RSA keys that we make, and the least that we load (RFC 7518 §3.3).
 const RSA_MIN_MODULUS_BYTES: usize = 256;
@@ -481,11 +481,10 @@ impl KeySet {
     }
 
     fn find(&self, kid: &str) -> Option<&SigningKey> {
-        let matches = |key: &SigningKey| constant_time_eq(key.kid().as_bytes(), kid.as_bytes());
         self.keys
             .iter()
             .map(|(_, key)| key)
-            .find(|key| matches(key))
+            .find(|key| key.kid() == kid)
     }
 }
 

@@ -30,6 +30,9 @@ pub enum ParamsError {
     /// A value over 16 KiB.
     #[error("a parameter is too long")]
     TooLong,
+    /// A NUL character, which no store of text keeps.
+    #[error("a parameter has a NUL character")]
+    Nul,
 }
 
 /// A parameter stood in the request more than once (RFC 6749 §3.1).
@@ -57,6 +60,9 @@ impl Params {
             }
             if name.len() > MAX_VALUE_BYTES || value.len() > MAX_VALUE_BYTES {
                 return Err(ParamsError::TooLong);
+            }
+            if name.contains('\0') || value.contains('\0') {
+                return Err(ParamsError::Nul);
             }
             kept.push((name, value));
         }
@@ -144,6 +150,14 @@ mod tests {
             Params::from_urlencoded(&long).unwrap_err(),
             ParamsError::TooLong
         );
+    }
+
+    #[test]
+    fn nul_is_refused() {
+        for text in ["a=%00", "%00=a", "a=x%00y"] {
+            let refused = Params::from_urlencoded(text).unwrap_err();
+            assert_eq!(refused, ParamsError::Nul, "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,6 @@ use crate::secret::Secret;
 
 /// A token request, beside its client authentication.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum TokenRequest {
     /// `grant_type=authorization_code`.
     AuthorizationCode(CodeExchange),

@@ -17,7 +17,7 @@ fn exchange(verifier: &str) -> CodeExchange {
     );
     match parse(&body).unwrap() {
         TokenRequest::AuthorizationCode(exchange) => exchange,
-        other => panic!("{other:?}"),
+        other @ TokenRequest::RefreshToken(_) => panic!("{other:?}"),
     }
 }
 
