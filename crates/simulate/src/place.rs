@@ -3,9 +3,15 @@
 use std::future::IntoFuture as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::HOST;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,6 +63,17 @@ impl Place {
     pub(crate) fn serve(self, router: Router) -> Running {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let allowed: Arc<[String]> = [&self.public, &self.loopback]
+            .into_iter()
+            .filter_map(|url| {
+                Some(format!(
+                    "{}:{}",
+                    url.host_str()?,
+                    url.port_or_known_default()?
+                ))
+            })
+            .collect();
+        let router = router.layer(middleware::from_fn_with_state(allowed, known_host));
         let server = axum::serve(self.listener, router)
             .with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn(report(server.into_future()));
@@ -66,6 +83,33 @@ impl Place {
             stop,
             tasks,
         }
+    }
+}
+
+/// Refuses requests for a foreign host name: a web page that has its own name resolve to loopback
+/// (DNS rebinding) cannot read what is served here.
+///
+/// Any name below `.localhost` is loopback by definition (RFC 6761 §6.3) and passes.
+async fn known_host(
+    State(allowed): State<Arc<[String]>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let known = name.ends_with(".localhost") || allowed.iter().any(|known| known == host);
+    if known {
+        next.run(request).await
+    } else {
+        (
+            StatusCode::MISDIRECTED_REQUEST,
+            "this host name is not served here",
+        )
+            .into_response()
     }
 }
 
@@ -115,4 +159,16 @@ impl Running {
             }
         });
     }
+}
+
+/// A cookie of a request.
+pub(crate) fn cookie_of(headers: &axum::http::HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(axum::http::header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
 }
