@@ -1,1 +1,58 @@
 //! The one user store, on SQLite and PostgreSQL.
+//!
+//! [`Store`] opens a database by its URL and hands out two kinds of access: [`ReadTx`] reads,
+//! [`WriteTx`] reads and writes and commits once; dropping it rolls everything back.
+//! Each method is one SQL text for both databases; where the dialects truly differ, a `match` says why.
+//!
+//! Two files carry the product's promise: [`live`] is the one reader that says whether a credential is still good,
+//! and `end` is the one writer that makes credentials end.
+//! Use cases, protocols and HTTP are other rooms; no sqlx type leaves this crate.
+
+#[macro_use]
+mod dialect;
+
+mod api_keys;
+mod app_sessions;
+mod applications;
+mod connections;
+mod credential_kinds;
+mod directories;
+mod end;
+mod error;
+mod events;
+mod housekeeping;
+mod identities;
+pub mod live;
+mod logins;
+mod migrate;
+mod organizations;
+mod outbox;
+mod pending_logins;
+mod receipts;
+mod transaction;
+mod user_sessions;
+mod users;
+mod writer;
+
+pub use api_keys::ApiKey;
+pub use app_sessions::{AppSession, Code, NewAppSession, RefreshToken, TakenCode};
+pub use applications::Application;
+pub use connections::Connection;
+pub use credential_kinds::{CREDENTIAL_KINDS, NOT_CREDENTIALS};
+pub use directories::{Directory, DirectoryAccess};
+pub use end::{Ended, Ending};
+pub use error::Error;
+pub use events::{Event, NewEvent};
+pub use identities::JoinAttribute;
+pub use live::{Epochs, Live};
+pub use logins::{LoginRecord, NewLoginRecord};
+pub use organizations::{Organization, OrganizationDomain};
+pub use outbox::{Destination, Job, NewJob};
+pub use pending_logins::PendingLogin;
+pub use receipts::{AuditEntry, Offboarding};
+pub use transaction::{ReadTx, Store, WriteTx};
+pub use user_sessions::{NewUserSession, UserSession};
+pub use users::{HasUser, User, UserRecord};
+
+/// What a store method gives.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,94 @@
+use serde_json::Value;
+use sqlx::types::Json;
+use vestibule_core::{
+    ApplicationId, ConnectionId, ConnectionState, DirectoryId, OrganizationId, Protocol, Timestamp,
+};
+
+use crate::{ReadTx, Result};
+
+/// A way in: one identity provider, or the password sign-in, of one organization.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its id; URLs and metadata carry it.
+    pub id: ConnectionId,
+    /// Whose people come in.
+    pub organization_id: OrganizationId,
+    /// The directory whose users are joined; none while the organization has no or one directory.
+    pub directory_id: Option<DirectoryId>,
+    /// Where an unsolicited login is sent to.
+    pub default_application_id: Option<ApplicationId>,
+    /// Its name, as admins see it.
+    pub name: String,
+    /// SAML, OpenID Connect or password.
+    pub protocol: Protocol,
+    /// The protocol's settings, as the engine writes them; nothing secret.
+    pub settings: Value,
+    /// The client secret, sealed.
+    pub client_secret_sealed: Option<Vec<u8>>,
+    /// The directory's side of the join: `externalId`, `userName` or `emails.value`.
+    pub join_directory: Option<String>,
+    /// The claim that is compared with it.
+    pub join_claim: Option<String>,
+    /// Whether a login may create a user; never while a directory is attached.
+    pub jit: bool,
+    /// Whether a login that the identity provider begins is turned into one that we begin.
+    pub allow_idp_initiated: bool,
+    /// Whether it can be used.
+    pub state: ConnectionState,
+    /// Goes up with everything that ends the sign-ins that came through it.
+    pub epoch: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+macro_rules! columns {
+    () => {
+        "n.id, n.organization_id, n.directory_id, n.default_application_id, n.name, n.protocol, n.settings, n.client_secret_sealed,
+         n.join_directory, n.join_claim, n.jit, n.allow_idp_initiated, n.state, n.epoch, n.created_at, n.updated_at"
+    };
+}
+
+from_row!(Connection, row => Connection {
+    id: row.id("id")?,
+    organization_id: row.id("organization_id")?,
+    directory_id: row.id_or_null("directory_id")?,
+    default_application_id: row.id_or_null("default_application_id")?,
+    name: row.try_get("name")?,
+    protocol: row.word("protocol")?,
+    settings: row.try_get::<Json<Value>, _>("settings")?.0,
+    client_secret_sealed: row.try_get("client_secret_sealed")?,
+    join_directory: row.try_get("join_directory")?,
+    join_claim: row.try_get("join_claim")?,
+    jit: row.try_get("jit")?,
+    allow_idp_initiated: row.try_get("allow_idp_initiated")?,
+    state: row.word("state")?,
+    epoch: row.try_get("epoch")?,
+    created_at: row.time("created_at")?,
+    updated_at: row.time("updated_at")?,
+});
+
+impl ReadTx {
+    /// A connection that is not deleted, of whatever organization.
+    pub async fn find_connection(&mut self, id: ConnectionId) -> Result<Option<Connection>> {
+        Ok(
+            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM connections n WHERE n.id = $1 AND n.deleted_at IS NULL"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *c)
+            .await?),
+        )
+    }
+
+    /// The connections of an organization.
+    pub async fn list_connections(
+        &mut self,
+        organization_id: OrganizationId,
+    ) -> Result<Vec<Connection>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM connections n WHERE n.organization_id = $1 AND n.deleted_at IS NULL ORDER BY n.id LIMIT 1000"))
+            .bind(organization_id.to_string())
+            .fetch_all(&mut *c)
+            .await?))
+    }
+}

@@ -1,0 +1,49 @@
+use std::time::Duration;
+
+use crate::{Result, WriteTx};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Rows that one pass takes from one table, so that no writer waits for long.
+const ROWS_AT_ONCE: i64 = 2000;
+
+impl WriteTx {
+    /// Removes rows that can no longer matter to anybody; true when there is more to do.
+    ///
+    /// Nothing here decides whether a credential is good: expired rows are refused long before they are removed.
+    pub async fn remove_outdated(&mut self) -> Result<bool> {
+        let now = self.now();
+        let expired = now.micros();
+        // Refresh tokens and sign-ins stay a day longer, so that a late reuse is still recognised as one.
+        let day_ago = now.before(DAY).micros();
+        let passes: [(&'static str, i64); 11] = [
+            ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
+            ("DELETE FROM codes WHERE hash IN (SELECT hash FROM codes WHERE expires_at < $1 LIMIT $2)", day_ago),
+            ("DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)", day_ago),
+            ("DELETE FROM app_sessions WHERE id IN (SELECT id FROM app_sessions WHERE expires_at < $1 LIMIT $2)", day_ago),
+            (
+                "DELETE FROM user_sessions WHERE id IN (SELECT s.id FROM user_sessions s WHERE s.expires_at < $1
+                 AND NOT EXISTS (SELECT 1 FROM app_sessions a WHERE a.user_session_id = s.id) LIMIT $2)",
+                day_ago,
+            ),
+            ("DELETE FROM idempotency WHERE key_hash IN (SELECT key_hash FROM idempotency WHERE expires_at < $1 LIMIT $2)", expired),
+            ("DELETE FROM page_states WHERE hash IN (SELECT hash FROM page_states WHERE expires_at < $1 LIMIT $2)", expired),
+            ("DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE created_at < $1 LIMIT $2)", now.before(30 * DAY).micros()),
+            (
+                "DELETE FROM provisioning_log WHERE id IN (SELECT id FROM provisioning_log WHERE created_at < $1 LIMIT $2)",
+                now.before(30 * DAY).micros(),
+            ),
+            ("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE created_at < $1 AND position IS NOT NULL LIMIT $2)", now.before(90 * DAY).micros()),
+            (
+                "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at < $1 AND (done_at IS NOT NULL OR dead_at IS NOT NULL) LIMIT $2)",
+                now.before(30 * DAY).micros(),
+            ),
+        ];
+        let mut more = false;
+        for (sql, limit_time) in passes {
+            let removed = each!(self, c => sqlx::query(sql).bind(limit_time).bind(ROWS_AT_ONCE).execute(&mut *c).await?.rows_affected());
+            more |= i64::try_from(removed).is_ok_and(|removed| removed == ROWS_AT_ONCE);
+        }
+        Ok(more)
+    }
+}

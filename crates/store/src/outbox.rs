@@ -1,0 +1,275 @@
+//! What has to happen after a commit: at least once, and visibly when it cannot.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::{QueryBuilder, types::Json};
+use vestibule_core::{OrganizationId, OutboxId, Timestamp, UserId};
+
+use crate::{
+    ReadTx, Result, WriteTx,
+    dialect::{On, micros, text},
+};
+
+/// Rows that one INSERT carries; both databases take far more parameters than this makes.
+const ROWS_AT_ONCE: usize = 500;
+
+/// The kinds of jobs; each has workers of its own, so that a slow webhook never holds back a logout notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// A logout token to an application (OpenID Connect Back-Channel Logout).
+    Logout,
+    /// An event to a webhook.
+    Webhook,
+    /// The notices of a whole organization, connection or application, written in chunks.
+    FanOut,
+}
+
+impl Destination {
+    /// The word in rows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Webhook => "webhook",
+            Self::FanOut => "fan_out",
+        }
+    }
+}
+
+/// A job that a worker has claimed.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its id, the same at every attempt.
+    pub id: OutboxId,
+    /// Where it goes: the id of an application or a webhook, or the subject of a fan-out.
+    pub destination: String,
+    /// Whose it is.
+    pub organization_id: Option<OrganizationId>,
+    /// Whom it is about.
+    pub user_id: Option<UserId>,
+    /// What caused it: an offboarding or an event.
+    pub cause_id: Option<String>,
+    /// The place in the order of one user's deliveries.
+    pub sequence: Option<i64>,
+    /// What the worker needs to build the message at send time.
+    pub payload: Value,
+    /// Attempts begun, this one included.
+    pub attempts: i64,
+    /// When the job was written.
+    pub created_at: Timestamp,
+    /// When it was delivered.
+    pub done_at: Option<Timestamp>,
+    /// When it was given up.
+    pub dead_at: Option<Timestamp>,
+    /// What the last attempt ran into.
+    pub last_error: Option<String>,
+}
+
+macro_rules! columns {
+    () => {
+        "id, destination, organization_id, user_id, cause_id, sequence, payload, attempts, created_at, done_at, dead_at, last_error"
+    };
+}
+
+from_row!(Job, row => Job {
+    id: row.id("id")?,
+    destination: row.try_get("destination")?,
+    organization_id: row.id_or_null("organization_id")?,
+    user_id: row.id_or_null("user_id")?,
+    cause_id: row.try_get("cause_id")?,
+    sequence: row.try_get("sequence")?,
+    payload: row.try_get::<Json<Value>, _>("payload")?.0,
+    attempts: row.try_get("attempts")?,
+    created_at: row.time("created_at")?,
+    done_at: row.time_or_null("done_at")?,
+    dead_at: row.time_or_null("dead_at")?,
+    last_error: row.try_get("last_error")?,
+});
+
+/// A job to be done after this transaction.
+#[derive(Debug)]
+pub struct NewJob {
+    /// What kind of job.
+    pub kind: Destination,
+    /// Where it goes.
+    pub destination: String,
+    /// Whose it is.
+    pub organization_id: Option<OrganizationId>,
+    /// Whom it is about.
+    pub user_id: Option<UserId>,
+    /// What caused it.
+    pub cause_id: Option<String>,
+    /// What the worker needs.
+    pub payload: Value,
+    /// Not before this instant.
+    pub not_before: Timestamp,
+}
+
+impl WriteTx {
+    /// Writes jobs that are done after this transaction commits.
+    pub async fn add_jobs(&mut self, jobs: &[NewJob]) -> Result<()> {
+        let now = self.now();
+        for chunk in jobs.chunks(ROWS_AT_ONCE) {
+            let rows: Vec<(OutboxId, &NewJob)> = chunk
+                .iter()
+                .map(|job| (self.generator().id(now), job))
+                .collect();
+            each!(self, c => {
+                let mut query = QueryBuilder::new(
+                    "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, payload, not_before, attempts, created_at) ");
+                query.push_values(&rows, |mut row, (id, job)| {
+                    row.push_bind(id.to_string())
+                        .push_bind(&job.destination)
+                        .push_bind(job.kind.as_str())
+                        .push_bind(text(job.organization_id))
+                        .push_bind(text(job.user_id))
+                        .push_bind(&job.cause_id)
+                        .push_bind(Json(&job.payload))
+                        .push_bind(job.not_before.micros())
+                        .push_bind(0_i64)
+                        .push_bind(now.micros());
+                });
+                query.build().execute(&mut *c).await?;
+            });
+        }
+        self.wake_workers().await
+    }
+
+    /// Claims due jobs of a kind for a while; another worker gets them when the lease runs out.
+    pub async fn claim_jobs(
+        &mut self,
+        kind: Destination,
+        lease: Duration,
+        limit: i64,
+    ) -> Result<Vec<Job>> {
+        let now = self.now();
+        macro_rules! claim {
+            ($locking:literal) => {
+                concat!(
+                    "UPDATE outbox SET claimed_until = $2, attempts = attempts + 1 WHERE id IN (
+                       SELECT id FROM outbox WHERE kind = $3 AND done_at IS NULL AND dead_at IS NULL AND not_before <= $1
+                       AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY not_before LIMIT $4", $locking, ")
+                     RETURNING ", columns!()
+                )
+            };
+        }
+        let (until, now) = (now.after(lease).micros(), now.micros());
+        Ok(match self.on() {
+            On::Sqlite(c) => {
+                sqlx::query_as(claim!(""))
+                    .bind(now)
+                    .bind(until)
+                    .bind(kind.as_str())
+                    .bind(limit)
+                    .fetch_all(&mut *c)
+                    .await?
+            }
+            // SKIP LOCKED: workers of several nodes take different jobs instead of waiting for each other.
+            On::Postgres(c) => {
+                sqlx::query_as(claim!(" FOR UPDATE SKIP LOCKED"))
+                    .bind(now)
+                    .bind(until)
+                    .bind(kind.as_str())
+                    .bind(limit)
+                    .fetch_all(&mut *c)
+                    .await?
+            }
+        })
+    }
+
+    /// Notes that a job is done; only an accepted delivery is.
+    pub async fn finish_job(&mut self, id: OutboxId) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query("UPDATE outbox SET done_at = $2, claimed_until = NULL, last_error = NULL WHERE id = $1 AND done_at IS NULL")
+            .bind(id.to_string())
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Notes a failed attempt: the next is due at `retry_at`, or never again.
+    pub async fn set_job_failed(
+        &mut self,
+        id: OutboxId,
+        error: &str,
+        retry_at: Option<Timestamp>,
+    ) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "UPDATE outbox SET claimed_until = NULL, last_error = $2, not_before = COALESCE($3, not_before),
+             dead_at = CASE WHEN CAST($3 AS BIGINT) IS NULL THEN CAST($4 AS BIGINT) ELSE NULL END WHERE id = $1 AND done_at IS NULL")
+            .bind(id.to_string())
+            .bind(error)
+            .bind(micros(retry_at))
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Gives a dead or waiting job another chance at once; false when it is done or unknown.
+    pub async fn retry_job(&mut self, id: OutboxId) -> Result<bool> {
+        let now = self.now().micros();
+        let revived = each!(self, c => sqlx::query(
+            "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $2, claimed_until = NULL WHERE id = $1 AND done_at IS NULL")
+            .bind(id.to_string())
+            .bind(now)
+            .execute(&mut *c)
+            .await?
+            .rows_affected());
+        if revived == 1 {
+            self.wake_workers().await?;
+        }
+        Ok(revived == 1)
+    }
+}
+
+impl ReadTx {
+    /// When the next job of any kind is due, so that a worker can sleep until then.
+    pub async fn next_job_at(&mut self) -> Result<Option<Timestamp>> {
+        let next: Option<i64> = each!(self, c => sqlx::query_scalar(
+            "SELECT MIN(CASE WHEN claimed_until IS NOT NULL AND claimed_until > not_before THEN claimed_until ELSE not_before END)
+             FROM outbox WHERE done_at IS NULL AND dead_at IS NULL")
+            .fetch_one(&mut *c)
+            .await?);
+        Ok(next.map(Timestamp::from_micros))
+    }
+
+    /// Jobs for one destination, the newest first, before a job where wanted.
+    pub async fn list_jobs(
+        &mut self,
+        destination: &str,
+        before: Option<OutboxId>,
+        limit: i64,
+    ) -> Result<Vec<Job>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM outbox WHERE destination = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"))
+            .bind(destination)
+            .bind(text(before))
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// One job.
+    pub async fn find_job(&mut self, id: OutboxId) -> Result<Option<Job>> {
+        Ok(
+            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM outbox WHERE id = $1"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *c)
+            .await?),
+        )
+    }
+
+    /// How many jobs wait, and how many are dead.
+    pub async fn count_jobs(&mut self) -> Result<(i64, i64)> {
+        let waiting: i64 = each!(self, c => sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL")
+            .fetch_one(&mut *c)
+            .await?);
+        let dead: i64 = each!(self, c => sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE dead_at IS NOT NULL")
+            .fetch_one(&mut *c)
+            .await?);
+        Ok((waiting, dead))
+    }
+}

@@ -1,0 +1,221 @@
+use std::{
+    ops::{Deref, DerefMut},
+    str::FromStr as _,
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    pool::PoolConnection,
+    postgres::PgPoolOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use vestibule_core::{Generator, Timestamp};
+
+use crate::{
+    Error, Result,
+    dialect::On,
+    writer::{self, Turn, Writer},
+};
+
+const SQLITE_READERS: u32 = 8;
+const POSTGRES_CONNECTIONS: u32 = 24;
+
+/// The one user store. Cloning it is cheap; all clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    backend: Backend,
+    generator: Generator,
+}
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Sqlite {
+        readers: SqlitePool,
+        writer: Arc<Writer>,
+    },
+    Postgres(PgPool),
+}
+
+/// Reads; each statement sees what was committed when it began.
+#[derive(Debug)]
+pub struct ReadTx {
+    connection: Connection,
+    now: Timestamp,
+    generator: Generator,
+}
+
+/// Reads and writes; [`commit`](WriteTx::commit) stores everything, dropping stores nothing.
+#[derive(Debug)]
+pub struct WriteTx(ReadTx);
+
+#[derive(Debug)]
+enum Connection {
+    SqliteReader(PoolConnection<Sqlite>),
+    SqliteWriter(Turn),
+    PostgresReader(PoolConnection<Postgres>),
+    PostgresWriter(Transaction<'static, Postgres>),
+}
+
+impl Store {
+    /// Opens `sqlite://PATH` (created when absent) or `postgres://…`. It does not [`migrate`](Store::migrate).
+    pub async fn open(url: &str, generator: Generator) -> Result<Self> {
+        let backend = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => open_sqlite(url).await?,
+            Some("postgres" | "postgresql") => Backend::Postgres(
+                PgPoolOptions::new()
+                    .max_connections(POSTGRES_CONNECTIONS)
+                    .acquire_timeout(Duration::from_secs(10))
+                    .connect(url)
+                    .await?,
+            ),
+            _ => {
+                return Err(Error::url(
+                    "the database URL has to begin with sqlite:// or postgres://",
+                ));
+            }
+        };
+        Ok(Self { backend, generator })
+    }
+
+    /// A connection that reads at this instant.
+    pub async fn read(&self, now: Timestamp) -> Result<ReadTx> {
+        let connection = match &self.backend {
+            Backend::Sqlite { readers, .. } => Connection::SqliteReader(readers.acquire().await?),
+            Backend::Postgres(pool) => Connection::PostgresReader(pool.acquire().await?),
+        };
+        Ok(ReadTx {
+            connection,
+            now,
+            generator: self.generator.clone(),
+        })
+    }
+
+    /// A transaction that writes at this instant.
+    pub async fn write(&self, now: Timestamp) -> Result<WriteTx> {
+        let connection = match &self.backend {
+            Backend::Sqlite { writer, .. } => Connection::SqliteWriter(writer.turn().await?),
+            Backend::Postgres(pool) => Connection::PostgresWriter(pool.begin_with("BEGIN").await?),
+        };
+        Ok(WriteTx(ReadTx {
+            connection,
+            now,
+            generator: self.generator.clone(),
+        }))
+    }
+
+    /// Whether this is the embedded database, which one node has to itself.
+    pub const fn is_embedded(&self) -> bool {
+        matches!(self.backend, Backend::Sqlite { .. })
+    }
+
+    /// The generator of ids and tokens that this store's transactions use.
+    pub const fn generator(&self) -> &Generator {
+        &self.generator
+    }
+
+    /// How far this node's clock is from the database's, in microseconds; always zero on SQLite, which has none.
+    pub async fn clock_difference(&self, now: Timestamp) -> Result<i64> {
+        match &self.backend {
+            Backend::Sqlite { .. } => Ok(0),
+            Backend::Postgres(pool) => {
+                let theirs: i64 = sqlx::query_scalar(
+                    "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT",
+                )
+                .fetch_one(pool)
+                .await?;
+                Ok(now.micros() - theirs)
+            }
+        }
+    }
+
+    /// Waits for what is under way and closes every connection.
+    pub async fn close(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await
+            }
+            Backend::Postgres(pool) => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) async fn run_migrations(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => writer.migrate().await,
+            Backend::Postgres(pool) => crate::migrate::postgres(pool).await,
+        }
+    }
+}
+
+async fn open_sqlite(url: &str) -> Result<Backend> {
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: an answered deactivation has to survive a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .foreign_keys(true)
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-65536");
+    let writer = writer::connect(&options).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options.pragma("query_only", "on"))
+        .await?;
+    Ok(Backend::Sqlite {
+        readers,
+        writer: Arc::new(writer),
+    })
+}
+
+impl ReadTx {
+    pub(crate) fn on(&mut self) -> On<'_> {
+        match &mut self.connection {
+            Connection::SqliteReader(connection) => On::Sqlite(connection),
+            Connection::SqliteWriter(turn) => On::Sqlite(turn.connection()),
+            Connection::PostgresReader(connection) => On::Postgres(connection),
+            Connection::PostgresWriter(transaction) => On::Postgres(transaction),
+        }
+    }
+
+    /// The instant at which this transaction happens.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The generator of ids and tokens.
+    pub const fn generator(&self) -> &Generator {
+        &self.generator
+    }
+}
+
+impl WriteTx {
+    /// Stores everything that was written; on SQLite together with the transactions that ran meanwhile.
+    pub async fn commit(self) -> Result<()> {
+        match self.0.connection {
+            Connection::SqliteWriter(turn) => turn.commit().await,
+            Connection::PostgresWriter(transaction) => Ok(transaction.commit().await?),
+            Connection::SqliteReader(_) | Connection::PostgresReader(_) => Ok(()),
+        }
+    }
+}
+
+impl Deref for WriteTx {
+    type Target = ReadTx;
+
+    fn deref(&self) -> &ReadTx {
+        &self.0
+    }
+}
+
+impl DerefMut for WriteTx {
+    fn deref_mut(&mut self) -> &mut ReadTx {
+        &mut self.0
+    }
+}

@@ -1,0 +1,187 @@
+use sqlx::types::Json;
+use vestibule_core::{ConnectionId, OrganizationId, SecretHash, Timestamp, UserId, UserSessionId};
+
+use crate::{Epochs, ReadTx, Result, WriteTx};
+
+/// Idle time is written at most this often, so that reading pages does not become writing.
+const TOUCH_INTERVAL_MICROS: i64 = 60_000_000;
+
+/// A browser's sign-in.
+#[derive(Debug, Clone)]
+pub struct UserSession {
+    /// Its id; the cookie carries it beside the secret.
+    pub id: UserSessionId,
+    pub(crate) secret_hash: Vec<u8>,
+    /// Who signed in.
+    pub user_id: UserId,
+    /// Where the user belongs.
+    pub organization_id: OrganizationId,
+    /// How they came in.
+    pub connection_id: ConnectionId,
+    /// Copied from the login.
+    pub epochs: Epochs,
+    /// When the person proved who they are, at the identity provider.
+    pub auth_time: Timestamp,
+    /// The authentication context class.
+    pub acr: String,
+    /// The authentication methods (RFC 8176).
+    pub amr: Vec<String>,
+    /// When it ends if it is not used.
+    pub idle_expires_at: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+    /// When it was last seen, to the minute.
+    pub touched_at: Timestamp,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was ended, if it was.
+    pub ended_at: Option<Timestamp>,
+    /// Why it was ended.
+    pub end_reason: Option<String>,
+}
+
+macro_rules! columns {
+    () => {
+        "s.id, s.secret_hash, s.user_id, s.organization_id, s.connection_id, s.user_epoch, s.organization_epoch, s.connection_epoch,
+         s.auth_time, s.acr, s.amr, s.idle_expires_at, s.expires_at, s.touched_at, s.created_at, s.ended_at, s.end_reason"
+    };
+}
+pub(crate) use columns;
+
+from_row!(UserSession, row => UserSession {
+    id: row.id("id")?,
+    secret_hash: row.try_get("secret_hash")?,
+    user_id: row.id("user_id")?,
+    organization_id: row.id("organization_id")?,
+    connection_id: row.id("connection_id")?,
+    epochs: Epochs {
+        user: row.try_get("user_epoch")?,
+        organization: row.try_get("organization_epoch")?,
+        connection: row.try_get("connection_epoch")?,
+    },
+    auth_time: row.time("auth_time")?,
+    acr: row.try_get("acr")?,
+    amr: row.try_get::<Json<Vec<String>>, _>("amr")?.0,
+    idle_expires_at: row.time("idle_expires_at")?,
+    expires_at: row.time("expires_at")?,
+    touched_at: row.time("touched_at")?,
+    created_at: row.time("created_at")?,
+    ended_at: row.time_or_null("ended_at")?,
+    end_reason: row.try_get("end_reason")?,
+});
+
+/// What a login gives to the sign-in that follows from it.
+#[derive(Debug)]
+pub struct NewUserSession {
+    /// Who signed in.
+    pub user_id: UserId,
+    /// Where the user belongs.
+    pub organization_id: OrganizationId,
+    /// How they came in.
+    pub connection_id: ConnectionId,
+    /// As they were when the login resolved its user.
+    pub epochs: Epochs,
+    /// The hash of the cookie's secret part.
+    pub secret_hash: SecretHash,
+    /// When the person proved who they are.
+    pub auth_time: Timestamp,
+    /// The authentication context class.
+    pub acr: String,
+    /// The authentication methods.
+    pub amr: Vec<String>,
+    /// The issuer, subject and session index of the identity provider, for its logout messages.
+    pub upstream: Option<(String, String, Option<String>)>,
+    /// Seconds without use after which it ends.
+    pub idle_seconds: u64,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+}
+
+impl WriteTx {
+    /// Begins a sign-in.
+    pub async fn add_user_session(&mut self, new: NewUserSession) -> Result<UserSessionId> {
+        let now = self.now();
+        let id: UserSessionId = self.generator().id(now);
+        let idle_seconds = i64::try_from(new.idle_seconds).unwrap_or(i64::MAX);
+        let idle_expires_at = now
+            .after(std::time::Duration::from_secs(new.idle_seconds))
+            .min(new.expires_at);
+        let (issuer, subject, session) = match new.upstream {
+            Some((issuer, subject, session)) => (Some(issuer), Some(subject), session),
+            None => (None, None, None),
+        };
+        run!(self, c => sqlx::query(
+            "INSERT INTO user_sessions (id, secret_hash, user_id, organization_id, connection_id, user_epoch, organization_epoch,
+             connection_epoch, auth_time, acr, amr, upstream_issuer, upstream_subject, upstream_session, idle_seconds,
+             idle_expires_at, expires_at, touched_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)")
+            .bind(id.to_string())
+            .bind(new.secret_hash.as_bytes())
+            .bind(new.user_id.to_string())
+            .bind(new.organization_id.to_string())
+            .bind(new.connection_id.to_string())
+            .bind(new.epochs.user)
+            .bind(new.epochs.organization)
+            .bind(new.epochs.connection)
+            .bind(new.auth_time.micros())
+            .bind(&new.acr)
+            .bind(Json(&new.amr))
+            .bind(&issuer)
+            .bind(&subject)
+            .bind(&session)
+            .bind(idle_seconds)
+            .bind(idle_expires_at.micros())
+            .bind(new.expires_at.micros())
+            .bind(now.micros())
+            .execute(&mut *c)
+            .await?);
+        Ok(id)
+    }
+
+    /// Moves the idle expiry of a sign-in that is in use; at most once a minute does it write.
+    pub async fn touch_user_session(&mut self, id: UserSessionId) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "UPDATE user_sessions SET touched_at = $2,
+             idle_expires_at = CASE WHEN $2 + idle_seconds * 1000000 < expires_at THEN $2 + idle_seconds * 1000000 ELSE expires_at END
+             WHERE id = $1 AND touched_at < $3 AND ended_at IS NULL")
+            .bind(id.to_string())
+            .bind(now)
+            .bind(now - TOUCH_INTERVAL_MICROS)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+}
+
+impl UserSession {
+    /// Whether [`WriteTx::touch_user_session`] would write.
+    pub fn is_due_for_touch(&self, now: Timestamp) -> bool {
+        self.touched_at.micros() < now.micros() - TOUCH_INTERVAL_MICROS
+    }
+}
+
+impl ReadTx {
+    /// A user's sign-ins that are live now, the newest first.
+    pub async fn list_user_sessions(&mut self, user_id: UserId) -> Result<Vec<UserSession>> {
+        let now = self.now().micros();
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM user_sessions s", crate::live::chain!("s"),
+            "WHERE s.user_id = $1 AND s.ended_at IS NULL AND s.idle_expires_at > $2 AND s.expires_at > $2
+             ORDER BY s.created_at DESC LIMIT 1000"))
+            .bind(user_id.to_string())
+            .bind(now)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// A sign-in, live or not.
+    pub async fn find_user_session(&mut self, id: UserSessionId) -> Result<Option<UserSession>> {
+        Ok(
+            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM user_sessions s WHERE s.id = $1"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *c)
+            .await?),
+        )
+    }
+}

@@ -1,0 +1,438 @@
+use serde_json::{Map, Value, json};
+use sqlx::types::Json;
+use vestibule_core::{
+    DirectoryId, EndCause, EndScope, EventKind, OrganizationId, Timestamp, UserId, email_key,
+    name_key,
+};
+
+use crate::{
+    Ended, Ending, Error, Live, NewEvent, ReadTx, Result, WriteTx,
+    dialect::{On, text},
+};
+
+/// A person in one organization.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The `sub` that apps see.
+    pub id: UserId,
+    /// Where the user belongs.
+    pub organization_id: OrganizationId,
+    /// The directory that owns the user, if one does.
+    pub directory_id: Option<DirectoryId>,
+    /// The SCIM `userName`, as written.
+    pub user_name: String,
+    /// The SCIM `externalId`.
+    pub external_id: Option<String>,
+    /// The primary e-mail address.
+    pub email: Option<String>,
+    /// Whether the user may sign in.
+    pub active: bool,
+    /// Goes up with everything that ends what was issued before.
+    pub epoch: i64,
+    /// Goes up with every change; the SCIM `meta.version`.
+    pub version: i64,
+    /// The SCIM resource without `id`, `meta`, `groups` and `password`.
+    pub attributes: Map<String, Value>,
+    /// When the user was made.
+    pub created_at: Timestamp,
+    /// When the user was last changed.
+    pub updated_at: Timestamp,
+}
+
+macro_rules! columns {
+    () => {
+        "u.id, u.organization_id, u.directory_id, u.user_name, u.external_id, u.email, u.active, u.epoch, u.version,
+         u.attributes, u.created_at, u.updated_at"
+    };
+}
+pub(crate) use columns;
+
+from_row!(User, row => User {
+    id: row.id("id")?,
+    organization_id: row.id("organization_id")?,
+    directory_id: row.id_or_null("directory_id")?,
+    user_name: row.try_get("user_name")?,
+    external_id: row.try_get("external_id")?,
+    email: row.try_get("email")?,
+    active: row.try_get("active")?,
+    epoch: row.try_get("epoch")?,
+    version: row.try_get("version")?,
+    attributes: row.try_get::<Json<Map<String, Value>>, _>("attributes")?.0,
+    created_at: row.time("created_at")?,
+    updated_at: row.time("updated_at")?,
+});
+
+/// What a user is made of or changed to.
+#[derive(Debug, Clone)]
+pub struct UserRecord {
+    /// The SCIM `userName`.
+    pub user_name: String,
+    /// The SCIM `externalId`.
+    pub external_id: Option<String>,
+    /// The SCIM `displayName`.
+    pub display_name: Option<String>,
+    /// The primary e-mail address.
+    pub email: Option<String>,
+    /// Every e-mail address, the primary one included.
+    pub emails: Vec<String>,
+    /// Whether the user may sign in.
+    pub active: bool,
+    /// The SCIM resource without `id`, `meta`, `groups` and `password`.
+    pub attributes: Map<String, Value>,
+}
+
+impl ReadTx {
+    /// A user of an organization that is not deleted.
+    pub async fn find_user(
+        &mut self,
+        organization_id: OrganizationId,
+        id: UserId,
+    ) -> Result<Option<User>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM users u WHERE u.id = $1 AND u.organization_id = $2 AND u.deleted_at IS NULL"))
+            .bind(id.to_string())
+            .bind(organization_id.to_string())
+            .fetch_optional(&mut *c)
+            .await?))
+    }
+
+    /// The organization of a user that is not deleted, for callers that may see every organization.
+    pub async fn find_user_organization(&mut self, id: UserId) -> Result<Option<OrganizationId>> {
+        let found: Option<String> = each!(self, c => sqlx::query_scalar(
+            "SELECT organization_id FROM users WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id.to_string())
+            .fetch_optional(&mut *c)
+            .await?);
+        found
+            .map(|text| text.parse().map_err(|_| Error::corrupt("organization id")))
+            .transpose()
+    }
+
+    /// The users of an organization with this user name: one of each directory, and one that none owns.
+    pub async fn list_users_named(
+        &mut self,
+        organization_id: OrganizationId,
+        user_name: &str,
+    ) -> Result<Vec<User>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM users u WHERE u.organization_id = $1 AND u.user_name_key = $2 AND u.deleted_at IS NULL
+             ORDER BY u.id LIMIT 100"))
+            .bind(organization_id.to_string())
+            .bind(name_key(user_name))
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// The users of an organization in the order of their making, after one where wanted.
+    pub async fn list_users(
+        &mut self,
+        organization_id: OrganizationId,
+        after: Option<UserId>,
+        limit: i64,
+    ) -> Result<Vec<User>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM users u WHERE u.organization_id = $1 AND u.deleted_at IS NULL
+             AND (CAST($2 AS TEXT) IS NULL OR u.id > $2) ORDER BY u.id LIMIT $3"))
+            .bind(organization_id.to_string())
+            .bind(text(after))
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// The names of the groups that a user is directly in.
+    pub async fn list_group_names(&mut self, id: UserId) -> Result<Vec<String>> {
+        Ok(each!(self, c => sqlx::query_scalar(
+            "SELECT g.display_name FROM group_members m JOIN groups g ON g.id = m.group_id AND g.deleted_at IS NULL
+             WHERE m.member_id = $1 ORDER BY g.display_name_key, g.id LIMIT 1000")
+            .bind(id.to_string())
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// The user behind a live credential; the proof says that there is one.
+    pub async fn user_of<C: HasUser>(&mut self, credential: &Live<C>) -> Result<Option<User>> {
+        self.find_user(credential.organization_id(), credential.user_id())
+            .await
+    }
+}
+
+/// A credential that belongs to a person.
+pub trait HasUser {
+    /// Whose.
+    fn user_id(&self) -> UserId;
+    /// Where.
+    fn organization_id(&self) -> OrganizationId;
+}
+
+impl HasUser for crate::UserSession {
+    fn user_id(&self) -> UserId {
+        self.user_id
+    }
+    fn organization_id(&self) -> OrganizationId {
+        self.organization_id
+    }
+}
+
+impl HasUser for crate::AppSession {
+    fn user_id(&self) -> UserId {
+        self.user_id
+    }
+    fn organization_id(&self) -> OrganizationId {
+        self.organization_id
+    }
+}
+
+impl WriteTx {
+    /// Reads a user that is going to be changed; others who change it wait.
+    pub async fn lock_user(
+        &mut self,
+        organization_id: OrganizationId,
+        id: UserId,
+    ) -> Result<Option<User>> {
+        macro_rules! sql {
+            ($locking:literal) => {
+                concat!("SELECT ", columns!(), " FROM users u WHERE u.id = $1 AND u.organization_id = $2 AND u.deleted_at IS NULL", $locking)
+            };
+        }
+        Ok(match self.on() {
+            On::Sqlite(c) => {
+                sqlx::query_as(sql!(""))
+                    .bind(id.to_string())
+                    .bind(organization_id.to_string())
+                    .fetch_optional(&mut *c)
+                    .await?
+            }
+            On::Postgres(c) => {
+                sqlx::query_as(sql!(" FOR UPDATE"))
+                    .bind(id.to_string())
+                    .bind(organization_id.to_string())
+                    .fetch_optional(&mut *c)
+                    .await?
+            }
+        })
+    }
+
+    /// Makes a user and tells so. An error that [`is_taken`](Error::is_taken) means that the name is.
+    pub async fn add_user(
+        &mut self,
+        organization_id: OrganizationId,
+        directory_id: Option<DirectoryId>,
+        record: &UserRecord,
+    ) -> Result<User> {
+        let now = self.now();
+        let id: UserId = self.generator().id(now);
+        run!(self, c => sqlx::query(
+            "INSERT INTO users (id, organization_id, directory_id, user_name, user_name_key, external_id, display_name_key, email, active,
+             epoch, version, attributes, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10, $11, $11)")
+            .bind(id.to_string())
+            .bind(organization_id.to_string())
+            .bind(text(directory_id))
+            .bind(&record.user_name)
+            .bind(name_key(&record.user_name))
+            .bind(&record.external_id)
+            .bind(record.display_name.as_deref().map(name_key))
+            .bind(&record.email)
+            .bind(record.active)
+            .bind(Json(&record.attributes))
+            .bind(now.micros())
+            .execute(&mut *c)
+            .await?);
+        self.set_emails(organization_id, directory_id, id, &record.emails)
+            .await?;
+        let user = User {
+            id,
+            organization_id,
+            directory_id,
+            user_name: record.user_name.clone(),
+            external_id: record.external_id.clone(),
+            email: record.email.clone(),
+            active: record.active,
+            epoch: 1,
+            version: 1,
+            attributes: record.attributes.clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.push_user_event(EventKind::UserCreated, &user, json!({}))
+            .await?;
+        Ok(user)
+    }
+
+    /// Changes a user that was read under [`lock_user`](Self::lock_user).
+    ///
+    /// A change of `active` ends everything that was issued before, in either direction.
+    pub async fn set_user(
+        &mut self,
+        user: &User,
+        record: &UserRecord,
+        changed: &[String],
+        actor: &str,
+    ) -> Result<User> {
+        let now = self.now();
+        let version = user.version + 1;
+        run!(self, c => sqlx::query(
+            "UPDATE users SET user_name = $2, user_name_key = $3, external_id = $4, display_name_key = $5, email = $6, active = $7,
+             attributes = $8, version = $9, updated_at = $10 WHERE id = $1")
+            .bind(user.id.to_string())
+            .bind(&record.user_name)
+            .bind(name_key(&record.user_name))
+            .bind(&record.external_id)
+            .bind(record.display_name.as_deref().map(name_key))
+            .bind(&record.email)
+            .bind(record.active)
+            .bind(Json(&record.attributes))
+            .bind(version)
+            .bind(now.micros())
+            .execute(&mut *c)
+            .await?);
+        self.set_emails(
+            user.organization_id,
+            user.directory_id,
+            user.id,
+            &record.emails,
+        )
+        .await?;
+        let mut after = User {
+            user_name: record.user_name.clone(),
+            external_id: record.external_id.clone(),
+            email: record.email.clone(),
+            active: record.active,
+            attributes: record.attributes.clone(),
+            version,
+            updated_at: now,
+            ..user.clone()
+        };
+        if user.active != record.active {
+            let (cause, kind) = match record.active {
+                true => (EndCause::Reactivated, EventKind::UserActivated),
+                false => (EndCause::Deactivated, EventKind::UserDeactivated),
+            };
+            self.end(Ending {
+                scope: EndScope::User(user.id),
+                cause,
+                actor,
+            })
+            .await?;
+            after.epoch += 1;
+            self.push_user_event(kind, &after, json!({ "actor": actor }))
+                .await?;
+        }
+        if changed.iter().any(|name| name != "active") {
+            self.push_user_event(
+                EventKind::UserUpdated,
+                &after,
+                json!({ "changed": changed }),
+            )
+            .await?;
+        }
+        Ok(after)
+    }
+
+    /// Gives an unowned user to a directory that is adopting; its id and `sub` stay.
+    pub async fn claim_user(&mut self, user: &User, directory_id: DirectoryId) -> Result<()> {
+        run!(self, c => sqlx::query("UPDATE users SET directory_id = $2 WHERE id = $1 AND directory_id IS NULL")
+            .bind(user.id.to_string())
+            .bind(directory_id.to_string())
+            .execute(&mut *c)
+            .await?);
+        run!(self, c => sqlx::query("UPDATE user_emails SET directory_id = $2 WHERE user_id = $1")
+            .bind(user.id.to_string())
+            .bind(directory_id.to_string())
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Leaves a tombstone: everything of the user ends, what was personal is blanked, and the id is never used again.
+    pub async fn delete_user(&mut self, user: &User, actor: &str) -> Result<Ended> {
+        let ended = self
+            .end(Ending {
+                scope: EndScope::User(user.id),
+                cause: EndCause::Deleted,
+                actor,
+            })
+            .await?;
+        let now = self.now().micros();
+        let id = user.id.to_string();
+        each!(self, c => {
+            sqlx::query(
+                "UPDATE users SET active = FALSE, deleted_at = $2, updated_at = $2, version = version + 1, user_name = '', user_name_key = $1,
+                 external_id = NULL, display_name_key = NULL, email = NULL, attributes = $3 WHERE id = $1")
+                .bind(&id)
+                .bind(now)
+                .bind(Json(Value::Object(Map::new())))
+                .execute(&mut *c)
+                .await?;
+            sqlx::query("DELETE FROM identities WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("DELETE FROM user_emails WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("DELETE FROM passwords WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("DELETE FROM group_members WHERE member_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL WHERE user_id = $1")
+                .bind(&id)
+                .execute(&mut *c)
+                .await?;
+        });
+        self.push_event(NewEvent {
+            kind: EventKind::UserDeleted,
+            organization_id: Some(user.organization_id),
+            user_id: Some(user.id),
+            data: json!({ "user_id": user.id, "directory_id": user.directory_id, "actor": actor }),
+        })
+        .await?;
+        Ok(ended)
+    }
+
+    async fn set_emails(
+        &mut self,
+        organization_id: OrganizationId,
+        directory_id: Option<DirectoryId>,
+        id: UserId,
+        emails: &[String],
+    ) -> Result<()> {
+        let mut keys: Vec<String> = emails.iter().map(|email| email_key(email)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        run!(self, c => sqlx::query("DELETE FROM user_emails WHERE user_id = $1").bind(id.to_string()).execute(&mut *c).await?);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        each!(self, c => {
+            let mut query = sqlx::QueryBuilder::new("INSERT INTO user_emails (user_id, value_key, organization_id, directory_id) ");
+            query.push_values(&keys, |mut row, key| {
+                row.push_bind(id.to_string()).push_bind(key).push_bind(organization_id.to_string()).push_bind(text(directory_id));
+            });
+            query.build().execute(&mut *c).await?;
+        });
+        Ok(())
+    }
+
+    /// Tells about a user; `more` adds to what every such event says.
+    pub(crate) async fn push_user_event(
+        &mut self,
+        kind: EventKind,
+        user: &User,
+        more: Value,
+    ) -> Result<()> {
+        let mut data = json!({
+            "user_id": user.id,
+            "user_name": user.user_name,
+            "external_id": user.external_id,
+            "email": user.email,
+            "active": user.active,
+            "directory_id": user.directory_id,
+        });
+        if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
+            data.extend(more);
+        }
+        self.push_event(NewEvent {
+            kind,
+            organization_id: Some(user.organization_id),
+            user_id: Some(user.id),
+            data,
+        })
+        .await?;
+        Ok(())
+    }
+}
