@@ -180,7 +180,7 @@ impl Connection {
         &self,
         state: &str,
         entropy: &[u8; 64],
-        options: BeginOptions,
+        options: &BeginOptions,
         now: i64,
     ) -> Result<Begun, Error> {
         if state.len() < SHORTEST_STATE {
@@ -191,7 +191,7 @@ impl Connection {
         let (for_nonce, for_verifier) = entropy.split_at(32);
         let nonce = URL_SAFE_NO_PAD.encode(for_nonce);
         let pkce_verifier = URL_SAFE_NO_PAD.encode(for_verifier);
-        let authorize_url = self.authorize_url(state, &nonce, &pkce_verifier, &options)?;
+        let authorize_url = self.authorize_url(state, &nonce, &pkce_verifier, options)?;
         let pending = Pending {
             state: state.to_owned(),
             issuer: self.settings().issuer.clone(),

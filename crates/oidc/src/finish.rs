@@ -1,10 +1,12 @@
 //! The second leg: from the browser's answer to a person.
 
+use std::pin::Pin;
+
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{
-    AuthorizationCode, OAuth2TokenResponse as _, PkceCodeVerifier, RequestTokenError,
-    StandardErrorResponse,
+    AsyncHttpClient, AuthorizationCode, HttpRequest, HttpResponse, OAuth2TokenResponse as _,
+    PkceCodeVerifier, RequestTokenError, StandardErrorResponse,
 };
 use serde_json::{Map, Value};
 
@@ -117,11 +119,11 @@ impl Connection {
         client: &dyn HttpClient,
     ) -> Result<TokenAnswer, Error> {
         let oidc_client = self.client()?;
-        let carry = |request: http::Request<Vec<u8>>| client.send(request);
+        let carrier = Carrier(client);
         oidc_client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(pkce_verifier.expose().to_owned()))
-            .request_async(&carry)
+            .request_async(&carrier)
             .await
             .map_err(token_error)
     }
@@ -170,6 +172,18 @@ impl Connection {
             return Err(Error::UserInfoSubject);
         }
         Ok(found)
+    }
+}
+
+/// The host's client in the shape that openidconnect wants.
+struct Carrier<'a>(&'a dyn HttpClient);
+
+impl<'c> AsyncHttpClient<'c> for Carrier<'_> {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        self.0.send(request)
     }
 }
 

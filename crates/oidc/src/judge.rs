@@ -32,6 +32,7 @@ impl Connection {
         // Cheap refusals first, so that a token for somebody else costs no key fetch.
         self.check_issuer(&raw)?;
         self.check_audience(&raw)?;
+        check_required_members(&raw)?;
 
         let parsed = ParsedIdToken::from_str(id_token).map_err(|_| Error::Malformed {
             document: "ID token",
@@ -199,6 +200,14 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Core §2: what every ID token has; said here by name, because the library's parser says only that something is wrong.
+fn check_required_members(raw: &RawToken) -> Result<(), Error> {
+    raw.text("sub")?;
+    raw.time("exp")?;
+    raw.time("iat")?;
+    Ok(())
 }
 
 fn check_freshness(auth_time: Option<i64>, pending: &Pending, now: i64) -> Result<(), Error> {

@@ -102,6 +102,11 @@ impl Keys {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     fn next_turn(&self, now: i64) -> Turn {
         let mut state = self.lock();
         if let Some(flight) = &state.flight {

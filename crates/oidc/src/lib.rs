@@ -9,7 +9,7 @@
 //!     .client_secret(secret);
 //! let connection = Connection::new(settings, metadata, keys)?;
 //!
-//! let begun = connection.begin(state, &entropy, BeginOptions::new(), now)?;
+//! let begun = connection.begin(state, &entropy, &BeginOptions::new(), now)?;
 //! // Send the browser to `begun.authorize_url`, keep `begun.pending` under `state`; when the browser is back:
 //! let callback = Callback::parse(query)?;
 //! let authentication = connection.finish(&begun.pending, &callback, client, now).await?;
@@ -42,6 +42,8 @@ mod keys;
 mod metadata;
 mod raw_token;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod token_response;
 
 pub use authentication::Authentication;
@@ -54,3 +56,8 @@ pub use key_cache::{KeyCache, KeyDecision};
 pub use keys::{KeyRing, Keys};
 pub use metadata::{Metadata, Transport};
 pub use settings::{Algorithm, ClientAuth, ConnectionSettings, Secret, UserInfo};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;
