@@ -1,9 +1,11 @@
-//! A company, its directory and an app, simulated; they know Vestibule only over the wire.
+#![doc = include_str!("../README.md")]
 
 pub mod app;
 pub mod browser;
 mod chance;
+pub mod cli;
 mod clock;
+pub mod demo;
 pub mod http;
 pub mod idp;
 pub mod jose;
@@ -13,6 +15,7 @@ pub mod scim;
 
 pub use app::{AppConfig, SampleApp};
 pub use browser::{Browser, Page};
+pub use demo::{Demo, DemoConfig, DemoWorld};
 pub use idp::{Client, Fault, Faults, IdentityProvider, IdpConfig};
 pub use person::Person;
 pub use place::{Place, Running};

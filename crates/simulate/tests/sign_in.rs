@@ -9,6 +9,7 @@ use vestibule_simulate::{
 };
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
 struct World {
@@ -396,7 +397,6 @@ async fn a_foreign_host_name_is_not_served() {
     let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", port))
         .await
         .unwrap();
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let request =
         format!("GET /state HTTP/1.1\r\nhost: evil.example:{port}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();

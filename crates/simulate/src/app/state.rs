@@ -151,6 +151,17 @@ pub struct Probe {
     pub refresh_token: Option<TokenOutcome>,
 }
 
+impl Probe {
+    /// Whether any of the tokens was accepted.
+    pub fn is_any_accepted(&self) -> bool {
+        self.access_token.is_accepted()
+            || self
+                .refresh_token
+                .as_ref()
+                .is_some_and(TokenOutcome::is_accepted)
+    }
+}
+
 pub(super) struct State {
     pub(super) name: String,
     pub(super) urls: AppUrls,
