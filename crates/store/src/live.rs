@@ -10,7 +10,7 @@
 
 use std::ops::Deref;
 
-use vestibule_core::{AppSessionId, SecretHash, UserSessionId};
+use vestibule_core::{AppSessionId, ConnectionId, SecretHash, UserId, UserSessionId};
 
 use crate::{
     AppSession, ReadTx, Result, UserSession, WriteTx, app_sessions, dialect::On, user_sessions,
@@ -49,6 +49,12 @@ pub struct Epochs {
     /// Of the connection.
     pub connection: i64,
 }
+
+from_row!(Epochs, row => Epochs {
+    user: row.try_get("user_epoch")?,
+    organization: row.try_get("organization_epoch")?,
+    connection: row.try_get("connection_epoch")?,
+});
 
 /// The joins that every credential of a person has to survive; `$alias` is the credential's table.
 macro_rules! chain {
@@ -198,5 +204,31 @@ impl WriteTx {
             now
         )
         .map(Live))
+    }
+
+    /// The epochs that a login of this user through this connection has now, holding the user; none unless all are live.
+    ///
+    /// The sign-in copies them, so whatever ends the user after this point ends the sign-in too.
+    pub async fn hold_login(
+        &mut self,
+        user_id: UserId,
+        connection_id: ConnectionId,
+    ) -> Result<Option<Epochs>> {
+        macro_rules! sql {
+            () => {
+                "SELECT u.epoch AS user_epoch, o.epoch AS organization_epoch, n.epoch AS connection_epoch FROM users u
+                 JOIN organizations o ON o.id = u.organization_id AND o.active AND o.deleted_at IS NULL
+                 JOIN connections n ON n.organization_id = u.organization_id AND n.id = $2 AND n.state = 'active' AND n.deleted_at IS NULL
+                 WHERE u.id = $1 AND u.active AND u.deleted_at IS NULL"
+            };
+        }
+        Ok(live_row!(
+            self,
+            " FOR SHARE OF u",
+            sql!(),
+            Epochs,
+            user_id.to_string(),
+            connection_id.to_string()
+        ))
     }
 }
