@@ -129,14 +129,6 @@ impl OutboundPolicy {
         self.body_limit = body_limit;
         self
     }
-
-    fn guard(&self, class: Class) -> Guard {
-        let networks = match class {
-            Class::Operator => self.operator.clone(),
-            Class::Customer => self.customer.clone(),
-        };
-        Guard::new(class, networks, self.allow_private)
-    }
 }
 
 /// The guarded client. Clones share their connections.
@@ -167,22 +159,24 @@ impl fmt::Debug for Outbound {
 impl Outbound {
     /// A client under a policy, with the system's resolver.
     pub fn new(policy: OutboundPolicy) -> Result<Self, OutboundError> {
-        Self::with_lookup(policy, Arc::new(SystemLookup))
+        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+        Self::with_lookup(policy, &lookup)
     }
 
     /// A client under a policy, with a resolver of the host's.
     pub fn with_lookup(
         policy: OutboundPolicy,
-        lookup: Arc<dyn Lookup>,
+        lookup: &Arc<dyn Lookup>,
     ) -> Result<Self, OutboundError> {
-        let lane = |class| -> Result<Lane, OutboundError> {
-            let guard = Arc::new(policy.guard(class));
-            let client = build_client(&policy, &guard, &lookup)?;
+        let connect = |class, networks| -> Result<Lane, OutboundError> {
+            let guard = Arc::new(Guard::new(class, networks, policy.allow_private));
+            let resolver = guard::Resolver::new(Arc::clone(&guard), Arc::clone(lookup));
+            let client = build_client(resolver, policy.time_limit, &policy.extra_roots)?;
             Ok(Lane { guard, client })
         };
         let inner = Inner {
-            operator: lane(Class::Operator)?,
-            customer: lane(Class::Customer)?,
+            operator: connect(Class::Operator, policy.operator)?,
+            customer: connect(Class::Customer, policy.customer)?,
             time_limit: policy.time_limit,
             body_limit: policy.body_limit,
         };
@@ -207,7 +201,10 @@ impl Outbound {
         *outgoing.headers_mut() = parts.headers;
         // The host's name follows from the address; a caller's own would reach another site on the same address.
         outgoing.headers_mut().remove(http::header::HOST);
-        *outgoing.body_mut() = Some(body.into());
+        // A GET with an empty body would announce its length, which some servers refuse.
+        if !body.is_empty() {
+            *outgoing.body_mut() = Some(body.into());
+        }
 
         let response = lane
             .client
@@ -262,9 +259,9 @@ impl Outbound {
 }
 
 fn build_client(
-    policy: &OutboundPolicy,
-    guard: &Arc<Guard>,
-    lookup: &Arc<dyn Lookup>,
+    resolver: guard::Resolver,
+    time_limit: Duration,
+    extra_roots: &[Vec<u8>],
 ) -> Result<reqwest::Client, OutboundError> {
     let setup = |source: reqwest::Error| OutboundError::Setup {
         source: Box::new(source),
@@ -276,12 +273,12 @@ fn build_client(
         .redirect(reqwest::redirect::Policy::none())
         // A repeated POST is the outbox's decision.
         .retry(reqwest::retry::never())
-        .timeout(policy.time_limit)
-        .connect_timeout(policy.time_limit)
+        .timeout(time_limit)
+        .connect_timeout(time_limit)
         .pool_idle_timeout(Duration::from_secs(30))
         .tls_version_min(reqwest::tls::Version::TLS_1_2)
-        .dns_resolver(guard::Resolver::new(Arc::clone(guard), Arc::clone(lookup)));
-    for pem in &policy.extra_roots {
+        .dns_resolver(resolver);
+    for pem in extra_roots {
         builder =
             builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
     }

@@ -62,7 +62,7 @@ fn of_v4(address: Ipv4Addr) -> Range {
         [169, 254, ..] => Range::LinkLocal,
         // "This network", protocol assignments, three times documentation, AS112 twice, AMT, 6to4 relays,
         // benchmarks, multicast, reserved and broadcast.
-        [0, ..]
+        [0 | 224..=255, ..]
         | [192, 0, 0 | 2, _]
         | [198, 51, 100, _]
         | [203, 0, 113, _]
@@ -70,8 +70,7 @@ fn of_v4(address: Ipv4Addr) -> Range {
         | [192, 175, 48, _]
         | [192, 52, 193, _]
         | [192, 88, 99, _]
-        | [198, 18 | 19, ..]
-        | [224..=255, ..] => Range::Special,
+        | [198, 18 | 19, ..] => Range::Special,
         _ => Range::Public,
     }
 }
@@ -82,8 +81,7 @@ fn of_v6(address: Ipv6Addr) -> Range {
         [0xfc00..=0xfdff, ..] => Range::Private,
         [0xfe80..=0xfebf, ..] => Range::LinkLocal,
         // Protocol assignments with Teredo and ORCHID (2001::/23), documentation twice, 6to4, AS112.
-        [0x2001, 0..=0x01ff, ..]
-        | [0x2001, 0x0db8, ..]
+        [0x2001, 0..=0x01ff | 0x0db8, ..]
         | [0x3fff, 0..=0x0fff, ..]
         | [0x2002, ..]
         | [0x2620, 0x4f, 0x8000, ..] => Range::Special,

@@ -1,6 +1,7 @@
 //! Why a call got no response, and what to do about it.
 
 use std::error::Error as StdError;
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -183,6 +184,13 @@ fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
 
 /// The TLS library reports its refusals as invalid data; connecting has no other source of that kind.
 fn is_handshake(error: &(dyn StdError + 'static)) -> bool {
-    cause::<std::io::Error>(error)
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+    let mut next = cause::<io::Error>(error);
+    while let Some(error) = next {
+        if error.kind() == io::ErrorKind::InvalidData {
+            return true;
+        }
+        // `source()` skips the error that an I/O error wraps.
+        next = error.get_ref().and_then(|inner| inner.downcast_ref());
+    }
+    false
 }

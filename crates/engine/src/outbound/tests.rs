@@ -108,14 +108,15 @@ fn open() -> Outbound {
 struct Script(Mutex<VecDeque<Vec<IpAddr>>>);
 
 impl Script {
-    fn new(answers: &[&[&str]]) -> Arc<Self> {
+    fn lookup(answers: &[&[&str]]) -> Arc<dyn Lookup> {
         let parse = |addresses: &&[&str]| {
             addresses
                 .iter()
                 .map(|address| address.parse().expect("an address"))
                 .collect::<Vec<IpAddr>>()
         };
-        Arc::new(Self(Mutex::new(answers.iter().map(parse).collect())))
+        let answers = answers.iter().map(parse).collect();
+        Arc::new(Self(Mutex::new(answers)))
     }
 }
 
@@ -145,10 +146,33 @@ async fn response_of_an_allowed_server_comes_through() {
 }
 
 #[tokio::test]
+async fn connections_are_used_again_but_not_by_another_class() {
+    let server = Server::start(|mut stream| {
+        let reply = HELLO.replace("connection: close\r\n", "");
+        while stream.write_all(reply.as_bytes()).is_ok() && read_head(&mut stream).is_ok() {}
+    });
+    let outbound = open();
+    for class in [
+        Class::Customer,
+        Class::Customer,
+        Class::Customer,
+        Class::Operator,
+    ] {
+        let response = outbound
+            .send(class, get(&server.url("/")))
+            .await
+            .expect("a response");
+        assert_eq!(response.body(), b"hello");
+    }
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
 async fn loopback_name_reaches_loopback_without_a_resolver() {
     let server = Server::start(say(HELLO));
     let policy = OutboundPolicy::new().allow_private();
-    let outbound = Outbound::with_lookup(policy, Script::new(&[&["8.8.8.8"]])).expect("a client");
+    let outbound =
+        Outbound::with_lookup(policy, &Script::lookup(&[&["8.8.8.8"]])).expect("a client");
     for host in ["localhost", "idp.localhost"] {
         let url = format!("http://{host}:{}/", server.port);
         let response = outbound
@@ -280,7 +304,7 @@ async fn resolved_private_addresses_are_refused() {
         "169.254.169.254",
         "fd00::1",
     ] {
-        let outbound = Outbound::with_lookup(OutboundPolicy::new(), Script::new(&[&[address]]))
+        let outbound = Outbound::with_lookup(OutboundPolicy::new(), &Script::lookup(&[&[address]]))
             .expect("a client");
         let error = outbound
             .send(Class::Customer, get("https://rebind.test/"))
@@ -423,7 +447,7 @@ async fn refused_connection_and_missing_name_are_told_apart() {
     );
 
     let outbound =
-        Outbound::with_lookup(OutboundPolicy::new(), Script::new(&[&[]])).expect("a client");
+        Outbound::with_lookup(OutboundPolicy::new(), &Script::lookup(&[&[]])).expect("a client");
     let error = outbound
         .send(Class::Operator, get("https://nowhere.test/"))
         .await
@@ -480,8 +504,8 @@ async fn name_that_changes_its_address_gains_nothing() {
         .allow(Class::Customer, "127.0.0.2/32".parse().expect("a network"))
         .trust_roots(authority.root);
     // First the public address, then the private one, then both: only the public one is ever called.
-    let script = Script::new(&[&["127.0.0.2"], &["127.0.0.1"], &["127.0.0.1", "127.0.0.2"]]);
-    let outbound = Outbound::with_lookup(policy, script).expect("a client");
+    let script = Script::lookup(&[&["127.0.0.2"], &["127.0.0.1"], &["127.0.0.1", "127.0.0.2"]]);
+    let outbound = Outbound::with_lookup(policy, &script).expect("a client");
     let url = format!("https://rebind.test:{}/", allowed.port);
 
     let response = outbound
@@ -521,7 +545,7 @@ async fn unknown_authority_is_a_tls_error() {
         OutboundPolicy::new()
             .allow_private()
             .trust_roots(authority().root),
-        Script::new(&[&["127.0.0.1"]]),
+        &Script::lookup(&[&["127.0.0.1"]]),
     )
     .expect("a client");
     let url = format!("https://rebind.test:{}/", server.port);
