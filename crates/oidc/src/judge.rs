@@ -1,17 +1,15 @@
 //! The ID token on trial (OpenID Connect Core §3.1.3.7, RFC 8725).
 
-use std::str::FromStr as _;
-use std::time::{Duration, UNIX_EPOCH};
-
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreIdTokenVerifier, CoreJwsSigningAlgorithm};
-use openidconnect::{ClaimsVerificationError, ClientId, Nonce, SignatureVerificationError};
+use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm};
+use openidconnect::{
+    JsonWebKey as _, JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _,
+};
 
 use crate::keys::KeySet;
 use crate::raw_token::RawToken;
-use crate::token_response::ParsedIdToken;
 use crate::{Algorithm, Authentication, Connection, Error, HttpClient, Pending, Prompt};
 
 /// How far two clocks may be apart, in seconds.
@@ -32,89 +30,38 @@ impl Connection {
         // Cheap refusals first, so that a token for somebody else costs no key fetch.
         self.check_issuer(&raw)?;
         self.check_audience(&raw)?;
-        check_required_members(&raw)?;
+        self.check_signature(&raw, algorithm, client, now).await?;
+        if raw.optional_text("nonce")? != Some(pending.nonce.expose()) {
+            return Err(Error::Nonce);
+        }
+        check_times(&raw, pending, now)?;
+        check_access_token_hash(&raw, access_token, algorithm)?;
+        self.check_required_claims(&raw)?;
+        authentication(raw)
+    }
 
-        let parsed = ParsedIdToken::from_str(id_token).map_err(|_| Error::Malformed {
-            document: "ID token",
-            detail: "a standard claim has a wrong type".to_owned(),
-        })?;
+    async fn check_signature(
+        &self,
+        raw: &RawToken,
+        algorithm: Algorithm,
+        client: &dyn HttpClient,
+        now: i64,
+    ) -> Result<(), Error> {
         let jwks_uri = &self.metadata().jwks_uri;
         let keys = self
             .keys()
             .for_kid(raw.kid(), jwks_uri, client, now)
             .await?;
-        match self.verify(&parsed, &raw, keys, algorithm, pending, now) {
+        match verify(raw, &keys, algorithm) {
             // Without a key id the first sign of a rotation is a key that does not fit.
             Err(Error::UnknownKey { .. } | Error::Signature) if raw.kid().is_none() => {
                 let keys = self
                     .keys()
                     .refetch(raw.kid(), jwks_uri, client, now)
                     .await?;
-                self.verify(&parsed, &raw, keys, algorithm, pending, now)?;
+                verify(raw, &keys, algorithm)
             }
-            verdict => verdict?,
-        }
-        Self::check_times(&raw, pending, now)?;
-        check_access_token_hash(&raw, access_token, algorithm)?;
-        self.check_required_claims(&raw)?;
-        authentication(raw)
-    }
-
-    /// Signature, algorithm, issuer, audience, expiry and nonce, by openidconnect.
-    fn verify(
-        &self,
-        parsed: &ParsedIdToken,
-        raw: &RawToken,
-        keys: KeySet,
-        algorithm: Algorithm,
-        pending: &Pending,
-        now: i64,
-    ) -> Result<(), Error> {
-        let client_id = ClientId::new(self.settings().client_id.clone());
-        let trusted = &self.settings().trusted_audiences;
-        // The library compares `exp` strictly; the skew goes into its clock.
-        let lenient_now =
-            UNIX_EPOCH + Duration::from_secs(u64::try_from(now.saturating_sub(SKEW)).unwrap_or(0));
-        let verifier = CoreIdTokenVerifier::new_public_client(client_id, self.issuer_url()?, keys)
-            .set_allowed_algs([core_algorithm(algorithm)])
-            .set_other_audience_verifier_fn(|audience| {
-                trusted.iter().any(|trusted| trusted == audience.as_str())
-            })
-            .set_time_fn(move || lenient_now.into());
-        let nonce = Nonce::new(pending.nonce.expose().to_owned());
-        match parsed.claims(&verifier, &nonce) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.explain(&error, raw, now)),
-        }
-    }
-
-    fn explain(&self, error: &ClaimsVerificationError, raw: &RawToken, now: i64) -> Error {
-        match error {
-            ClaimsVerificationError::InvalidIssuer(_) => Error::Issuer {
-                wanted: self.settings().issuer.clone(),
-                got: raw.text("iss").unwrap_or_default().to_owned(),
-            },
-            ClaimsVerificationError::InvalidAudience(_) => Error::Audience {
-                wanted: self.settings().client_id.clone(),
-                got: raw.audiences().unwrap_or_default(),
-            },
-            ClaimsVerificationError::Expired(_) => Error::Expired {
-                now,
-                expires_at: raw.time("exp").unwrap_or_default(),
-            },
-            ClaimsVerificationError::InvalidNonce(_) => Error::Nonce,
-            ClaimsVerificationError::SignatureVerification(cause) => match cause {
-                SignatureVerificationError::NoMatchingKey => Error::UnknownKey {
-                    kid: raw.kid().map(str::to_owned),
-                },
-                SignatureVerificationError::AmbiguousKeyId(_) => Error::AmbiguousKey,
-                _ => Error::Signature,
-            },
-            ClaimsVerificationError::Unsupported(_) => Error::CriticalHeader,
-            _ => Error::Malformed {
-                document: "ID token",
-                detail: "refused by the verifier".to_owned(),
-            },
+            verdict => verdict,
         }
     }
 
@@ -156,37 +103,6 @@ impl Connection {
         })
     }
 
-    /// `iat`, `nbf`, `auth_time`: what openidconnect accepts without looking.
-    fn check_times(raw: &RawToken, pending: &Pending, now: i64) -> Result<(), Error> {
-        let latest = now.saturating_add(SKEW);
-        let issued_at = raw.time("iat")?;
-        for valid_from in [Some(issued_at), raw.optional_time("nbf")?]
-            .into_iter()
-            .flatten()
-        {
-            if valid_from > latest {
-                return Err(Error::NotYetValid { now, valid_from });
-            }
-        }
-        // The nonce was born with the login, so no honest token for it is older.
-        if issued_at < pending.begun_at.saturating_sub(SKEW) {
-            return Err(Error::IssuedTooEarly {
-                begun_at: pending.begun_at,
-                issued_at,
-            });
-        }
-        let auth_time = raw.optional_time("auth_time")?;
-        if let Some(auth_time) = auth_time
-            && auth_time > latest
-        {
-            return Err(Error::NotYetValid {
-                now,
-                valid_from: auth_time,
-            });
-        }
-        check_freshness(auth_time, pending, now)
-    }
-
     fn check_required_claims(&self, raw: &RawToken) -> Result<(), Error> {
         for (claim, wanted) in &self.settings().required_claims {
             let got = raw.claims.get(claim).and_then(serde_json::Value::as_str);
@@ -202,12 +118,72 @@ impl Connection {
     }
 }
 
-/// Core §2: what every ID token has; said here by name, because the library's parser says only that something is wrong.
-fn check_required_members(raw: &RawToken) -> Result<(), Error> {
-    raw.text("sub")?;
-    raw.time("exp")?;
-    raw.time("iat")?;
-    Ok(())
+/// The one key that fits, and its signature.
+///
+/// The key types and the cryptography are openidconnect's; the claims are not parsed by it, because it refuses the
+/// whole token over a claim that no login needs, such as an address written as one string.
+fn verify(raw: &RawToken, keys: &KeySet, algorithm: Algorithm) -> Result<(), Error> {
+    let algorithm = core_algorithm(algorithm);
+    let mut fitting = keys.keys().iter().filter(|key| {
+        let named = raw
+            .kid()
+            .is_none_or(|kid| key.key_id().is_some_and(|id| id.as_str() == kid));
+        named && may_verify(key, &algorithm)
+    });
+    let key = fitting.next().ok_or_else(|| Error::UnknownKey {
+        kid: raw.kid().map(str::to_owned),
+    })?;
+    if fitting.next().is_some() {
+        return Err(Error::AmbiguousKey);
+    }
+    key.verify_signature(&algorithm, raw.signed(), raw.signature())
+        .map_err(|_| Error::Signature)
+}
+
+/// Whether a key is of the algorithm's type and meant for it (RFC 7517 §4.2, §4.4).
+fn may_verify(key: &CoreJsonWebKey, algorithm: &CoreJwsSigningAlgorithm) -> bool {
+    let meant = match key.signing_alg() {
+        JsonWebKeyAlgorithm::Unspecified => true,
+        JsonWebKeyAlgorithm::Algorithm(named) => named == algorithm,
+        JsonWebKeyAlgorithm::Unsupported => false,
+    };
+    let for_signatures = key.key_use().is_none_or(JsonWebKeyUse::allows_signature);
+    meant && for_signatures && algorithm.key_type().as_ref() == Some(key.key_type())
+}
+
+/// `exp`, `iat`, `nbf`, `auth_time`, each with the skew to the token's favor.
+fn check_times(raw: &RawToken, pending: &Pending, now: i64) -> Result<(), Error> {
+    let latest = now.saturating_add(SKEW);
+    let expires_at = raw.time("exp")?;
+    if expires_at <= now.saturating_sub(SKEW) {
+        return Err(Error::Expired { now, expires_at });
+    }
+    let issued_at = raw.time("iat")?;
+    for valid_from in [Some(issued_at), raw.optional_time("nbf")?]
+        .into_iter()
+        .flatten()
+    {
+        if valid_from > latest {
+            return Err(Error::NotYetValid { now, valid_from });
+        }
+    }
+    // The nonce was born with the login, so no honest token for it is older.
+    if issued_at < pending.begun_at.saturating_sub(SKEW) {
+        return Err(Error::IssuedTooEarly {
+            begun_at: pending.begun_at,
+            issued_at,
+        });
+    }
+    let auth_time = raw.optional_time("auth_time")?;
+    if let Some(auth_time) = auth_time
+        && auth_time > latest
+    {
+        return Err(Error::NotYetValid {
+            now,
+            valid_from: auth_time,
+        });
+    }
+    check_freshness(auth_time, pending, now)
 }
 
 fn check_freshness(auth_time: Option<i64>, pending: &Pending, now: i64) -> Result<(), Error> {

@@ -20,9 +20,10 @@
 //! The crate opens no socket ([`HttpClient`] does), reads no clock (`now` is in Unix seconds) and makes no random
 //! bytes (the host passes them in). It keeps nothing either, except the provider's keys in [`Keys`].
 //!
-//! It is built on the `openidconnect` crate and adds what that leaves to its callers: the issuer of the callback
-//! (RFC 9207), `azp`, `iat`, `nbf`, `auth_time`, `at_hash`, clock skew, an algorithm list per connection, key
-//! rotation, duplicate members, and errors that name who has to act ([`Error`]).
+//! It is built on the `openidconnect` crate, which builds the requests, exchanges the code and verifies signatures.
+//! The claims are judged here, on the members as they were sent, with what that crate leaves to its callers: the
+//! issuer of the callback (RFC 9207), `azp`, `iat`, `nbf`, `auth_time`, `at_hash`, clock skew, an algorithm list per
+//! connection, key rotation, duplicate members, and errors that name who has to act ([`Error`]).
 //!
 //! It deliberately does not: create users or decide whom of them a subject means, follow `jku`, `jwk` or `x5u`,
 //! accept HMAC signatures or encrypted ID tokens, keep refresh tokens, or use the implicit and hybrid flows.

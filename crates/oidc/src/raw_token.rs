@@ -19,6 +19,8 @@ const LONGEST: usize = 64 * 1024;
 pub(crate) struct RawToken {
     header: Map<String, Value>,
     pub(crate) claims: Map<String, Value>,
+    signed: String,
+    signature: Vec<u8>,
 }
 
 impl RawToken {
@@ -29,13 +31,26 @@ impl RawToken {
         }
         let parts: Vec<&str> = token.split('.').collect();
         match parts.as_slice() {
-            [header, claims, _signature] => Ok(Self {
+            [header, claims, signature] => Ok(Self {
+                signed: format!("{header}.{claims}"),
+                signature: URL_SAFE_NO_PAD
+                    .decode(signature)
+                    .map_err(|_| malformed("not base64url"))?,
                 header: object(header, "header")?,
                 claims: object(claims, "claims")?,
             }),
             [_, _, _, _, _] => Err(Error::IdTokenEncrypted),
             _ => Err(malformed("not three parts")),
         }
+    }
+
+    /// What the signature covers (RFC 7515 §5.2).
+    pub(crate) fn signed(&self) -> &[u8] {
+        self.signed.as_bytes()
+    }
+
+    pub(crate) fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
     pub(crate) fn kid(&self) -> Option<&str> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Secret;
 
-pub(crate) type ParsedIdToken = IdToken<
+type ParsedIdToken = IdToken<
     EmptyAdditionalClaims,
     CoreGenderClaim,
     CoreJweContentEncryptionAlgorithm,

@@ -76,6 +76,32 @@ async fn token_without_key_id_and_two_keys_is_refused() {
 }
 
 #[tokio::test]
+async fn key_meant_for_something_else_verifies_nothing() {
+    for (name, value) in [
+        ("use", "enc"),
+        ("alg", "PS256"),
+        ("alg", "RSA-OAEP"),
+        ("alg", "HS256"),
+    ] {
+        let login = Login::begin().await;
+        let mut key = RSA.jwk();
+        key[name] = json!(value);
+        *login.provider.key_set.lock().unwrap() = json!({"keys": [key]});
+        let refused = rule(login.finish_with_claims(json!({})).await);
+        assert!(
+            ["unknown_key", "malformed"].contains(&refused),
+            "{name}={value}: {refused}"
+        );
+    }
+    let login = Login::begin().await;
+    login.provider.publish(&[&RSA, &RSA]);
+    assert_eq!(
+        rule(login.finish_with_claims(json!({})).await),
+        "ambiguous_key"
+    );
+}
+
+#[tokio::test]
 async fn invented_key_ids_do_not_make_us_ask_again_and_again() {
     let login = Login::begin().await;
     for number in 0..20 {

@@ -113,7 +113,11 @@ async fn wrong_claims_are_refused() {
             "at_hash",
             Fault::IdentityProvider,
         ),
-        (json!({"at_hash": 7}), "malformed", Fault::IdentityProvider),
+        (
+            json!({"at_hash": 7}),
+            "claim_missing",
+            Fault::IdentityProvider,
+        ),
         (
             json!({"exp": null}),
             "claim_missing",
@@ -550,4 +554,33 @@ async fn pending_login_survives_the_store_and_hides_its_secrets() {
         "{told}"
     );
     assert!(!format!("{:?}", login.connection).contains(super::SECRET));
+}
+
+#[tokio::test]
+async fn odd_claims_that_nobody_needs_do_not_refuse() {
+    for (name, value) in [
+        ("name", Value::Null),
+        ("email", Value::Null),
+        ("email_verified", json!("TRUE")),
+        ("email_verified", json!(1)),
+        ("address", json!("Main Street 1")),
+        ("updated_at", json!("yesterday")),
+        ("locale", json!({"x": 1})),
+        ("picture", json!("")),
+        ("website", json!(["not a URL"])),
+        ("groups", json!(["a", {"b": 1}])),
+        ("name#", json!("x")),
+        ("acr", Value::Null),
+        ("azp", Value::Null),
+    ] {
+        let login = Login::begin().await;
+        let mut claims = login.claims();
+        claims[name] = value.clone();
+        let result = login
+            .finish_with_token(&RSA.sign(&RSA.header(), &claims))
+            .await;
+        let authentication = result.unwrap_or_else(|error| panic!("{name}={value}: {error:?}"));
+        assert_eq!(authentication.claims[name], value);
+        assert!(!authentication.email_verified(), "{value}");
+    }
 }
