@@ -87,7 +87,10 @@ pub enum OutboundError {
         #[source]
         source: Source,
     },
-    /// The client cannot be built, usually because a root certificate is not PEM. Remedy: see the source.
+    /// The client cannot be built.
+    ///
+    /// Usual cause: a configured root certificate is not PEM, or the system has no root certificates at all.
+    /// Remedy: correct the one, install the other (package ca-certificates).
     #[error("the outbound client cannot be set up")]
     Setup {
         /// The HTTP library's own error.
@@ -140,7 +143,7 @@ impl OutboundError {
             Self::Failed { .. } => {
                 "try again; if it repeats, check what answers at the destination"
             }
-            Self::Setup { .. } => "check the root certificates in the configuration",
+            Self::Setup { .. } => "check the configured root certificates, and that the system has its own (package ca-certificates)",
         }
     }
 
