@@ -125,6 +125,8 @@ impl Cockpit {
                 from_app(Tone::Plain, format!("Refreshed the tokens of {name}"))
                     .to(Actor::Vestibule)
             }
+            // The cockpit's own probe of a fired person's tokens has its own entry.
+            AppEventKind::RefreshRefused(_) if !self.roster.employs(event.sub.as_deref()) => return,
             AppEventKind::RefreshRefused(error) => {
                 from_app(Tone::Ending, format!("No fresh tokens for {name}"))
                     .to(Actor::Vestibule)

@@ -268,6 +268,14 @@ impl Roster {
         self.timeline.push(entry);
     }
 
+    /// Whether a subject works here.
+    pub(super) fn employs(&self, sub: Option<&str>) -> bool {
+        let employees = self.employees();
+        employees
+            .iter()
+            .any(|employee| employee.works_here && Some(employee.id.as_str()) == sub)
+    }
+
     /// Who a subject is.
     pub(super) fn name_of(&self, sub: Option<&str>) -> String {
         let employees = self.employees();
