@@ -169,6 +169,12 @@ impl Wanted {
         members: Load::Nothing,
         groups: Load::Nothing,
     };
+
+    /// All members and all groups.
+    pub const EVERYTHING: Self = Self {
+        members: Load::Everything,
+        groups: Load::Everything,
+    };
 }
 
 /// A resource as the host keeps it.

@@ -4,7 +4,14 @@
 //! names are canonical, `emails co "x"` is `emails.value co "x"`, Entra's `emails[type eq "work"].value eq "x"`
 //! is `emails[type eq "work" and value eq "x"]`, and `x eq null` is `not (x pr)`.
 
+mod parse;
+mod print;
+mod token;
+
 use std::fmt;
+
+pub(crate) use parse::{Outcome, check_length, parse_element};
+pub(crate) use token::{Token, Tokens};
 
 use crate::dialect::{Dialect, Repairs};
 use crate::error::Error;
@@ -126,8 +133,18 @@ impl Filter {
         dialect: Dialect,
         repairs: &mut Repairs,
     ) -> Result<Self, Error> {
-        let _ = (text, schema, dialect, repairs);
-        Err(Error::not_implemented("not yet"))
+        parse::parse(text, schema, dialect, repairs)
+    }
+
+    /// Parses a filter over all resource types, for one of them; an attribute that this type lacks has no value
+    /// there (RFC 7644 §3.4.2.1).
+    pub(crate) fn parse_any(
+        text: &str,
+        schema: &ResourceSchema,
+        dialect: Dialect,
+        repairs: &mut Repairs,
+    ) -> Result<Outcome, Error> {
+        parse::parse_any(text, schema, dialect, repairs)
     }
 
     /// All of these hold. Nested conjunctions are flattened; one filter stays as it is.

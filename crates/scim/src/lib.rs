@@ -2,12 +2,15 @@
 
 pub mod dialect;
 pub mod directory;
+pub mod discovery;
 pub mod error;
+pub mod evaluate;
 pub mod filter;
 pub mod list;
 pub mod moment;
 pub mod patch;
 pub mod path;
+pub mod project;
 pub mod resource;
 #[cfg(feature = "axum")]
 pub mod router;
@@ -20,10 +23,11 @@ pub use directory::{
 };
 pub use error::{Error, ErrorKind};
 pub use filter::{Budget, Comparison, Filter, Operand, Operator};
-pub use list::{Order, Sort};
+pub use list::{Order, Parameters, Sort};
 pub use moment::DateTime;
 pub use patch::{Change, ChangeSet, MemberChange, PasswordChange};
-pub use path::AttributePath;
+pub use path::{AttributePath, Path};
+pub use project::Projection;
 pub use resource::{Draft, Member, Membership, Password, Resource};
 #[cfg(feature = "axum")]
 pub use router::{Options, router};

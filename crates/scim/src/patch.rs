@@ -1,5 +1,9 @@
 //! Changes to a resource: PUT and PATCH (RFC 7644 §3.5) as one pure function from a resource to a change set.
 
+mod apply;
+mod elements;
+mod read;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -7,7 +11,7 @@ use serde_json::Value;
 use crate::dialect::{Dialect, Repairs};
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::path::AttributePath;
+use crate::path::{AttributePath, Path};
 use crate::resource::{Draft, Member, Password, Resource};
 use crate::schema::ResourceSchema;
 
@@ -24,9 +28,26 @@ pub struct Change {
 
 #[derive(Debug, Clone)]
 enum Body {
-    #[allow(dead_code)]
     Put(Box<Draft>),
-    Patch,
+    Patch(Vec<Operation>),
+}
+
+/// One operation in canonical form: every operation has a target and a value of the target's type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Operation {
+    target: Path,
+    action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    Add(Value),
+    Replace(Value),
+    Remove,
+    /// Removes the elements of a list that match one of these (repair 5).
+    RemoveValues(Vec<Value>),
+    Members(MemberChange),
+    Password(PasswordChange),
 }
 
 impl Change {
@@ -57,20 +78,31 @@ impl Change {
         dialect: Dialect,
         repairs: &mut Repairs,
     ) -> Result<Self, Error> {
-        let _ = (body, repairs);
+        let operations = read::operations(body, schema, dialect, repairs)?;
         Ok(Self {
             schema: Arc::clone(schema),
             dialect,
-            body: Body::Patch,
+            body: Body::Patch(operations),
         })
+    }
+
+    /// The change without what it says about the password, for a directory that keeps none.
+    #[must_use]
+    pub fn without_password(mut self) -> Self {
+        match &mut self.body {
+            Body::Put(draft) => draft.password = None,
+            Body::Patch(operations) => {
+                operations.retain(|operation| !matches!(operation.action, Action::Password(_)));
+            }
+        }
+        self
     }
 
     /// Applies the change to the current resource: all of it or nothing.
     ///
     /// Fails with `no_target`, `mutability` or `invalid_value`, and then nothing is to be stored.
     pub fn apply(&self, current: &Resource) -> Result<ChangeSet, Error> {
-        let _ = (&self.schema, self.dialect, &self.body, current);
-        Err(Error::not_implemented("not yet"))
+        apply::apply(self, current)
     }
 }
 

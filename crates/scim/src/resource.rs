@@ -1,5 +1,9 @@
 //! Resources as the host stores them, and what a client sends to create one.
 
+mod member;
+mod read;
+mod scalar;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +12,13 @@ use serde_json::{Map, Value};
 use crate::dialect::{Dialect, Repairs};
 use crate::error::Error;
 use crate::path::AttributePath;
-use crate::schema::{ENTERPRISE_URN, ResourceSchema, ResourceType};
+use crate::schema::{ENTERPRISE_URN, ResourceSchema};
+
+pub use member::{Member, Membership};
+pub(crate) use read::{
+    ELEMENTS, Reader, check_required, is_members, is_password, is_unassigned, password, set,
+};
+pub(crate) use scalar::{clear_primary, is_primary, text_boolean};
 
 /// The attributes of a user or a group: canonical names, checked types, nothing unassigned.
 ///
@@ -154,75 +164,7 @@ impl Draft {
         dialect: Dialect,
         repairs: &mut Repairs,
     ) -> Result<Self, Error> {
-        let _ = (body, schema, dialect, repairs);
-        Err(Error::not_implemented("not yet"))
-    }
-}
-
-/// A member of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Member {
-    /// The id of the user or group.
-    pub value: String,
-    /// What it is; from a client that does not say, `None`.
-    pub kind: Option<ResourceType>,
-    /// The name of the member; what a client says here is not to be trusted or stored.
-    pub display: Option<String>,
-}
-
-impl Member {
-    /// A member of which only the id is known.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            kind: None,
-            display: None,
-        }
-    }
-
-    /// Adds what it is.
-    #[must_use]
-    pub fn with_kind(mut self, kind: ResourceType) -> Self {
-        self.kind = Some(kind);
-        self
-    }
-
-    /// Adds its name.
-    #[must_use]
-    pub fn with_display(mut self, display: impl Into<String>) -> Self {
-        self.display = Some(display.into());
-        self
-    }
-}
-
-/// A group that a user is in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Membership {
-    /// The id of the group.
-    pub value: String,
-    /// The name of the group.
-    pub display: Option<String>,
-    /// Whether the user is a member of the group itself, and not only of a group inside it.
-    pub direct: bool,
-}
-
-impl Membership {
-    /// A direct membership.
-    pub fn new(value: impl Into<String>, display: Option<String>) -> Self {
-        Self {
-            value: value.into(),
-            display,
-            direct: true,
-        }
-    }
-
-    /// Marks the membership as one through a nested group.
-    #[must_use]
-    pub fn indirect(mut self) -> Self {
-        self.direct = false;
-        self
+        Reader::new(schema, dialect, repairs).draft(body)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A [`Registry`] is a value: a host may build one per directory, with its own extensions.
 
+mod discovery;
 mod standard;
 mod wire;
 
@@ -390,6 +391,16 @@ impl Registry {
             ResourceType::User => &self.users,
             ResourceType::Group => &self.groups,
         }
+    }
+}
+
+impl Registry {
+    /// Every schema, as `/Schemas` lists them: those of resources, then those of the discovery endpoints.
+    pub fn schemas(&self) -> impl Iterator<Item = Schema> {
+        let of_resources = [&self.users, &self.groups]
+            .into_iter()
+            .flat_map(|schema| std::iter::once(schema.core()).chain(schema.extensions()));
+        of_resources.cloned().chain(discovery::schemas())
     }
 }
 

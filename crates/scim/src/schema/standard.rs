@@ -303,7 +303,11 @@ pub(super) fn group() -> Schema {
                         text("type", "What the member is."),
                         &["User", "Group"],
                     )),
-                    read_only(text("display", "The name of the member.")),
+                    // Only on request: clients compare what they read with what they sent.
+                    Attribute {
+                        returned: Returned::Request,
+                        ..read_only(text("display", "The name of the member."))
+                    },
                 ],
             )),
         ],

@@ -1,0 +1,240 @@
+//! Which attributes an answer carries (RFC 7644 §3.9, RFC 7643 §7 `returned`).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::directory::{Load, Stored, Wanted};
+use crate::path::AttributePath;
+use crate::schema::{Attribute, ResourceSchema, ResourceType, Returned};
+
+impl Stored {
+    /// The whole resource with everything the server adds, before projection; `base` is the URL of the directory.
+    pub fn document(&self, schema: &ResourceSchema, base: &str) -> Map<String, Value> {
+        let kind = schema.kind();
+        let mut document = self.resource.attributes().clone();
+        let schemas: Vec<&str> = self.resource.schemas(schema).collect();
+        document.insert("schemas".to_owned(), json!(schemas));
+        document.insert("id".to_owned(), json!(self.id));
+        document.insert(
+            "meta".to_owned(),
+            json!({
+                "resourceType": kind.name(),
+                "created": self.created.to_string(),
+                "lastModified": self.last_modified.to_string(),
+                "location": self.location(kind, base),
+                "version": self.etag(),
+            }),
+        );
+        if let Some(members) = self.members.as_ref().filter(|members| !members.is_empty()) {
+            let members = members.iter().map(|member| member.to_json(base)).collect();
+            document.insert("members".to_owned(), Value::Array(members));
+        }
+        if let Some(groups) = self.groups.as_ref().filter(|groups| !groups.is_empty()) {
+            let groups = groups.iter().map(|group| group.to_json(base)).collect();
+            document.insert("groups".to_owned(), Value::Array(groups));
+        }
+        document
+    }
+
+    /// The URL of the resource.
+    pub fn location(&self, kind: ResourceType, base: &str) -> String {
+        format!("{base}/{}/{}", kind.endpoint(), self.id)
+    }
+
+    /// The entity tag: weak, because the bytes of an answer depend on its projection.
+    pub fn etag(&self) -> String {
+        format!("W/\"{}\"", self.version)
+    }
+}
+
+/// The choice of attributes for one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Projection(Choice);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Choice {
+    #[default]
+    Default,
+    Only(BTreeSet<Name>),
+    Except(BTreeSet<Name>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Schema(Option<String>),
+    Attribute(AttributePath),
+}
+
+impl Projection {
+    /// The choice that `attributes` and `excludedAttributes` make for one resource type.
+    ///
+    /// Names that the schema does not know are ignored. Where a client sends both, `attributes` counts.
+    pub fn new(attributes: &[String], excluded: &[String], schema: &ResourceSchema) -> Self {
+        let is_given = |names: &[String]| names.iter().any(|name| !name.trim().is_empty());
+        Self(if is_given(attributes) {
+            Choice::Only(names(attributes, schema))
+        } else if is_given(excluded) {
+            Choice::Except(names(excluded, schema))
+        } else {
+            Choice::Default
+        })
+    }
+
+    /// Whether the client chose attributes by name; a PATCH is then answered with a body.
+    pub fn is_chosen(&self) -> bool {
+        matches!(self.0, Choice::Only(_))
+    }
+
+    /// Whether the answer carries this top-level attribute, or a part of it.
+    pub fn carries(&self, name: &str) -> bool {
+        let whole = AttributePath::new(None, name, None);
+        match &self.0 {
+            Choice::Default => true,
+            Choice::Only(names) => names.iter().any(|chosen| match chosen {
+                Name::Schema(extension) => extension.is_none(),
+                Name::Attribute(path) => path.parent() == whole,
+            }),
+            Choice::Except(names) => {
+                !names.contains(&Name::Attribute(whole)) && !names.contains(&Name::Schema(None))
+            }
+        }
+    }
+
+    /// Which lists the answer needs, with `load` for those that it carries.
+    pub fn wanted(&self, kind: ResourceType, load: Load) -> Wanted {
+        let mut wanted = Wanted::NOTHING;
+        match kind {
+            ResourceType::User if self.carries("groups") => wanted.groups = load,
+            ResourceType::Group if self.carries("members") => wanted.members = load,
+            _ => {}
+        }
+        wanted
+    }
+
+    /// Takes what is not chosen out of a document; `touched` are the attributes that the request wrote.
+    pub fn apply(
+        &self,
+        document: Map<String, Value>,
+        schema: &ResourceSchema,
+        touched: &[AttributePath],
+    ) -> Map<String, Value> {
+        let mut result = Map::new();
+        for (key, value) in document {
+            let kept = match (schema.extension(&key), value) {
+                (Some(extension), Value::Object(object)) => {
+                    let mut kept = Map::new();
+                    for (name, value) in object {
+                        let Some(attribute) = extension.attribute(&name) else {
+                            continue;
+                        };
+                        let path = AttributePath::new(Some(&extension.id), &name, None);
+                        if let Some(value) = self.attribute(&path, attribute, value, touched) {
+                            kept.insert(name, value);
+                        }
+                    }
+                    Some(Value::Object(kept))
+                        .filter(|kept| kept.as_object().is_some_and(|kept| !kept.is_empty()))
+                }
+                (_, value) => schema.top_level_attribute(&key).and_then(|attribute| {
+                    let path = AttributePath::new(None, &key, None);
+                    self.attribute(&path, attribute, value, touched)
+                }),
+            };
+            if let Some(value) = kept {
+                result.insert(key, value);
+            }
+        }
+        result
+    }
+
+    fn attribute(
+        &self,
+        path: &AttributePath,
+        attribute: &Attribute,
+        value: Value,
+        touched: &[AttributePath],
+    ) -> Option<Value> {
+        let whole = match attribute.returned {
+            Returned::Never => return None,
+            Returned::Always => true,
+            Returned::Request => self.names(path) || touched.contains(path),
+            Returned::Default => match &self.0 {
+                Choice::Default => true,
+                Choice::Only(_) => self.names(path) || self.names_schema(path),
+                Choice::Except(_) => !self.names(path) && !self.names_schema(path),
+            },
+        };
+        if attribute.sub_attributes.is_empty() {
+            return whole.then_some(value);
+        }
+        let keep = |name: &str| {
+            let returned = attribute
+                .sub_attribute(name)
+                .map_or(Returned::Default, |sub| sub.returned);
+            match (returned, &self.0) {
+                (Returned::Never, _) | (Returned::Request, Choice::Except(_)) => false,
+                (_, Choice::Default) => whole && returned != Returned::Request,
+                (Returned::Request, Choice::Only(_)) => self.names(&path.child(name)),
+                (_, Choice::Only(_)) => whole || self.names(&path.child(name)),
+                (_, Choice::Except(_)) => whole && !self.names(&path.child(name)),
+            }
+        };
+        keep_parts(value, &keep)
+    }
+
+    /// Whether the client named this attribute, to have it or to leave it out.
+    fn names(&self, path: &AttributePath) -> bool {
+        match &self.0 {
+            Choice::Default => false,
+            Choice::Only(names) | Choice::Except(names) => {
+                names.contains(&Name::Attribute(path.clone()))
+            }
+        }
+    }
+
+    /// Whether the client named the schema of this attribute.
+    fn names_schema(&self, path: &AttributePath) -> bool {
+        let name = || Name::Schema(path.extension().map(str::to_owned));
+        match &self.0 {
+            Choice::Default => false,
+            Choice::Only(names) | Choice::Except(names) => names.contains(&name()),
+        }
+    }
+}
+
+fn names(texts: &[String], schema: &ResourceSchema) -> BTreeSet<Name> {
+    texts
+        .iter()
+        .flat_map(|text| text.split(','))
+        .filter_map(|text| {
+            let text = text.trim();
+            if schema.core().id.eq_ignore_ascii_case(text) {
+                return Some(Name::Schema(None));
+            }
+            if let Some(extension) = schema.extension(text) {
+                return Some(Name::Schema(Some(extension.id.clone())));
+            }
+            schema.find(text).map(|found| Name::Attribute(found.path))
+        })
+        .collect()
+}
+
+/// The parts of a complex value, or of every element of a list, that are kept.
+fn keep_parts(value: Value, keep: &dyn Fn(&str) -> bool) -> Option<Value> {
+    match value {
+        Value::Object(object) => {
+            let kept: Map<String, Value> =
+                object.into_iter().filter(|(name, _)| keep(name)).collect();
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        Value::Array(elements) => {
+            let kept: Vec<Value> = elements
+                .into_iter()
+                .filter_map(|element| keep_parts(element, keep))
+                .collect();
+            (!kept.is_empty()).then_some(Value::Array(kept))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! Which endpoint a path below the directory's URL names.
+
+use http::Method;
+
+use crate::schema::ResourceType;
+
+/// An endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// `/ServiceProviderConfig`
+    Config,
+    /// `/ResourceTypes`
+    ResourceTypes,
+    /// `/ResourceTypes/{name}`
+    ResourceType(String),
+    /// `/Schemas`
+    Schemas,
+    /// `/Schemas/{urn}`
+    Schema(String),
+    /// `/`
+    Root,
+    /// `/.search`
+    RootSearch,
+    /// `/Users` or `/Groups`
+    Collection(ResourceType),
+    /// `/Users/.search` or `/Groups/.search`
+    Search(ResourceType),
+    /// `/Users/{id}` or `/Groups/{id}`
+    Resource(ResourceType, String),
+    /// `/Me`
+    Me,
+    /// `/Bulk`
+    Bulk,
+    /// Anything else.
+    Unknown,
+}
+
+impl Endpoint {
+    /// Reads the path behind the directory's segment.
+    ///
+    /// Entra's `aadOptscim062020` belongs into the query; where an administrator put it into the path it is skipped.
+    pub(super) fn parse(path: &str) -> Self {
+        let segments: Vec<&str> = path
+            .split('/')
+            .filter(|segment| {
+                !segment.is_empty() && !segment.eq_ignore_ascii_case("aadOptscim062020")
+            })
+            .collect();
+        match segments.as_slice() {
+            [] => Self::Root,
+            [".search"] => Self::RootSearch,
+            ["ServiceProviderConfig"] => Self::Config,
+            ["ResourceTypes"] => Self::ResourceTypes,
+            ["ResourceTypes", name] => Self::ResourceType((*name).to_owned()),
+            ["Schemas"] => Self::Schemas,
+            ["Schemas", urn] => Self::Schema((*urn).to_owned()),
+            ["Me", ..] => Self::Me,
+            ["Bulk"] => Self::Bulk,
+            [name, rest @ ..] => match (resource_type(name), rest) {
+                (Some(kind), []) => Self::Collection(kind),
+                (Some(kind), [".search"]) => Self::Search(kind),
+                (Some(kind), [id]) => Self::Resource(kind, (*id).to_owned()),
+                _ => Self::Unknown,
+            },
+        }
+    }
+
+    /// Whether it answers without credentials.
+    pub(super) fn is_discovery(&self) -> bool {
+        matches!(
+            self,
+            Self::Config
+                | Self::ResourceTypes
+                | Self::ResourceType(_)
+                | Self::Schemas
+                | Self::Schema(_)
+        )
+    }
+
+    /// The methods that it takes, as `Allow` lists them; `None` where every method gets the same refusal.
+    pub(super) fn allow(&self) -> Option<&'static str> {
+        match self {
+            Self::Config
+            | Self::ResourceTypes
+            | Self::ResourceType(_)
+            | Self::Schemas
+            | Self::Schema(_)
+            | Self::Root => Some("GET, HEAD"),
+            Self::RootSearch | Self::Search(_) => Some("POST"),
+            Self::Collection(_) => Some("GET, HEAD, POST"),
+            Self::Resource(..) => Some("GET, HEAD, PUT, PATCH, DELETE"),
+            Self::Me | Self::Bulk | Self::Unknown => None,
+        }
+    }
+
+    /// Whether it takes this method.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        self.allow()
+            .is_none_or(|allow| allow.split(", ").any(|allowed| allowed == method.as_str()))
+    }
+
+    /// The path with placeholders, for logs.
+    pub(super) fn template(&self) -> &'static str {
+        match self {
+            Self::Config => "/ServiceProviderConfig",
+            Self::ResourceTypes => "/ResourceTypes",
+            Self::ResourceType(_) => "/ResourceTypes/{name}",
+            Self::Schemas => "/Schemas",
+            Self::Schema(_) => "/Schemas/{urn}",
+            Self::Root => "/",
+            Self::RootSearch => "/.search",
+            Self::Collection(ResourceType::User) => "/Users",
+            Self::Collection(ResourceType::Group) => "/Groups",
+            Self::Search(ResourceType::User) => "/Users/.search",
+            Self::Search(ResourceType::Group) => "/Groups/.search",
+            Self::Resource(ResourceType::User, _) => "/Users/{id}",
+            Self::Resource(ResourceType::Group, _) => "/Groups/{id}",
+            Self::Me => "/Me",
+            Self::Bulk => "/Bulk",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+fn resource_type(segment: &str) -> Option<ResourceType> {
+    [ResourceType::User, ResourceType::Group]
+        .into_iter()
+        .find(|kind| kind.endpoint() == segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_endpoints() {
+        for (path, endpoint) in [
+            ("", Endpoint::Root),
+            ("/Users", Endpoint::Collection(ResourceType::User)),
+            ("/Users/", Endpoint::Collection(ResourceType::User)),
+            (
+                "aadOptscim062020/Users",
+                Endpoint::Collection(ResourceType::User),
+            ),
+            ("Groups/.search", Endpoint::Search(ResourceType::Group)),
+            (
+                "Users/a",
+                Endpoint::Resource(ResourceType::User, "a".to_owned()),
+            ),
+            ("Users/a/b", Endpoint::Unknown),
+            ("users", Endpoint::Unknown),
+        ] {
+            assert_eq!(Endpoint::parse(path), endpoint, "{path}");
+        }
+    }
+}

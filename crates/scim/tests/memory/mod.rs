@@ -1,0 +1,328 @@
+//! A directory in memory: what a host writes, in its smallest form.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use vestibule_scim::directory::{
+    Directory, Exchange, Load, Page, Precondition, Profile, Query, Stored, Update, Updated, Wanted,
+};
+use vestibule_scim::evaluate::{compare_documents, fold, matches, matches_element};
+use vestibule_scim::resource::{Draft, Member, Membership};
+use vestibule_scim::{DateTime, Error, MemberChange, ResourceType};
+
+/// The token that every directory here accepts.
+pub(crate) const TOKEN: &str = "T";
+/// The directory that is paused.
+pub(crate) const PAUSED: &str = "paused";
+
+/// One directory per name; `secret-…` names exist for nobody.
+pub(crate) struct Memory {
+    profile: Arc<Profile>,
+    state: Mutex<State>,
+    /// What `observe` was told.
+    pub(crate) seen: Mutex<Vec<Exchange<String>>>,
+}
+
+#[derive(Default)]
+struct State {
+    clock: i64,
+    resources: BTreeMap<(String, ResourceType, String), Stored>,
+}
+
+impl Memory {
+    /// An empty directory.
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            profile: Arc::new(profile),
+            state: Mutex::default(),
+            seen: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tick(&mut self) -> DateTime {
+        self.clock += 1;
+        DateTime::from_unix_micros(1_760_000_000_000_000 + self.clock * 1_000_000)
+            .unwrap_or_else(|| unreachable!("the clock starts in 2025"))
+    }
+
+    fn get(&self, access: &str, kind: ResourceType, id: &str) -> Result<&Stored, Error> {
+        self.resources
+            .get(&(access.to_owned(), kind, id.to_owned()))
+            .ok_or_else(Error::no_such_resource)
+    }
+
+    fn all(&self, access: &str, kind: ResourceType) -> impl Iterator<Item = &Stored> {
+        self.resources
+            .iter()
+            .filter(move |(key, _)| key.0 == access && key.1 == kind)
+            .map(|(_, stored)| stored)
+    }
+
+    fn check_unique(
+        &self,
+        access: &str,
+        kind: ResourceType,
+        id: &str,
+        stored: &Stored,
+    ) -> Result<(), Error> {
+        let key = |stored: &Stored| match kind {
+            ResourceType::User => stored.resource.user_name().map(fold),
+            ResourceType::Group => stored.resource.display_name().map(fold),
+        };
+        let taken = self
+            .all(access, kind)
+            .any(|other| other.id != id && key(other) == key(stored));
+        if taken {
+            return Err(Error::uniqueness("the name is taken in this directory"));
+        }
+        Ok(())
+    }
+
+    fn check_members(&self, access: &str, members: &[Member]) -> Result<Vec<Member>, Error> {
+        members
+            .iter()
+            .map(|member| self.known_member(access, member))
+            .collect()
+    }
+
+    fn known_member(&self, access: &str, member: &Member) -> Result<Member, Error> {
+        [ResourceType::User, ResourceType::Group]
+            .into_iter()
+            .find_map(|kind| {
+                let found = self.get(access, kind, &member.value).ok()?;
+                let display = found
+                    .resource
+                    .display_name()
+                    .or(found.resource.user_name())?;
+                Some(
+                    Member::new(&member.value)
+                        .with_kind(kind)
+                        .with_display(display),
+                )
+            })
+            .ok_or_else(|| Error::invalid_value("a member does not exist"))
+    }
+
+    fn view(&self, access: &str, kind: ResourceType, stored: &Stored, wanted: Wanted) -> Stored {
+        let mut view = stored.clone();
+        view.members = limited(view.members.unwrap_or_default(), wanted.members);
+        view.groups = None;
+        if kind == ResourceType::User {
+            let groups = self.all(access, ResourceType::Group).filter(|group| {
+                let members = group.members.as_deref().unwrap_or_default();
+                members.iter().any(|member| member.value == stored.id)
+            });
+            let groups = groups.map(|group| {
+                Membership::new(&group.id, group.resource.display_name().map(str::to_owned))
+            });
+            view.groups = limited(groups.collect(), wanted.groups);
+            view.members = None;
+        }
+        view
+    }
+
+    fn apply_members(
+        &self,
+        access: &str,
+        members: &mut Vec<Member>,
+        changes: &[MemberChange],
+    ) -> Result<bool, Error> {
+        let before = members.clone();
+        for change in changes {
+            match change {
+                MemberChange::Add(new) => {
+                    for member in self.check_members(access, new)? {
+                        if members.iter().all(|known| known.value != member.value) {
+                            members.push(member);
+                        }
+                    }
+                }
+                MemberChange::Remove(ids) => members.retain(|member| !ids.contains(&member.value)),
+                MemberChange::RemoveWhere(filter) => {
+                    members.retain(|member| !matches_element(filter, &member.to_json("")));
+                }
+                MemberChange::ReplaceAll(new) => *members = self.check_members(access, new)?,
+            }
+        }
+        members.sort_by(|left, right| left.value.cmp(&right.value));
+        Ok(*members != before)
+    }
+}
+
+fn limited<T>(list: Vec<T>, load: Load) -> Option<Vec<T>> {
+    match load {
+        Load::Nothing => None,
+        Load::AtMost(most) => (list.len() <= most).then_some(list),
+        Load::Everything => Some(list),
+    }
+}
+
+#[async_trait]
+impl Directory for Memory {
+    type Access = String;
+
+    async fn authorize(&self, directory: &str, bearer: Option<&str>) -> Result<String, Error> {
+        if bearer != Some(TOKEN) {
+            return Err(Error::unauthorized(
+                "the token is not one of this directory",
+            ));
+        }
+        if directory == PAUSED {
+            return Err(Error::unavailable("the directory is paused"));
+        }
+        if directory.starts_with("secret") {
+            return Err(Error::not_found("there is no such directory"));
+        }
+        Ok(directory.to_owned())
+    }
+
+    fn profile(&self, _access: &String) -> Arc<Profile> {
+        Arc::clone(&self.profile)
+    }
+
+    async fn public_profile(&self, directory: &str) -> Result<Arc<Profile>, Error> {
+        if directory.starts_with("secret") {
+            return Err(Error::not_found("there is no such directory"));
+        }
+        Ok(Arc::clone(&self.profile))
+    }
+
+    async fn create(
+        &self,
+        access: &String,
+        kind: ResourceType,
+        draft: Draft,
+        wanted: Wanted,
+    ) -> Result<Stored, Error> {
+        let mut state = self.state();
+        let now = state.tick();
+        let id = format!("{}-{:06}", kind.name().to_lowercase(), state.clock);
+        let mut stored = Stored::new(&id, draft.resource, "1", now, now);
+        state.check_unique(access, kind, &id, &stored)?;
+        if kind == ResourceType::Group {
+            let mut members = Vec::new();
+            state.apply_members(access, &mut members, &[MemberChange::Add(draft.members)])?;
+            stored.members = Some(members);
+        }
+        state
+            .resources
+            .insert((access.clone(), kind, id), stored.clone());
+        Ok(state.view(access, kind, &stored, wanted))
+    }
+
+    async fn find(
+        &self,
+        access: &String,
+        kind: ResourceType,
+        id: &str,
+        wanted: Wanted,
+    ) -> Result<Option<Stored>, Error> {
+        let state = self.state();
+        let found = state.get(access, kind, id).ok();
+        Ok(found.map(|stored| state.view(access, kind, stored, wanted)))
+    }
+
+    async fn list(
+        &self,
+        access: &String,
+        kind: ResourceType,
+        query: &Query,
+    ) -> Result<Page, Error> {
+        let state = self.state();
+        let schema = self.profile.registry.of(kind);
+        let everything = Wanted::EVERYTHING;
+        let mut found: Vec<_> = state
+            .all(access, kind)
+            .map(|stored| {
+                let document = state
+                    .view(access, kind, stored, everything)
+                    .document(schema, "");
+                (stored, document)
+            })
+            .filter(|(_, document)| {
+                query
+                    .filter
+                    .as_ref()
+                    .is_none_or(|filter| matches(filter, document))
+            })
+            .collect();
+        if let Some(sort) = &query.sort {
+            found.sort_by(|left, right| compare_documents(sort, &left.1, &right.1));
+        }
+        let skip = usize::try_from(query.start_index - 1).unwrap_or(usize::MAX);
+        let count = usize::try_from(query.count).unwrap_or(usize::MAX);
+        let page = found.iter().skip(skip).take(count);
+        let page = page
+            .map(|(stored, _)| state.view(access, kind, stored, query.wanted))
+            .collect();
+        Ok(Page::new(found.len() as u64, page))
+    }
+
+    async fn update(
+        &self,
+        access: &String,
+        kind: ResourceType,
+        id: &str,
+        update: Update<'_>,
+    ) -> Result<Updated, Error> {
+        let mut state = self.state();
+        let current = state.get(access, kind, id)?.clone();
+        update.precondition.check(&current.version)?;
+        let set = update.change.apply(&current.resource)?;
+        let mut new = current.clone();
+        new.resource = set.resource.clone();
+        state.check_unique(access, kind, id, &new)?;
+        let mut members = new.members.take().unwrap_or_default();
+        let members_changed = state.apply_members(access, &mut members, &set.members)?;
+        new.members = Some(members);
+        let changed = members_changed || !set.touched.is_empty();
+        if changed {
+            new.last_modified = state.tick();
+            new.version = state.clock.to_string();
+            state
+                .resources
+                .insert((access.clone(), kind, id.to_owned()), new.clone());
+        }
+        Ok(Updated::new(
+            state.view(access, kind, &new, update.wanted),
+            changed,
+            set.repairs,
+        ))
+    }
+
+    async fn delete(
+        &self,
+        access: &String,
+        kind: ResourceType,
+        id: &str,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        precondition.check(&state.get(access, kind, id)?.version)?;
+        state
+            .resources
+            .remove(&(access.clone(), kind, id.to_owned()));
+        for ((owner, _, _), stored) in &mut state.resources {
+            if owner == access
+                && let Some(members) = &mut stored.members
+            {
+                members.retain(|member| member.value != id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn observe(&self, exchange: Exchange<String>) {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(exchange);
+    }
+}
