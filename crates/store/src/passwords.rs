@@ -59,6 +59,24 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Takes a user's password away; one who had one loses everything that was issued before. True when there was one.
+    pub async fn remove_password(&mut self, user_id: UserId, actor: &str) -> Result<bool> {
+        let removed = each!(self, c => sqlx::query("DELETE FROM passwords WHERE user_id = $1")
+            .bind(user_id.to_string())
+            .execute(&mut *c)
+            .await?
+            .rows_affected());
+        if removed > 0 {
+            self.end(Ending {
+                scope: EndScope::User(user_id),
+                cause: EndCause::CredentialsChanged,
+                actor,
+            })
+            .await?;
+        }
+        Ok(removed > 0)
+    }
+
     /// Counts a wrong password; after ten in a row the account is locked for a quarter of an hour.
     pub async fn add_password_failure(&mut self, user_id: UserId) -> Result<()> {
         let now = self.now();

@@ -1,0 +1,341 @@
+//! Questions that a directory asks about its users, each answered from an index.
+
+use vestibule_core::{
+    DirectoryId, GroupId, OrganizationId, Timestamp, UserId, email_key, name_key,
+};
+
+use crate::{ReadTx, Result, User, WriteTx, statement::Statement, users};
+
+/// Which users of a directory are meant.
+#[derive(Debug, Clone)]
+pub struct UserQuery {
+    /// The organization of the directory.
+    pub organization_id: OrganizationId,
+    /// The directory.
+    pub directory_id: DirectoryId,
+    /// Whether users that no directory owns are meant too.
+    pub reach: Reach,
+    /// What has to hold, all of it.
+    pub conditions: Vec<UserCondition>,
+}
+
+/// How far a directory sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Its own users.
+    Owned,
+    /// Its own users, and those of its organization that none owns and whose name none of its own has.
+    Adopting,
+}
+
+/// A condition on a user that an index answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserCondition {
+    /// This user.
+    Id(UserId),
+    /// This user name, compared without case.
+    UserName(String),
+    /// A user name that begins so, compared without case.
+    UserNamePrefix(String),
+    /// This `externalId`, compared exactly.
+    ExternalId(String),
+    /// One of the e-mail addresses, compared without case.
+    Email(String),
+    /// This `displayName`, compared without case.
+    DisplayName(String),
+    /// Active, or not.
+    Active(bool),
+    /// Last changed then.
+    Updated(When),
+    /// A member of this group or of a group inside it.
+    Group(GroupId),
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Later than.
+    After(Timestamp),
+    /// Then or later.
+    From(Timestamp),
+    /// Earlier than.
+    Before(Timestamp),
+    /// Then or earlier.
+    Until(Timestamp),
+}
+
+/// An order that an index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOrder {
+    /// As they were made.
+    Id(Direction),
+    /// By name, compared without case.
+    Name(Direction),
+    /// By the time of the last change.
+    Updated(Direction),
+}
+
+/// Which end comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The smallest.
+    Ascending,
+    /// The largest.
+    Descending,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// The order.
+    pub order: ListOrder,
+    /// Rows to pass over.
+    pub offset: i64,
+    /// Most rows to give.
+    pub limit: i64,
+}
+
+impl When {
+    pub(crate) fn push(self, statement: &mut Statement) {
+        let (operator, instant) = match self {
+            Self::After(instant) => (" > ", instant),
+            Self::From(instant) => (" >= ", instant),
+            Self::Before(instant) => (" < ", instant),
+            Self::Until(instant) => (" <= ", instant),
+        };
+        statement.sql(operator).number(instant.micros());
+    }
+}
+
+impl UserQuery {
+    fn push(&self, statement: &mut Statement) {
+        match self.reach {
+            Reach::Owned => {
+                statement
+                    .sql("u.directory_id = ")
+                    .text(self.directory_id)
+                    .sql(" AND u.organization_id = ")
+                    .text(self.organization_id);
+            }
+            Reach::Adopting => {
+                statement
+                    .sql("u.organization_id = ")
+                    .text(self.organization_id)
+                    .sql(" AND (u.directory_id = ")
+                    .text(self.directory_id)
+                    .sql(
+                        " OR (u.directory_id IS NULL AND NOT EXISTS (SELECT 1 FROM users o
+                         WHERE o.user_name_key = u.user_name_key AND o.deleted_at IS NULL AND o.directory_id = ",
+                    )
+                    .text(self.directory_id)
+                    .sql(")))");
+            }
+        }
+        statement.sql(" AND u.deleted_at IS NULL");
+        for condition in &self.conditions {
+            statement.sql(" AND ");
+            self.push_condition(condition, statement);
+        }
+    }
+
+    fn push_condition(&self, condition: &UserCondition, statement: &mut Statement) {
+        match condition {
+            UserCondition::Id(id) => {
+                statement.sql("u.id = ").text(id);
+            }
+            UserCondition::UserName(name) => {
+                statement.sql("u.user_name_key = ").text(name_key(name));
+            }
+            UserCondition::UserNamePrefix(prefix) => {
+                let key = prefix_key(prefix);
+                let end = after_prefix(&key);
+                statement.sql("u.user_name_key >= ").text(key);
+                if let Some(end) = end {
+                    statement.sql(" AND u.user_name_key < ").text(end);
+                }
+            }
+            UserCondition::ExternalId(id) => {
+                statement.sql("u.external_id = ").text(id);
+            }
+            UserCondition::Email(address) => {
+                statement
+                    .sql("u.id IN (SELECT e.user_id FROM user_emails e WHERE e.organization_id = ")
+                    .text(self.organization_id)
+                    .sql(" AND e.value_key = ")
+                    .text(email_key(address))
+                    .sql(")");
+            }
+            UserCondition::DisplayName(name) => {
+                statement.sql("u.display_name_key = ").text(name_key(name));
+            }
+            // Spelled out: a bound value would hide the partial index of the inactive ones from the planner.
+            UserCondition::Active(true) => {
+                statement.sql("u.active = TRUE");
+            }
+            UserCondition::Active(false) => {
+                statement.sql("u.active = FALSE");
+            }
+            // A subquery: the index finds the users by time, and the list keeps its order by id.
+            UserCondition::Updated(when) => {
+                statement
+                    .sql("u.id IN (SELECT t.id FROM users t WHERE t.directory_id = ")
+                    .text(self.directory_id)
+                    .sql(" AND t.updated_at");
+                when.push(statement);
+                statement.sql(")");
+            }
+            // UNION forgets what it has seen twice, so groups inside each other come to an end.
+            UserCondition::Group(id) => {
+                statement
+                    .sql(
+                        "u.id IN (WITH RECURSIVE inside (id) AS (SELECT m.member_id FROM group_members m
+                         JOIN groups g ON g.id = m.group_id AND g.deleted_at IS NULL WHERE m.group_id = ",
+                    )
+                    .text(id)
+                    .sql(" AND m.directory_id = ")
+                    .text(self.directory_id)
+                    .sql(
+                        " UNION SELECT n.member_id FROM inside i JOIN group_members n ON n.group_id = i.id)
+                         SELECT i.id FROM inside i)",
+                    );
+            }
+        }
+    }
+}
+
+/// The key of the beginning of a name. Unlike a whole name it keeps its spaces: `sw "a "` is not `sw "a"`.
+fn prefix_key(prefix: &str) -> String {
+    let key = name_key(prefix);
+    let trailing = prefix.len() - prefix.trim_end().len();
+    if key.is_empty() || trailing == 0 {
+        return key;
+    }
+    key + &" ".repeat(trailing)
+}
+
+/// The smallest text behind every text that begins so; none where there is no such text.
+pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        // Stepping over the surrogates, which no text holds.
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            '\u{10ffff}' => None,
+            other => char::from_u32(u32::from(other) + 1),
+        };
+        if let Some(next) = next {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}
+
+macro_rules! select {
+    () => {
+        concat!("SELECT ", users::columns!(), " FROM users u WHERE ")
+    };
+}
+
+impl ReadTx {
+    /// How many users meet the query.
+    pub async fn count_directory_users(&mut self, query: &UserQuery) -> Result<u64> {
+        let mut statement = Statement::new("SELECT COUNT(*) FROM users u WHERE ");
+        query.push(&mut statement);
+        self.fetch_count(statement).await
+    }
+
+    /// A part of the users that meet the query.
+    pub async fn list_directory_users(
+        &mut self,
+        query: &UserQuery,
+        slice: Slice,
+    ) -> Result<Vec<User>> {
+        let mut statement = Statement::new(select!());
+        query.push(&mut statement);
+        statement
+            .sql(match slice.order {
+                ListOrder::Id(Direction::Ascending) => " ORDER BY u.id LIMIT ",
+                ListOrder::Id(Direction::Descending) => " ORDER BY u.id DESC LIMIT ",
+                ListOrder::Name(Direction::Ascending) => " ORDER BY u.user_name_key, u.id LIMIT ",
+                ListOrder::Name(Direction::Descending) => {
+                    " ORDER BY u.user_name_key DESC, u.id LIMIT "
+                }
+                ListOrder::Updated(Direction::Ascending) => " ORDER BY u.updated_at, u.id LIMIT ",
+                ListOrder::Updated(Direction::Descending) => {
+                    " ORDER BY u.updated_at DESC, u.id LIMIT "
+                }
+            })
+            .number(slice.limit)
+            .sql(" OFFSET ")
+            .number(slice.offset);
+        self.fetch(statement).await
+    }
+
+    /// The next users that meet the query, by id; for reading all of them in chunks.
+    pub async fn list_directory_users_after(
+        &mut self,
+        query: &UserQuery,
+        after: Option<UserId>,
+        limit: i64,
+    ) -> Result<Vec<User>> {
+        let mut statement = Statement::new(select!());
+        query.push(&mut statement);
+        if let Some(after) = after {
+            statement.sql(" AND u.id > ").text(after);
+        }
+        statement.sql(" ORDER BY u.id LIMIT ").number(limit);
+        self.fetch(statement).await
+    }
+
+    /// The users with these ids that the directory reaches, in the order of their ids.
+    pub async fn list_directory_users_by_id(
+        &mut self,
+        query: &UserQuery,
+        ids: &[UserId],
+    ) -> Result<Vec<User>> {
+        let mut statement = Statement::new(select!());
+        query.push(&mut statement);
+        statement
+            .sql(" AND u.id IN ")
+            .list(ids)
+            .sql(" ORDER BY u.id");
+        self.fetch(statement).await
+    }
+}
+
+impl WriteTx {
+    /// The user of this name that no directory owns, for an adopting directory to claim; others who change it wait.
+    pub async fn lock_unowned_user(
+        &mut self,
+        organization_id: OrganizationId,
+        user_name: &str,
+    ) -> Result<Option<User>> {
+        let mut statement = Statement::new(select!());
+        statement
+            .sql("u.organization_id = ")
+            .text(organization_id)
+            .sql(" AND u.user_name_key = ")
+            .text(name_key(user_name))
+            .sql(" AND u.directory_id IS NULL AND u.deleted_at IS NULL");
+        Ok(self.fetch_locked(statement, " FOR UPDATE").await?.pop())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_end_where_the_next_text_begins() {
+        for (prefix, end) in [
+            ("ab", Some("ac")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+            ("", None),
+        ] {
+            assert_eq!(after_prefix(prefix).as_deref(), end, "{prefix:?}");
+        }
+    }
+}
