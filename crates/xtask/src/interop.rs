@@ -65,7 +65,12 @@ fn find(drivers: &Path, name: &str) -> anyhow::Result<PathBuf> {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     known.sort();
-    bail!("there is no driver {name}; there are: {}", known.join(", "));
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    bail!("there is no driver {name}; there are: {known}");
 }
 
 #[cfg(test)]

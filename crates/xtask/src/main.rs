@@ -65,8 +65,15 @@ enum Task {
     },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    run(Cli::parse().task).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> anyhow::Result<ExitCode> {
+    match task {
         Task::Ci { fast: false } => Ok(ci::run_all()),
         Task::Ci { fast: true } => Ok(ci::run_fast()),
         Task::Parity => Ok(ci::run_parity()),
