@@ -1,7 +1,7 @@
 use sqlx::types::Json;
 use vestibule_core::{ApplicationId, SecretHash, Timestamp};
 
-use crate::{ReadTx, Result};
+use crate::{ReadTx, Result, WriteTx, dialect::text};
 
 /// An app that signs its users in through us.
 #[derive(Debug, Clone)]
@@ -72,7 +72,70 @@ impl Application {
     }
 }
 
+/// What an application is made of or changed to.
+#[derive(Debug, Clone)]
+pub struct ApplicationRecord {
+    /// Its name, as people see it.
+    pub name: String,
+    /// Where codes may be sent to.
+    pub redirect_uris: Vec<String>,
+    /// Where the browser may be sent to after a logout.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where logout tokens go.
+    pub backchannel_logout_uri: Option<String>,
+    /// Where a login that somebody else begins is sent to.
+    pub initiate_login_uri: Option<String>,
+    /// `client_secret_basic`, `client_secret_post` or `none`.
+    pub token_endpoint_auth_method: String,
+    /// `opaque` or `jwt`.
+    pub access_token_format: String,
+    /// `ES256`, `RS256` or `EdDSA`.
+    pub id_token_signed_response_alg: String,
+    /// Within so many seconds the same refresh may be asked again.
+    pub refresh_retry_seconds: i64,
+    /// Whether it may be used.
+    pub active: bool,
+}
+
+impl Application {
+    /// What can be changed of it, as it is.
+    pub fn record(&self) -> ApplicationRecord {
+        ApplicationRecord {
+            name: self.name.clone(),
+            redirect_uris: self.redirect_uris.clone(),
+            post_logout_redirect_uris: self.post_logout_redirect_uris.clone(),
+            backchannel_logout_uri: self.backchannel_logout_uri.clone(),
+            initiate_login_uri: self.initiate_login_uri.clone(),
+            token_endpoint_auth_method: self.token_endpoint_auth_method.clone(),
+            access_token_format: self.access_token_format.clone(),
+            id_token_signed_response_alg: self.id_token_signed_response_alg.clone(),
+            refresh_retry_seconds: self.refresh_retry_seconds,
+            active: self.active,
+        }
+    }
+
+    /// Whether it has a client secret.
+    pub const fn is_confidential(&self) -> bool {
+        self.client_secret_hash.is_some()
+    }
+}
+
 impl ReadTx {
+    /// Applications in the order of their making, after one where wanted.
+    pub async fn list_applications(
+        &mut self,
+        after: Option<ApplicationId>,
+        limit: i64,
+    ) -> Result<Vec<Application>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM applications p WHERE p.deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR p.id > $1)
+             ORDER BY p.id LIMIT $2"))
+            .bind(text(after))
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
     /// An application that is not deleted.
     pub async fn find_application(&mut self, id: ApplicationId) -> Result<Option<Application>> {
         Ok(
@@ -81,5 +144,106 @@ impl ReadTx {
             .fetch_optional(&mut *c)
             .await?),
         )
+    }
+}
+
+impl WriteTx {
+    /// Makes an application; a public one has no secret.
+    pub async fn add_application(
+        &mut self,
+        record: &ApplicationRecord,
+        secret: Option<SecretHash>,
+    ) -> Result<Application> {
+        let now = self.now();
+        let id: ApplicationId = self.generator().id(now);
+        let secret = secret.map(|hash| hash.as_bytes().to_vec());
+        run!(self, c => sqlx::query(
+            "INSERT INTO applications (id, name, client_secret_hash, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri,
+             initiate_login_uri, token_endpoint_auth_method, access_token_format, id_token_signed_response_alg, refresh_retry_seconds,
+             active, epoch, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13)")
+            .bind(id.to_string())
+            .bind(&record.name)
+            .bind(&secret)
+            .bind(Json(&record.redirect_uris))
+            .bind(Json(&record.post_logout_redirect_uris))
+            .bind(&record.backchannel_logout_uri)
+            .bind(&record.initiate_login_uri)
+            .bind(&record.token_endpoint_auth_method)
+            .bind(&record.access_token_format)
+            .bind(&record.id_token_signed_response_alg)
+            .bind(record.refresh_retry_seconds)
+            .bind(record.active)
+            .bind(now.micros())
+            .execute(&mut *c)
+            .await?);
+        let made = self.find_application(id).await?;
+        made.ok_or(crate::Error::corrupt("application"))
+    }
+
+    /// Reads an application that is going to be changed; others who change it wait.
+    pub async fn lock_application(&mut self, id: ApplicationId) -> Result<Option<Application>> {
+        run!(self, c => sqlx::query("UPDATE applications SET epoch = epoch WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id.to_string())
+            .execute(&mut *c)
+            .await?);
+        self.find_application(id).await
+    }
+
+    /// Changes an application; whoever takes it out of use ends its shares beside it.
+    pub async fn set_application(
+        &mut self,
+        id: ApplicationId,
+        record: &ApplicationRecord,
+    ) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "UPDATE applications SET name = $2, redirect_uris = $3, post_logout_redirect_uris = $4, backchannel_logout_uri = $5,
+             initiate_login_uri = $6, token_endpoint_auth_method = $7, access_token_format = $8, id_token_signed_response_alg = $9,
+             refresh_retry_seconds = $10, active = $11, updated_at = $12 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(&record.name)
+            .bind(Json(&record.redirect_uris))
+            .bind(Json(&record.post_logout_redirect_uris))
+            .bind(&record.backchannel_logout_uri)
+            .bind(&record.initiate_login_uri)
+            .bind(&record.token_endpoint_auth_method)
+            .bind(&record.access_token_format)
+            .bind(&record.id_token_signed_response_alg)
+            .bind(record.refresh_retry_seconds)
+            .bind(record.active)
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Gives an application another secret, or none; the one before is refused from the commit on.
+    pub async fn set_application_secret(
+        &mut self,
+        id: ApplicationId,
+        secret: Option<SecretHash>,
+    ) -> Result<()> {
+        let now = self.now().micros();
+        let secret = secret.map(|hash| hash.as_bytes().to_vec());
+        run!(self, c => sqlx::query("UPDATE applications SET client_secret_hash = $2, updated_at = $3 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(&secret)
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Leaves a tombstone of an application without its secret; the caller ends its shares beside it.
+    pub async fn delete_application(&mut self, id: ApplicationId) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "UPDATE applications SET active = FALSE, client_secret_hash = NULL, deleted_at = $2, updated_at = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use vestibule_core::{
     ApplicationId, ConnectionId, ConnectionState, DirectoryId, OrganizationId, Protocol, Timestamp,
 };
 
-use crate::{ReadTx, Result};
+use crate::{ReadTx, Result, WriteTx, dialect::text};
 
 /// A way in: one identity provider, or the password sign-in, of one organization.
 #[derive(Debug, Clone)]
@@ -90,5 +90,80 @@ impl ReadTx {
             .bind(organization_id.to_string())
             .fetch_all(&mut *c)
             .await?))
+    }
+}
+
+impl WriteTx {
+    /// Stores a connection as it is given.
+    pub async fn add_connection(&mut self, connection: &Connection) -> Result<()> {
+        run!(self, c => sqlx::query(
+            "INSERT INTO connections (id, organization_id, directory_id, default_application_id, name, protocol, settings,
+             client_secret_sealed, join_directory, join_claim, jit, allow_idp_initiated, state, epoch, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
+            .bind(connection.id.to_string())
+            .bind(connection.organization_id.to_string())
+            .bind(text(connection.directory_id))
+            .bind(text(connection.default_application_id))
+            .bind(&connection.name)
+            .bind(connection.protocol.as_str())
+            .bind(Json(&connection.settings))
+            .bind(&connection.client_secret_sealed)
+            .bind(&connection.join_directory)
+            .bind(&connection.join_claim)
+            .bind(connection.jit)
+            .bind(connection.allow_idp_initiated)
+            .bind(connection.state.as_str())
+            .bind(connection.epoch)
+            .bind(connection.created_at.micros())
+            .bind(connection.updated_at.micros())
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Changes a connection that was read while its organization was locked.
+    ///
+    /// Whoever changes its trust anchor, or takes it out of use, ends its credentials beside it.
+    pub async fn set_connection(&mut self, connection: &Connection) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "UPDATE connections SET directory_id = $2, default_application_id = $3, name = $4, settings = $5, client_secret_sealed = $6,
+             join_directory = $7, join_claim = $8, jit = $9, allow_idp_initiated = $10, state = $11, updated_at = $12 WHERE id = $1")
+            .bind(connection.id.to_string())
+            .bind(text(connection.directory_id))
+            .bind(text(connection.default_application_id))
+            .bind(&connection.name)
+            .bind(Json(&connection.settings))
+            .bind(&connection.client_secret_sealed)
+            .bind(&connection.join_directory)
+            .bind(&connection.join_claim)
+            .bind(connection.jit)
+            .bind(connection.allow_idp_initiated)
+            .bind(connection.state.as_str())
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Leaves a tombstone of a connection, without its secret and its links; the caller ends its credentials beside it.
+    pub async fn delete_connection(&mut self, id: ConnectionId) -> Result<()> {
+        let (now, id) = (self.now().micros(), id.to_string());
+        each!(self, c => {
+            sqlx::query(
+                "UPDATE connections SET state = 'inactive', client_secret_sealed = NULL, deleted_at = $2, updated_at = $2 WHERE id = $1")
+                .bind(&id)
+                .bind(now)
+                .execute(&mut *c)
+                .await?;
+            sqlx::query("DELETE FROM identities WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
+        });
+        Ok(())
+    }
+
+    /// Removes every link of a connection, when its subjects come from another issuer from now on.
+    pub async fn remove_connection_identities(&mut self, id: ConnectionId) -> Result<()> {
+        run!(self, c => sqlx::query("DELETE FROM identities WHERE connection_id = $1").bind(id.to_string()).execute(&mut *c).await?);
+        Ok(())
     }
 }

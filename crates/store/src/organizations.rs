@@ -1,7 +1,7 @@
 use sqlx::types::Json;
 use vestibule_core::{Domain, OrganizationId, Policy, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx};
+use crate::{ReadTx, Result, WriteTx, dialect::text};
 
 /// A customer of the SaaS product.
 #[derive(Debug, Clone)]
@@ -93,6 +93,35 @@ impl ReadTx {
         Ok(found.is_some())
     }
 
+    /// Organizations in the order of their making, after one where wanted; of one, only that one.
+    pub async fn list_organizations(
+        &mut self,
+        only: Option<OrganizationId>,
+        after: Option<OrganizationId>,
+        limit: i64,
+    ) -> Result<Vec<Organization>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM organizations o WHERE o.deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR o.id = $1)
+             AND (CAST($2 AS TEXT) IS NULL OR o.id > $2) ORDER BY o.id LIMIT $3"))
+            .bind(text(only))
+            .bind(text(after))
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// The organization that the SaaS product knows under this id of its own.
+    pub async fn find_organization_by_external_id(
+        &mut self,
+        external_id: &str,
+    ) -> Result<Option<Organization>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM organizations o WHERE o.external_id = $1 AND o.deleted_at IS NULL"))
+            .bind(external_id)
+            .fetch_optional(&mut *c)
+            .await?))
+    }
+
     /// The domains of an organization.
     pub async fn list_domains(&mut self, id: OrganizationId) -> Result<Vec<OrganizationDomain>> {
         Ok(each!(self, c => sqlx::query_as(
@@ -104,6 +133,112 @@ impl ReadTx {
 }
 
 impl WriteTx {
+    /// Makes an organization. An error that [`is_taken`](crate::Error::is_taken) means that the external id is.
+    pub async fn add_organization(
+        &mut self,
+        name: &str,
+        external_id: Option<&str>,
+        policy: &Policy,
+    ) -> Result<Organization> {
+        let now = self.now();
+        let organization = Organization {
+            id: self.generator().id(now),
+            name: name.to_owned(),
+            external_id: external_id.map(str::to_owned),
+            active: true,
+            epoch: 1,
+            policy: policy.clone(),
+            created_at: now,
+            updated_at: now,
+        };
+        run!(self, c => sqlx::query(
+            "INSERT INTO organizations (id, name, external_id, active, epoch, policy, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)")
+            .bind(organization.id.to_string())
+            .bind(name)
+            .bind(external_id)
+            .bind(organization.active)
+            .bind(organization.epoch)
+            .bind(Json(policy))
+            .bind(now.micros())
+            .execute(&mut *c)
+            .await?);
+        Ok(organization)
+    }
+
+    /// Reads an organization whose row, connections, directories or domains are going to be changed; others who do wait.
+    pub async fn lock_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>> {
+        run!(self, c => sqlx::query("UPDATE organizations SET epoch = epoch WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id.to_string())
+            .execute(&mut *c)
+            .await?);
+        self.find_organization(id).await
+    }
+
+    /// Changes an organization that was read under [`lock_organization`](Self::lock_organization).
+    ///
+    /// Whoever changes `active` ends the organization's credentials beside it.
+    /// An error that [`is_taken`](crate::Error::is_taken) means that the external id is.
+    pub async fn set_organization(&mut self, organization: &Organization) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "UPDATE organizations SET name = $2, external_id = $3, active = $4, policy = $5, updated_at = $6 WHERE id = $1")
+            .bind(organization.id.to_string())
+            .bind(&organization.name)
+            .bind(&organization.external_id)
+            .bind(organization.active)
+            .bind(Json(&organization.policy))
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Leaves a tombstone of an organization and frees its domains; the caller ends its credentials beside it.
+    pub async fn delete_organization(&mut self, id: OrganizationId) -> Result<()> {
+        let (now, id) = (self.now().micros(), id.to_string());
+        each!(self, c => {
+            sqlx::query("UPDATE organizations SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE id = $1")
+                .bind(&id)
+                .bind(now)
+                .execute(&mut *c)
+                .await?;
+            sqlx::query("DELETE FROM domains WHERE organization_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("UPDATE webhooks SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE organization_id = $1 AND deleted_at IS NULL")
+                .bind(&id)
+                .bind(now)
+                .execute(&mut *c)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// Notes that a domain is proven; false when the organization has not named it.
+    /// An error that [`is_taken`](crate::Error::is_taken) means that another organization has proven it.
+    pub async fn set_domain_verified(&mut self, id: OrganizationId, domain: &str) -> Result<bool> {
+        let now = self.now().micros();
+        let changed = each!(self, c => sqlx::query(
+            "UPDATE domains SET verified_at = COALESCE(verified_at, $3) WHERE organization_id = $1 AND domain = $2")
+            .bind(id.to_string())
+            .bind(domain)
+            .bind(now)
+            .execute(&mut *c)
+            .await?
+            .rows_affected());
+        Ok(changed == 1)
+    }
+
+    /// Removes a domain; false when the organization has not named it.
+    pub async fn remove_domain(&mut self, id: OrganizationId, domain: &str) -> Result<bool> {
+        let removed = each!(self, c => sqlx::query("DELETE FROM domains WHERE organization_id = $1 AND domain = $2")
+            .bind(id.to_string())
+            .bind(domain)
+            .execute(&mut *c)
+            .await?
+            .rows_affected());
+        Ok(removed == 1)
+    }
+
     /// Adds a domain; one that is verified belongs to nobody else, else the error [`is_taken`](crate::Error::is_taken).
     pub async fn add_domain(
         &mut self,

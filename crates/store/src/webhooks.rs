@@ -1,0 +1,273 @@
+//! Receivers of events, and what became of each attempt to reach them.
+
+use sqlx::types::Json;
+use vestibule_core::{DeliveryId, OrganizationId, OutboxId, Timestamp, WebhookId};
+
+use crate::{ReadTx, Result, WriteTx, dialect::text};
+
+/// A receiver of events.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// Where events are sent to.
+    pub url: String,
+    /// The one organization whose events it gets, if it is bound to one.
+    pub organization_id: Option<OrganizationId>,
+    /// The kinds of events that it gets; `*` stands for all.
+    pub kinds: Vec<String>,
+    /// The secret that signs what is sent, sealed.
+    pub secret_sealed: Vec<u8>,
+    /// Whether events are sent.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+macro_rules! columns {
+    () => {
+        "w.id, w.url, w.organization_id, w.kinds, w.secret_sealed, w.active, w.created_at, w.updated_at"
+    };
+}
+
+from_row!(Webhook, row => Webhook {
+    id: row.id("id")?,
+    url: row.try_get("url")?,
+    organization_id: row.id_or_null("organization_id")?,
+    kinds: row.try_get::<Json<Vec<String>>, _>("kinds")?.0,
+    secret_sealed: row.try_get("secret_sealed")?,
+    active: row.try_get("active")?,
+    created_at: row.time("created_at")?,
+    updated_at: row.time("updated_at")?,
+});
+
+/// What became of one attempt to deliver.
+#[derive(Debug)]
+pub struct NewDelivery<'a> {
+    /// To whom.
+    pub webhook_id: WebhookId,
+    /// Which job.
+    pub outbox_id: OutboxId,
+    /// The number of the attempt, from 1.
+    pub attempt: i64,
+    /// The status that the receiver answered with, if it did.
+    pub status: Option<i64>,
+    /// What went wrong, without anything of the body.
+    pub error: Option<&'a str>,
+    /// How long it took.
+    pub duration_micros: i64,
+}
+
+/// An event on its way to a webhook, with its last attempt.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The job; the same at every attempt.
+    pub id: OutboxId,
+    /// The event, also the `webhook-id` header.
+    pub event_id: Option<String>,
+    /// The event's name, while it is kept.
+    pub event_kind: Option<String>,
+    /// The event's organization.
+    pub organization_id: Option<OrganizationId>,
+    /// Attempts begun.
+    pub attempts: i64,
+    /// When the next attempt is due, unless it is done or dead.
+    pub not_before: Timestamp,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it was accepted.
+    pub done_at: Option<Timestamp>,
+    /// When it was given up.
+    pub dead_at: Option<Timestamp>,
+    /// What the last attempt ran into.
+    pub last_error: Option<String>,
+    /// The status that the last attempt got.
+    pub last_status: Option<i64>,
+    /// When the last attempt was made.
+    pub last_attempt_at: Option<Timestamp>,
+    /// How long it took.
+    pub last_duration_micros: Option<i64>,
+}
+
+from_row!(Delivery, row => Delivery {
+    id: row.id("id")?,
+    event_id: row.try_get("cause_id")?,
+    event_kind: row.try_get("event_kind")?,
+    organization_id: row.id_or_null("organization_id")?,
+    attempts: row.try_get("attempts")?,
+    not_before: row.time("not_before")?,
+    created_at: row.time("created_at")?,
+    done_at: row.time_or_null("done_at")?,
+    dead_at: row.time_or_null("dead_at")?,
+    last_error: row.try_get("last_error")?,
+    last_status: row.try_get("last_status")?,
+    last_attempt_at: row.time_or_null("last_attempt_at")?,
+    last_duration_micros: row.try_get("last_duration_micros")?,
+});
+
+macro_rules! deliveries_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT b.id, b.cause_id, e.kind AS event_kind, b.organization_id, b.attempts, b.not_before, b.created_at, b.done_at, b.dead_at,
+             b.last_error, d.status AS last_status, d.created_at AS last_attempt_at, d.duration_micros AS last_duration_micros
+             FROM outbox b LEFT JOIN events e ON e.id = b.cause_id
+             LEFT JOIN webhook_deliveries d ON d.id = (SELECT MAX(x.id) FROM webhook_deliveries x WHERE x.outbox_id = b.id)
+             WHERE b.kind = 'webhook' AND ", $condition
+        )
+    };
+}
+
+impl ReadTx {
+    /// A webhook that is not deleted.
+    pub async fn find_webhook(&mut self, id: WebhookId) -> Result<Option<Webhook>> {
+        Ok(
+            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM webhooks w WHERE w.id = $1 AND w.deleted_at IS NULL"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *c)
+            .await?),
+        )
+    }
+
+    /// Webhooks in the order of their making, after one where wanted; of one organization where wanted.
+    pub async fn list_webhooks(
+        &mut self,
+        organization_id: Option<OrganizationId>,
+        after: Option<WebhookId>,
+        limit: i64,
+    ) -> Result<Vec<Webhook>> {
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM webhooks w WHERE w.deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR w.organization_id = $1)
+             AND (CAST($2 AS TEXT) IS NULL OR w.id > $2) ORDER BY w.id LIMIT $3"))
+            .bind(text(organization_id))
+            .bind(text(after))
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// Deliveries to a webhook, the newest first, before one where wanted.
+    pub async fn list_deliveries(
+        &mut self,
+        id: WebhookId,
+        before: Option<OutboxId>,
+        limit: i64,
+    ) -> Result<Vec<Delivery>> {
+        Ok(each!(self, c => sqlx::query_as(deliveries_where!(
+            "b.destination = $1 AND (CAST($2 AS TEXT) IS NULL OR b.id < $2) ORDER BY b.id DESC LIMIT $3"))
+            .bind(id.to_string())
+            .bind(text(before))
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// One delivery to a webhook.
+    pub async fn find_delivery(&mut self, id: OutboxId) -> Result<Option<Delivery>> {
+        Ok(
+            each!(self, c => sqlx::query_as(deliveries_where!("b.id = $1"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *c)
+            .await?),
+        )
+    }
+}
+
+impl WriteTx {
+    /// Stores a webhook as it is given.
+    pub async fn add_webhook(&mut self, webhook: &Webhook) -> Result<()> {
+        run!(self, c => sqlx::query(
+            "INSERT INTO webhooks (id, url, organization_id, kinds, secret_sealed, active, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+            .bind(webhook.id.to_string())
+            .bind(&webhook.url)
+            .bind(text(webhook.organization_id))
+            .bind(Json(&webhook.kinds))
+            .bind(&webhook.secret_sealed)
+            .bind(webhook.active)
+            .bind(webhook.created_at.micros())
+            .bind(webhook.updated_at.micros())
+            .execute(&mut *c)
+            .await?);
+        self.set_webhook_kinds(webhook.id, &webhook.kinds).await
+    }
+
+    /// Reads a webhook that is going to be changed; others who change it wait.
+    pub async fn lock_webhook(&mut self, id: WebhookId) -> Result<Option<Webhook>> {
+        run!(self, c => sqlx::query("UPDATE webhooks SET active = active WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id.to_string())
+            .execute(&mut *c)
+            .await?);
+        self.find_webhook(id).await
+    }
+
+    /// Changes a webhook's address, kinds, secret and whether it is active.
+    pub async fn set_webhook(&mut self, webhook: &Webhook) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query("UPDATE webhooks SET url = $2, kinds = $3, secret_sealed = $4, active = $5, updated_at = $6 WHERE id = $1")
+            .bind(webhook.id.to_string())
+            .bind(&webhook.url)
+            .bind(Json(&webhook.kinds))
+            .bind(&webhook.secret_sealed)
+            .bind(webhook.active)
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
+        self.set_webhook_kinds(webhook.id, &webhook.kinds).await
+    }
+
+    /// Leaves a tombstone of a webhook without its secret; what waits for it is given up.
+    pub async fn delete_webhook(&mut self, id: WebhookId) -> Result<()> {
+        let (now, key) = (self.now().micros(), id.to_string());
+        each!(self, c => {
+            sqlx::query("UPDATE webhooks SET active = FALSE, secret_sealed = $3, deleted_at = $2, updated_at = $2 WHERE id = $1")
+                .bind(&key)
+                .bind(now)
+                .bind(Vec::<u8>::new())
+                .execute(&mut *c)
+                .await?;
+            sqlx::query(
+                "UPDATE outbox SET dead_at = $2, last_error = 'the webhook was deleted' WHERE destination = $1 AND done_at IS NULL AND dead_at IS NULL")
+                .bind(&key)
+                .bind(now)
+                .execute(&mut *c)
+                .await?;
+        });
+        self.set_webhook_kinds(id, &[]).await
+    }
+
+    async fn set_webhook_kinds(&mut self, id: WebhookId, kinds: &[String]) -> Result<()> {
+        each!(self, c => {
+            sqlx::query("DELETE FROM webhook_kinds WHERE webhook_id = $1").bind(id.to_string()).execute(&mut *c).await?;
+            for kind in kinds {
+                sqlx::query("INSERT INTO webhook_kinds (webhook_id, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                    .bind(id.to_string())
+                    .bind(kind)
+                    .execute(&mut *c)
+                    .await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes what became of an attempt to deliver.
+    pub async fn add_delivery(&mut self, delivery: &NewDelivery<'_>) -> Result<DeliveryId> {
+        let now = self.now();
+        let id: DeliveryId = self.generator().id(now);
+        run!(self, c => sqlx::query(
+            "INSERT INTO webhook_deliveries (id, webhook_id, outbox_id, attempt, status, error, duration_micros, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+            .bind(id.to_string())
+            .bind(delivery.webhook_id.to_string())
+            .bind(delivery.outbox_id.to_string())
+            .bind(delivery.attempt)
+            .bind(delivery.status)
+            .bind(delivery.error)
+            .bind(delivery.duration_micros)
+            .bind(now.micros())
+            .execute(&mut *c)
+            .await?);
+        Ok(id)
+    }
+}
