@@ -8,23 +8,37 @@ function version() {
   return grid ? grid.dataset.version : "0";
 }
 
-function newestEntry() {
-  const entry = live.querySelector("[data-sequence]");
-  return entry ? Number(entry.dataset.sequence) : 0;
-}
+// When each entry of the timeline was first shown, so that its arrival is animated once.
+const shown = new Map();
 
 function show(html) {
   const page = new DOMParser().parseFromString(html, "text/html");
-  const seen = newestEntry();
   const next = page.querySelector("[data-version]");
   if (!next) return;
+  const now = performance.now();
   for (const entry of next.querySelectorAll("[data-sequence]")) {
-    if (Number(entry.dataset.sequence) > seen) entry.classList.add("fresh");
+    const key = entry.dataset.sequence;
+    if (!shown.has(key)) shown.set(key, now);
+    const age = now - shown.get(key);
+    if (age < 600) {
+      entry.classList.add("fresh");
+      entry.style.animationDelay = -age + "ms";
+    }
   }
+  const focused = live.contains(document.activeElement) ? controlName(document.activeElement) : null;
+  const scrolled = live.querySelector(".wire ol")?.scrollTop ?? 0;
   live.replaceChildren(document.adoptNode(next));
+  live.querySelector(".wire ol").scrollTop = scrolled;
+  if (focused) [...live.querySelectorAll("a, button")].find((control) => controlName(control) === focused)?.focus();
   const form = page.querySelector("form.hire");
   if (form) suggest(form);
 }
+
+function controlName(control) {
+  return control.textContent + (control.closest(".person")?.querySelector(".name p").textContent ?? "");
+}
+
+for (const entry of live.querySelectorAll("[data-sequence]")) shown.set(entry.dataset.sequence, -Infinity);
 
 // The server suggests the next name, unless somebody is typing one.
 function suggest(form) {

@@ -72,6 +72,7 @@ impl Cockpit {
             .route("/rehire", post(rehire))
             .route("/cockpit.css", get(style))
             .route("/cockpit.js", get(script))
+            .route("/icon.svg", get(icon))
             .layer(middleware::from_fn(own_forms_only))
             .with_state(self.clone())
     }
@@ -149,7 +150,7 @@ impl Cockpit {
                 from_app(Tone::Ending, format!("{name} is signed out")).detail(detail)
             }
         };
-        self.roster.timeline.push(entry);
+        self.roster.timeline.push(entry.happened(event.at));
         self.roster.refresh().await;
     }
 
@@ -167,7 +168,7 @@ impl Cockpit {
         if event.kind == IdpEventKind::CodeExchanged {
             entry = entry.to(Actor::Vestibule);
         }
-        self.roster.timeline.push(entry);
+        self.roster.timeline.push(entry.happened(event.at));
     }
 }
 
@@ -396,5 +397,12 @@ async fn script() -> impl IntoResponse {
     (
         [(CONTENT_TYPE, "text/javascript")],
         include_str!("../../assets/cockpit.js"),
+    )
+}
+
+async fn icon() -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "image/svg+xml")],
+        include_str!("../../assets/icon.svg"),
     )
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::DemoWorld;
 use super::admin::{AdminApi, Known};
@@ -246,8 +247,12 @@ impl Roster {
             detail = format!("{detail}: {problem}");
         }
         let entry = Entry::new(Actor::Directory, tone, title).to(Actor::Vestibule);
-        self.timeline
-            .push(entry.detail(detail).took(call.milliseconds));
+        self.timeline.push(
+            entry
+                .detail(detail)
+                .took(call.milliseconds)
+                .happened(call.sent),
+        );
     }
 
     fn report_probe(&self, name: &str, probe: &Probe) {
@@ -289,7 +294,11 @@ impl Roster {
 /// When the last of these logins ended.
 async fn all_ended(mut logins: Vec<String>, events: &mut Receiver<AppEvent>) -> Option<Instant> {
     loop {
-        let event = events.recv().await.ok()?;
+        let event = match events.recv().await {
+            Ok(event) => event,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return None,
+        };
         if let AppEventKind::SessionEnded(_) = event.kind {
             logins.retain(|login| Some(login) != event.session.as_ref());
             if logins.is_empty() {

@@ -1,6 +1,7 @@
 //! What happened on the wire, newest last.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -64,6 +65,7 @@ impl Tone {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) sequence: u64,
+    happened: Instant,
     /// Milliseconds since the Unix epoch.
     pub(super) at: i64,
     pub(super) from: Actor,
@@ -79,6 +81,7 @@ impl Entry {
     pub(super) fn new(from: Actor, tone: Tone, title: impl Into<String>) -> Self {
         Self {
             sequence: 0,
+            happened: Instant::now(),
             at: clock::unix_millis(),
             from,
             to: None,
@@ -96,6 +99,14 @@ impl Entry {
 
     pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    /// Moves the entry to when it really happened, which is before it was written down.
+    pub(super) fn happened(mut self, happened: Instant) -> Self {
+        let ago = i64::try_from(happened.elapsed().as_millis()).unwrap_or_default();
+        self.at = clock::unix_millis() - ago;
+        self.happened = happened;
         self
     }
 
@@ -154,6 +165,8 @@ impl Timeline {
     /// The entries, newest first.
     pub(super) fn newest(&self) -> Vec<Entry> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.iter().rev().cloned().collect()
+        let mut newest: Vec<Entry> = entries.iter().rev().cloned().collect();
+        newest.sort_by_key(|entry| std::cmp::Reverse(entry.happened));
+        newest
     }
 }
