@@ -143,7 +143,9 @@ impl OutboundError {
             Self::Failed { .. } => {
                 "try again; if it repeats, check what answers at the destination"
             }
-            Self::Setup { .. } => "check the configured root certificates, and that the system has its own (package ca-certificates)",
+            Self::Setup { .. } => {
+                "check the configured root certificates, and that the system has its own (package ca-certificates)"
+            }
         }
     }
 
