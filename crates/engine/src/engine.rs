@@ -9,7 +9,7 @@ use vestibule_issuer::{
     Issuer, access_token::AccessTokenKey, keys::KeySet, refresh_token::RefreshTokenKey,
 };
 use vestibule_oidc::KeyRing;
-use vestibule_store::Store;
+use vestibule_store::{Destination, Store};
 
 use crate::{
     Fault, Outbound,
@@ -40,7 +40,8 @@ struct Inner {
     oidc_metadata: MetadataCache,
     hashing: Semaphore,
     limits: Limits,
-    work: Notify,
+    /// One bell for each kind of worker: logout notices, webhooks, fan-outs.
+    work: [Notify; 3],
 }
 
 /// What an installation decides.
@@ -124,7 +125,7 @@ impl Engine {
             oidc_metadata: MetadataCache::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             limits: Limits::new(),
-            work: Notify::new(),
+            work: std::array::from_fn(|_| Notify::new()),
         })))
     }
 
@@ -210,11 +211,17 @@ impl Engine {
 
     /// Tells the workers of this node that there is something to deliver.
     pub fn wake(&self) {
-        self.0.work.notify_one();
+        self.0.work.iter().for_each(Notify::notify_one);
     }
 
-    pub(crate) async fn woken(&self) {
-        self.0.work.notified().await;
+    /// Waits until there may be something for the workers of this kind.
+    pub(crate) async fn woken(&self, kind: Destination) {
+        let [logout, webhook, fan_out] = &self.0.work;
+        match kind {
+            Destination::Logout => logout.notified().await,
+            Destination::Webhook => webhook.notified().await,
+            Destination::FanOut => fan_out.notified().await,
+        }
     }
 
     /// Hashes a password with argon2id on a blocking thread.

@@ -4,16 +4,35 @@
 //! outcome; what has to be sent afterwards is an outbox row that the [delivery workers](Engine::deliver_until) pick up.
 //! Refusals that record something are outcomes and are committed; an error is a fault of ours and changes nothing.
 
+pub mod admin;
+mod authorize;
+mod browser;
+mod clock;
+mod delivery;
 mod engine;
 mod fault;
+mod join;
 mod limits;
+mod login;
 pub mod outbound;
+mod provisioning;
+mod refusal;
+mod sessions;
 mod signing;
+mod tokens;
 mod upstream;
 mod vault;
 
+pub use authorize::{AuthorizeOutcome, LoginBegun};
+pub use browser::{Browser, SESSIONS_AT_MOST, SessionCookie};
+pub use clock::Clock;
+pub use delivery::event_body;
 pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;
+pub use login::{LoginOutcome, LoginPage, LoginStep, PasswordLogin, SignedIn};
 pub use outbound::{Outbound, OutboundPolicy};
+pub use provisioning::{Grant, Provisioning};
+pub use refusal::{Actor as RefusalActor, LoginRefusal};
+pub use sessions::{CurrentUser, LogoutConsent, LogoutOutcome};
 pub use upstream::OidcSettings;
 pub use vault::{InvalidMasterKey, MasterKey};

@@ -80,10 +80,8 @@ impl Engine {
             Some(metadata) => metadata,
             None => {
                 let client = self.outbound().for_oidc(Class::Customer);
-                let transport = match self.settings().allow_private_network {
-                    true => Transport::HttpAnywhere,
-                    false => Transport::HttpsOrLoopback,
-                };
+                // Plain http is for loopback hosts only; whether those may be reached at all is the guard's decision.
+                let transport = Transport::HttpsOrLoopback;
                 let found =
                     Metadata::discover(&client, &settings.issuer, transport, now.unix_seconds())
                         .await?;

@@ -192,6 +192,16 @@ impl WriteTx {
 }
 
 impl ReadTx {
+    /// Whether [`WriteTx::complete_offboardings`] would close any.
+    pub async fn has_closable_offboardings(&mut self) -> Result<bool> {
+        let found: Option<String> = each!(self, c => sqlx::query_scalar(
+            "SELECT f.id FROM offboardings f WHERE f.completed_at IS NULL AND NOT EXISTS (
+               SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL) LIMIT 1")
+            .fetch_optional(&mut *c)
+            .await?);
+        Ok(found.is_some())
+    }
+
     /// Receipts of an organization, the newest first.
     pub async fn list_offboardings(
         &mut self,

@@ -1,0 +1,110 @@
+//! Why a login was refused: for the person, for the admin, and for the record.
+
+use vestibule_core::{EventKind, LoginId};
+use vestibule_store::{NewEvent, NewLoginRecord, WriteTx};
+
+use crate::Fault;
+
+/// Who has to act for the next try to succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The person in front of the browser.
+    Person,
+    /// The customer's IT admin, at the identity provider.
+    IdentityProvider,
+    /// The customer's IT admin, in the directory.
+    Directory,
+    /// Whoever runs the application.
+    Application,
+    /// Whoever configured the connection here.
+    Administrator,
+    /// The network between us and the identity provider.
+    Network,
+}
+
+impl Actor {
+    /// The word in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::IdentityProvider => "identity_provider",
+            Self::Directory => "directory",
+            Self::Application => "application",
+            Self::Administrator => "administrator",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// A refused login, explained.
+#[derive(Debug, Clone)]
+pub struct LoginRefusal {
+    /// A stable name of the rule, such as `not_provisioned`.
+    pub rule: &'static str,
+    /// What happened, in one sentence for the person.
+    pub title: &'static str,
+    /// What the rule wanted.
+    pub wanted: String,
+    /// What it got; redacted, and text of a peer: escape it.
+    pub got: String,
+    /// Who has to act.
+    pub fault: Actor,
+    /// The next step.
+    pub remedy: String,
+    /// The record; the person can name it.
+    pub reference: Option<LoginId>,
+}
+
+impl LoginRefusal {
+    pub(crate) fn new(rule: &'static str, title: &'static str, fault: Actor, remedy: impl Into<String>) -> Self {
+        Self { rule, title, wanted: String::new(), got: String::new(), fault, remedy: remedy.into(), reference: None }
+    }
+
+    pub(crate) fn compared(mut self, wanted: impl Into<String>, got: impl Into<String>) -> Self {
+        self.wanted = wanted.into();
+        self.got = got.into();
+        self
+    }
+
+    pub(crate) fn of_provider(error: &vestibule_oidc::Error) -> Self {
+        use vestibule_oidc::Fault as At;
+        let (fault, title) = match error.fault() {
+            At::IdentityProvider => (Actor::IdentityProvider, "your identity provider's answer was refused"),
+            At::Configuration => (Actor::Administrator, "this way of signing in is not set up correctly"),
+            At::Time => (Actor::IdentityProvider, "the answer came at the wrong time"),
+            At::Network => (Actor::Network, "your identity provider could not be reached"),
+            // The enum may grow: what is unknown is the request's, which blames nobody.
+            _ => (Actor::Person, "this sign-in cannot be continued"),
+        };
+        let (wanted, got) = error.wanted_got().unwrap_or_default();
+        Self::new(error.rule(), title, fault, error.remedy()).compared(wanted, got)
+    }
+
+    /// Writes the record and the event; the caller commits.
+    pub(crate) async fn record(mut self, tx: &mut WriteTx, mut login: NewLoginRecord) -> Result<Self, Fault> {
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        login.outcome = "refused".to_owned();
+        login.rule = Some(self.rule.to_owned());
+        login.wanted = some(&self.wanted);
+        login.got = some(&self.got);
+        login.fault = Some(self.fault.as_str().to_owned());
+        login.remedy = some(&self.remedy);
+        let reference = tx.add_login(&login).await?;
+        tx.push_event(NewEvent {
+            kind: EventKind::LoginFailed,
+            organization_id: login.organization_id,
+            user_id: None,
+            data: serde_json::json!({
+                "login_id": reference,
+                "connection_id": login.connection_id,
+                "application_id": login.application_id,
+                "user_id": login.user_id,
+                "rule": self.rule,
+                "fault": self.fault.as_str(),
+            }),
+        })
+        .await?;
+        self.reference = Some(reference);
+        Ok(self)
+    }
+}
