@@ -40,6 +40,8 @@ pub enum Rule {
     UnquotedValue,
     /// 12: more than one primary value; the last one is kept.
     ManyPrimaries,
+    /// 13: a member that does not exist (yet), left out; only the host can know, and notes it.
+    UnknownMember,
 }
 
 impl Rule {
@@ -58,6 +60,7 @@ impl Rule {
             Self::JsonInText => 10,
             Self::UnquotedValue => 11,
             Self::ManyPrimaries => 12,
+            Self::UnknownMember => 13,
         }
     }
 
@@ -76,6 +79,7 @@ impl Rule {
             Self::JsonInText => "a text value holds JSON and was kept as text",
             Self::UnquotedValue => "a filter value lacked its quotation marks",
             Self::ManyPrimaries => "more than one value was primary; the last one is",
+            Self::UnknownMember => "a member that this directory does not know was left out",
         }
     }
 }

@@ -77,7 +77,9 @@ pub trait Directory: Send + Sync + 'static {
     /// Where nothing changes (no attribute touched, no member row added or removed), version and time of change
     /// stay as they are and [`Updated::changed`] is false.
     /// Fails with [`Error::no_such_resource`], with what [`Precondition::check`] and [`Change::apply`] return,
-    /// and with `uniqueness`.
+    /// and with `uniqueness`. A member that does not exist is `invalid_value` in a strict directory; in a lenient
+    /// one it is left out and noted as [`Rule::UnknownMember`](crate::Rule::UnknownMember), because some clients
+    /// push memberships ahead of people.
     async fn update(
         &self,
         access: &Self::Access,

@@ -10,7 +10,8 @@ mod token;
 
 use std::fmt;
 
-pub(crate) use parse::{Outcome, check_length, parse_element};
+pub use parse::Outcome;
+pub(crate) use parse::{check_length, parse_element};
 pub(crate) use token::{Token, Tokens};
 
 use crate::dialect::{Dialect, Repairs};
@@ -138,7 +139,7 @@ impl Filter {
 
     /// Parses a filter over all resource types, for one of them; an attribute that this type lacks has no value
     /// there (RFC 7644 §3.4.2.1).
-    pub(crate) fn parse_any(
+    pub fn parse_any(
         text: &str,
         schema: &ResourceSchema,
         dialect: Dialect,

@@ -1,4 +1,4 @@
-//! SCIM 2.0 service provider: schemas, filters, patches, and an axum router.
+#![doc = include_str!("../README.md")]
 
 pub mod dialect;
 pub mod directory;

@@ -6,7 +6,7 @@ use crate::directory::{Profile, Query};
 use crate::error::Error;
 use crate::path::AttributePath;
 use crate::project::Projection;
-use crate::schema::{ResourceSchema, Type};
+use crate::schema::{Mutability, ResourceSchema, Returned, Type};
 
 /// URN of the list message.
 pub const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -40,7 +40,7 @@ pub enum Order {
 impl Sort {
     /// The order by what a client wrote.
     ///
-    /// Fails with `invalid_value` where that is no attribute, or a complex one without `value`.
+    /// Fails with `invalid_value` where that is no attribute, a secret one, or a complex one without `value`.
     pub fn parse(by: &str, order: Order, schema: &ResourceSchema) -> Result<Self, Error> {
         let unknown = || Error::invalid_value("sortBy names no attribute that can be sorted by");
         let found = schema.find(by.trim()).ok_or_else(unknown)?;
@@ -52,6 +52,10 @@ impl Sort {
             }
             _ => (found.path.clone(), leaf),
         };
+        // An order by a secret would tell it bit by bit.
+        if leaf.mutability == Mutability::WriteOnly || leaf.returned == Returned::Never {
+            return Err(unknown());
+        }
         Ok(Self {
             by,
             order,

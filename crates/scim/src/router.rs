@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{DefaultBodyLimit, RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::any;
@@ -110,12 +111,14 @@ struct Call<'a, D: Directory> {
 
 async fn handle<D: Directory>(
     State(service): State<Service<D>>,
-    parameters: RawPathParams,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
     let started = Instant::now();
     let named = |name: &str| {
-        let parameter = parameters.iter().find(|(key, _)| *key == name);
+        // A path that is no UTF-8 names no directory.
+        let mut parameters = parameters.iter().flat_map(RawPathParams::iter);
+        let parameter = parameters.find(|(key, _)| *key == name);
         parameter.map_or("", |(_, value)| value).to_owned()
     };
     let name = named("scim_directory");

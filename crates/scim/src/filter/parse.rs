@@ -10,7 +10,7 @@ use crate::schema::{Attribute, Found, Mutability, ResourceSchema, Returned, Type
 
 /// What a filter comes down to where attributes may be unknown: those have no value (RFC 7644 §3.4.2.1).
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// A condition.
     Filter(Filter),
     /// The same answer for every resource of the type.

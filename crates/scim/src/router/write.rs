@@ -28,6 +28,10 @@ impl<D: Directory> Call<'_, D> {
         if !self.profile.accept_password {
             draft.password = None;
         }
+        // Said in the answer too: Okta looks for it.
+        if kind == ResourceType::User && !draft.resource.attributes().contains_key("active") {
+            draft.resource.set_active(true);
+        }
         let wanted = projection.wanted(kind, Load::Everything);
         let stored = self
             .directory

@@ -9,7 +9,7 @@ use vestibule_scim::directory::{
 };
 use vestibule_scim::evaluate::{compare_documents, fold, matches, matches_element};
 use vestibule_scim::resource::{Draft, Member, Membership};
-use vestibule_scim::{DateTime, Error, MemberChange, ResourceType};
+use vestibule_scim::{DateTime, Error, MemberChange, Repairs, ResourceType, Rule};
 
 /// The token that every directory here accepts.
 pub(crate) const TOKEN: &str = "T";
@@ -85,14 +85,23 @@ impl State {
         Ok(())
     }
 
-    fn check_members(&self, access: &str, members: &[Member]) -> Result<Vec<Member>, Error> {
-        members
-            .iter()
-            .map(|member| self.known_member(access, member))
-            .collect()
+    fn known_members(
+        &self,
+        access: &str,
+        members: &[Member],
+        repairs: &mut Repairs,
+    ) -> Vec<Member> {
+        let known = members.iter().filter_map(|member| {
+            let found = self.known_member(access, member);
+            if found.is_none() {
+                repairs.note(Rule::UnknownMember, "members");
+            }
+            found
+        });
+        known.collect()
     }
 
-    fn known_member(&self, access: &str, member: &Member) -> Result<Member, Error> {
+    fn known_member(&self, access: &str, member: &Member) -> Option<Member> {
         [ResourceType::User, ResourceType::Group]
             .into_iter()
             .find_map(|kind| {
@@ -107,7 +116,6 @@ impl State {
                         .with_display(display),
                 )
             })
-            .ok_or_else(|| Error::invalid_value("a member does not exist"))
     }
 
     fn view(&self, access: &str, kind: ResourceType, stored: &Stored, wanted: Wanted) -> Stored {
@@ -133,12 +141,13 @@ impl State {
         access: &str,
         members: &mut Vec<Member>,
         changes: &[MemberChange],
-    ) -> Result<bool, Error> {
+        repairs: &mut Repairs,
+    ) -> bool {
         let before = members.clone();
         for change in changes {
             match change {
                 MemberChange::Add(new) => {
-                    for member in self.check_members(access, new)? {
+                    for member in self.known_members(access, new, repairs) {
                         if members.iter().all(|known| known.value != member.value) {
                             members.push(member);
                         }
@@ -148,11 +157,13 @@ impl State {
                 MemberChange::RemoveWhere(filter) => {
                     members.retain(|member| !matches_element(filter, &member.to_json("")));
                 }
-                MemberChange::ReplaceAll(new) => *members = self.check_members(access, new)?,
+                MemberChange::ReplaceAll(new) => {
+                    *members = self.known_members(access, new, repairs);
+                }
             }
         }
         members.sort_by(|left, right| left.value.cmp(&right.value));
-        Ok(*members != before)
+        *members != before
     }
 }
 
@@ -208,7 +219,12 @@ impl Directory for Memory {
         state.check_unique(access, kind, &id, &stored)?;
         if kind == ResourceType::Group {
             let mut members = Vec::new();
-            state.apply_members(access, &mut members, &[MemberChange::Add(draft.members)])?;
+            state.apply_members(
+                access,
+                &mut members,
+                &[MemberChange::Add(draft.members)],
+                &mut Repairs::default(),
+            );
             stored.members = Some(members);
         }
         state
@@ -280,7 +296,8 @@ impl Directory for Memory {
         new.resource = set.resource.clone();
         state.check_unique(access, kind, id, &new)?;
         let mut members = new.members.take().unwrap_or_default();
-        let members_changed = state.apply_members(access, &mut members, &set.members)?;
+        let mut repairs = set.repairs;
+        let members_changed = state.apply_members(access, &mut members, &set.members, &mut repairs);
         new.members = Some(members);
         let changed = members_changed || !set.touched.is_empty();
         if changed {
@@ -293,7 +310,7 @@ impl Directory for Memory {
         Ok(Updated::new(
             state.view(access, kind, &new, update.wanted),
             changed,
-            set.repairs,
+            repairs,
         ))
     }
 

@@ -1,0 +1,255 @@
+//! What holds for every filter, path and patch.
+
+#![expect(
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests fail loudly and read shortly"
+)]
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use vestibule_scim::{
+    AttributePath, Change, ChangeSet, Comparison, DateTime, Dialect, Filter, Operand, Operator,
+    Path, Registry, Repairs, Resource, ResourceSchema, ResourceType,
+};
+
+fn users() -> Arc<ResourceSchema> {
+    Arc::clone(Registry::standard().of(ResourceType::User))
+}
+
+fn comparison(path: AttributePath, operator: Operator, value: Operand) -> Filter {
+    let schema = users();
+    let found = schema
+        .at(&path)
+        .expect("the generators use known attributes");
+    Filter::Compare(Comparison {
+        case_exact: found.leaf().case_exact,
+        multi_valued: found.attribute.multi_valued,
+        path,
+        operator,
+        value,
+    })
+}
+
+const TEXT_OPERATORS: [Operator; 9] = [
+    Operator::Equal,
+    Operator::NotEqual,
+    Operator::Contains,
+    Operator::StartsWith,
+    Operator::EndsWith,
+    Operator::Greater,
+    Operator::GreaterOrEqual,
+    Operator::Less,
+    Operator::LessOrEqual,
+];
+
+fn top() -> impl Strategy<Value = Filter> {
+    let text = prop::sample::select(vec![
+        "userName",
+        "externalId",
+        "id",
+        "name.familyName",
+        "emails.value",
+        "department",
+        "manager.value",
+    ]);
+    let path = |name: &str| users().find(name).expect("a known attribute").path;
+    prop_oneof![
+        (text, prop::sample::select(TEXT_OPERATORS.to_vec()), ".*").prop_map(
+            move |(name, operator, value)| comparison(path(name), operator, Operand::Text(value))
+        ),
+        any::<bool>().prop_map(move |value| comparison(
+            path("active"),
+            Operator::Equal,
+            Operand::Boolean(value)
+        )),
+        (0_i64..4_000_000_000_000_000).prop_map(move |micros| {
+            let moment = DateTime::from_unix_micros(micros).expect("before the year 2100");
+            comparison(
+                path("meta.created"),
+                Operator::Less,
+                Operand::DateTime(moment),
+            )
+        }),
+        prop::sample::select(vec!["title", "emails", "name", "name.givenName"])
+            .prop_map(move |name| Filter::Present(path(name))),
+        tree(element().boxed()).prop_map(|inner| Filter::Element(
+            AttributePath::new(None, "emails", None),
+            Box::new(inner)
+        )),
+    ]
+}
+
+fn element() -> impl Strategy<Value = Filter> {
+    let sub = |name: &str| AttributePath::new(None, "emails", Some(name));
+    prop_oneof![
+        (
+            prop::sample::select(vec!["type", "value", "display"]),
+            prop::sample::select(TEXT_OPERATORS.to_vec()),
+            ".*"
+        )
+            .prop_map(move |(name, operator, value)| comparison(
+                sub(name),
+                operator,
+                Operand::Text(value)
+            )),
+        any::<bool>().prop_map(move |value| comparison(
+            sub("primary"),
+            Operator::NotEqual,
+            Operand::Boolean(value)
+        )),
+        Just(Filter::Present(sub("value"))),
+    ]
+}
+
+fn tree(leaf: BoxedStrategy<Filter>) -> impl Strategy<Value = Filter> {
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        let many = prop::collection::vec(inner.clone(), 2..4);
+        prop_oneof![
+            many.clone()
+                .prop_map(|filters| Filter::and(filters).expect("at least two")),
+            many.prop_map(|filters| Filter::or(filters).expect("at least two")),
+            inner.prop_map(|filter| Filter::Not(Box::new(filter))),
+        ]
+    })
+}
+
+/// A resource as this crate writes it.
+fn resource() -> impl Strategy<Value = Resource> {
+    let email = (
+        "[a-c]{1,2}",
+        prop::sample::select(vec!["work", "home"]),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(value, kind, primary)| json!({ "value": value, "type": kind, "primary": primary }),
+        );
+    (
+        prop::option::of("[a-z]{0,3}"),
+        prop::option::of(any::<bool>()),
+        prop::collection::vec(email, 0..4),
+    )
+        .prop_map(|(title, active, emails)| {
+            let mut repairs = Repairs::default();
+            let body =
+                json!({ "userName": "ann", "title": title, "active": active, "emails": emails });
+            vestibule_scim::Draft::parse(body, &users(), Dialect::Lenient, &mut repairs)
+                .expect("a good body")
+                .resource
+        })
+}
+
+fn operation() -> impl Strategy<Value = Value> {
+    let op = prop::sample::select(vec!["add", "replace", "remove", "Replace"]);
+    let path = prop::sample::select(vec![
+        "title",
+        "active",
+        "name",
+        "name.givenName",
+        "emails",
+        "emails[type eq \"work\"]",
+        "emails[type eq \"home\"].value",
+        "emails.type",
+        "roles",
+    ]);
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        "[a-c]{0,2}".prop_map(Value::from),
+        "[a-c]{1,2}".prop_map(|text| json!([{ "value": text, "type": "work", "primary": true }])),
+        "[a-c]{1,2}".prop_map(|text| json!({ "givenName": text, "value": text })),
+    ];
+    (op, path, value)
+        .prop_map(|(op, path, value)| json!({ "op": op, "path": path, "value": value }))
+}
+
+fn apply(current: &Resource, operations: Vec<Value>) -> Option<ChangeSet> {
+    let body = json!({ "Operations": operations });
+    let change = Change::patch(body, &users(), Dialect::Lenient, &mut Repairs::default()).ok()?;
+    change.apply(current).ok()
+}
+
+proptest! {
+    #[test]
+    fn printed_filter_parses_to_the_same(filter in tree(top().boxed())) {
+        let text = filter.to_string();
+        let parsed = Filter::parse(&text, &users());
+        prop_assert_eq!(parsed.ok(), Some(filter), "{}", text);
+    }
+
+    #[test]
+    fn printed_path_parses_to_the_same(filter in tree(element().boxed()), sub in prop::option::of(prop::sample::select(vec!["value", "type"]))) {
+        let path = Path::Elements {
+            list: AttributePath::new(None, "emails", None),
+            filter,
+            sub: sub.map(str::to_owned),
+        };
+        let text = path.to_string();
+        prop_assert_eq!(Path::parse(&text, &users()).ok(), Some(path), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_parsers_panic(text in ".{0,60}", words in prop::collection::vec(prop::sample::select(vec![
+        "emails", "[", "]", ".value", "(", ")", "not", "and", "or", "eq", "pr", "\"x\"", "\"", "true", "null", "userName", "nothing", " ",
+    ]), 0..20)) {
+        let schema = users();
+        for text in [text, words.join(" "), words.concat()] {
+            let mut repairs = Repairs::default();
+            let filter = Filter::parse_as(&text, &schema, Dialect::Lenient, &mut repairs);
+            let path = Path::parse_as(&text, &schema, Dialect::Lenient, &mut repairs);
+            if let Ok(filter) = filter {
+                prop_assert_eq!(Filter::parse(&filter.to_string(), &schema).ok(), Some(filter));
+            }
+            if let Ok(path) = path {
+                prop_assert_eq!(Path::parse(&path.to_string(), &schema).ok(), Some(path));
+            }
+        }
+    }
+
+    #[test]
+    fn patch_leaves_canonical_resources(current in resource(), operations in prop::collection::vec(operation(), 0..6)) {
+        let Some(set) = apply(&current, operations) else { return Ok(()) };
+        // Reading the result again as a client's body changes nothing: names, types and primaries are in order.
+        let body = Value::Object(set.resource.attributes().clone());
+        let mut repairs = Repairs::default();
+        let again = vestibule_scim::Draft::parse(body, &users(), Dialect::Strict, &mut repairs);
+        prop_assert_eq!(again.map(|draft| draft.resource).map_err(|error| error.to_string()), Ok(set.resource.clone()));
+        prop_assert_eq!(set.touched.is_empty(), set.resource == current);
+    }
+
+    #[test]
+    fn replacing_with_what_is_there_is_no_change(current in resource()) {
+        let operations = current.attributes().iter().map(|(name, value)| json!({ "op": "replace", "path": name, "value": value })).collect();
+        let set = apply(&current, operations).expect("canonical values are good values");
+        prop_assert!(set.is_noop());
+        let whole = vec![json!({ "op": "add", "value": current.attributes() })];
+        prop_assert!(apply(&current, whole).expect("canonical values are good values").is_noop());
+    }
+
+    #[test]
+    fn last_replace_wins(current in resource(), first in "[a-z]{1,4}", last in "[a-z]{1,4}") {
+        let replace = |value: &str| json!({ "op": "replace", "value": { "title": value, "emails": [{ "value": value }] } });
+        let both = apply(&current, vec![replace(&first), replace(&last)]).expect("good operations");
+        let one = apply(&current, vec![replace(&last)]).expect("good operations");
+        prop_assert_eq!(&both.resource, &one.resource);
+        let repeated = apply(&both.resource, vec![replace(&last)]).expect("good operations");
+        prop_assert!(repeated.is_noop());
+    }
+
+    #[test]
+    fn adding_twice_is_adding_once(current in resource(), value in "[a-c]{1,2}") {
+        let add = vec![json!({ "op": "add", "path": "emails", "value": [{ "value": value, "type": "other" }] })];
+        let once = apply(&current, add.clone()).expect("a good operation");
+        prop_assert!(apply(&once.resource, add).expect("a good operation").is_noop());
+    }
+}
+
+#[test]
+fn resource_survives_storage() {
+    let resource = Resource::from_stored(Map::from_iter([("userName".to_owned(), json!("ann"))]));
+    let stored = serde_json::to_string(&resource).unwrap();
+    assert_eq!(stored, r#"{"userName":"ann"}"#);
+    assert_eq!(serde_json::from_str::<Resource>(&stored).unwrap(), resource);
+}
