@@ -1,0 +1,253 @@
+use serde_json::json;
+use vestibule_core::{ApplicationId, EndCause, EndScope, Resource, Secret, Timestamp};
+use vestibule_issuer::redirect;
+use vestibule_store::{Application, ApplicationRecord, Ending, WriteTx};
+
+use super::{Actor, AdminError, Done, Result, check};
+use crate::Engine;
+
+const AUTH_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
+const TOKEN_FORMATS: &[&str] = &["opaque", "jwt"];
+const ALGORITHMS: &[&str] = &["ES256", "RS256", "EdDSA"];
+const MAX_URIS: usize = 100;
+
+/// What an application is made of or changed to; what is absent stays, or takes its default.
+#[derive(Debug, Default)]
+pub struct ApplicationChange {
+    /// Its name, as people see it.
+    pub name: Option<String>,
+    /// Where codes may be sent to.
+    pub redirect_uris: Option<Vec<String>>,
+    /// Where the browser may be sent to after a logout.
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    /// Where logout tokens go.
+    pub backchannel_logout_uri: Option<Option<String>>,
+    /// Where a login that somebody else begins is sent to.
+    pub initiate_login_uri: Option<Option<String>>,
+    /// `client_secret_basic`, `client_secret_post` or `none`.
+    pub token_endpoint_auth_method: Option<String>,
+    /// `opaque` or `jwt`.
+    pub access_token_format: Option<String>,
+    /// `ES256`, `RS256` or `EdDSA`.
+    pub id_token_signed_response_alg: Option<String>,
+    /// Within so many seconds the same refresh may be asked again; at most 10.
+    pub refresh_retry_seconds: Option<i64>,
+    /// Whether it may be used.
+    pub active: Option<bool>,
+}
+
+/// An application with a secret that was made just now; a public one has none.
+#[derive(Debug)]
+pub struct MadeApplication {
+    /// The application.
+    pub application: Application,
+    /// Its secret, in clear this once.
+    pub client_secret: Option<Secret>,
+}
+
+impl Engine {
+    /// Registers an application.
+    pub async fn add_application(
+        &self,
+        actor: &Actor,
+        new: ApplicationChange,
+        now: Timestamp,
+    ) -> Result<MadeApplication> {
+        actor.may_write(Resource::Applications)?;
+        actor.is_unbound()?;
+        let mut record = ApplicationRecord {
+            name: String::new(),
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            backchannel_logout_uri: None,
+            initiate_login_uri: None,
+            token_endpoint_auth_method: "client_secret_basic".to_owned(),
+            access_token_format: "opaque".to_owned(),
+            id_token_signed_response_alg: "ES256".to_owned(),
+            refresh_retry_seconds: 0,
+            active: true,
+        };
+        self.apply_application(&mut record, new)?;
+        if record.name.is_empty() {
+            return Err(AdminError::invalid("name", "is required"));
+        }
+        if record.redirect_uris.is_empty() {
+            return Err(AdminError::invalid("redirect_uris", "needs at least one URI"));
+        }
+        let mut tx = self.store().write(now).await?;
+        let client_secret = (record.token_endpoint_auth_method != "none").then(|| tx.generator().token("vcs_"));
+        let application = tx.add_application(&record, client_secret.as_ref().map(Secret::hash)).await?;
+        audit(&mut tx, actor, "application.create", application.id, &record).await?;
+        tx.commit().await?;
+        Ok(MadeApplication { application, client_secret })
+    }
+
+    /// Applications in the order of their making.
+    pub async fn list_applications(
+        &self,
+        actor: &Actor,
+        after: Option<ApplicationId>,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Application>> {
+        actor.may_read(Resource::Applications)?;
+        actor.is_unbound()?;
+        Ok(self.store().read(now).await?.list_applications(after, limit).await?)
+    }
+
+    /// One application.
+    pub async fn read_application(&self, actor: &Actor, id: ApplicationId, now: Timestamp) -> Result<Application> {
+        actor.may_read(Resource::Applications)?;
+        actor.is_unbound()?;
+        let found = self.store().read(now).await?.find_application(id).await?;
+        found.ok_or(AdminError::NotFound)
+    }
+
+    /// Changes an application. A change of `active` ends every share that it has, in either direction.
+    pub async fn set_application(
+        &self,
+        actor: &Actor,
+        id: ApplicationId,
+        change: ApplicationChange,
+        now: Timestamp,
+    ) -> Result<MadeApplication> {
+        actor.may_write(Resource::Applications)?;
+        actor.is_unbound()?;
+        let mut tx = self.store().write(now).await?;
+        let before = tx.lock_application(id).await?.ok_or(AdminError::NotFound)?;
+        let mut record = before.record();
+        self.apply_application(&mut record, change)?;
+        tx.set_application(id, &record).await?;
+        let client_secret = match (before.is_confidential(), record.token_endpoint_auth_method.as_str()) {
+            (true, "none") => {
+                tx.set_application_secret(id, None).await?;
+                None
+            }
+            (false, method) if method != "none" => Some(new_secret(&mut tx, id).await?),
+            _ => None,
+        };
+        if before.active != record.active {
+            let cause = if record.active { EndCause::Reactivated } else { EndCause::ApplicationEnded };
+            tx.end(Ending { scope: EndScope::Application(id), cause, actor: &actor.name }).await?;
+        }
+        audit(&mut tx, actor, "application.update", id, &record).await?;
+        let application = tx.find_application(id).await?.ok_or(AdminError::NotFound)?;
+        tx.commit().await?;
+        self.wake();
+        Ok(MadeApplication { application, client_secret })
+    }
+
+    /// Gives an application a new secret; the old one is refused from now on.
+    pub async fn rotate_application_secret(
+        &self,
+        actor: &Actor,
+        id: ApplicationId,
+        now: Timestamp,
+    ) -> Result<MadeApplication> {
+        actor.may_write(Resource::Applications)?;
+        actor.is_unbound()?;
+        let mut tx = self.store().write(now).await?;
+        let application = tx.lock_application(id).await?.ok_or(AdminError::NotFound)?;
+        if application.token_endpoint_auth_method == "none" {
+            return Err(AdminError::conflict(
+                "a public application has no secret; set token_endpoint_auth_method to client_secret_basic first",
+            ));
+        }
+        let client_secret = new_secret(&mut tx, id).await?;
+        audit(&mut tx, actor, "application.rotate_secret", id, &application.record()).await?;
+        tx.commit().await?;
+        Ok(MadeApplication { application, client_secret: Some(client_secret) })
+    }
+
+    /// Deletes an application; every share that it has in a sign-in is over.
+    pub async fn delete_application(&self, actor: &Actor, id: ApplicationId, now: Timestamp) -> Result<()> {
+        actor.may_write(Resource::Applications)?;
+        actor.is_unbound()?;
+        let mut tx = self.store().write(now).await?;
+        let application = tx.lock_application(id).await?.ok_or(AdminError::NotFound)?;
+        tx.end(Ending {
+            scope: EndScope::Application(id),
+            cause: EndCause::ApplicationEnded,
+            actor: &actor.name,
+        })
+        .await?;
+        tx.delete_application(id).await?;
+        audit(&mut tx, actor, "application.delete", id, &application.record()).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(())
+    }
+
+    fn apply_application(&self, record: &mut ApplicationRecord, change: ApplicationChange) -> Result<()> {
+        if let Some(name) = &change.name {
+            record.name = check::name("name", name)?;
+        }
+        if let Some(uris) = change.redirect_uris {
+            record.redirect_uris = checked_uris("redirect_uris", uris)?;
+            if record.redirect_uris.is_empty() {
+                return Err(AdminError::invalid("redirect_uris", "needs at least one URI"));
+            }
+        }
+        if let Some(uris) = change.post_logout_redirect_uris {
+            record.post_logout_redirect_uris = checked_uris("post_logout_redirect_uris", uris)?;
+        }
+        if let Some(uri) = change.backchannel_logout_uri {
+            record.backchannel_logout_uri = uri.map(|uri| self.checked_url("backchannel_logout_uri", &uri)).transpose()?;
+        }
+        if let Some(uri) = change.initiate_login_uri {
+            record.initiate_login_uri = uri.map(|uri| self.checked_url("initiate_login_uri", &uri)).transpose()?;
+        }
+        if let Some(method) = &change.token_endpoint_auth_method {
+            record.token_endpoint_auth_method = check::word("token_endpoint_auth_method", method, AUTH_METHODS)?;
+        }
+        if let Some(format) = &change.access_token_format {
+            record.access_token_format = check::word("access_token_format", format, TOKEN_FORMATS)?;
+        }
+        if let Some(algorithm) = &change.id_token_signed_response_alg {
+            record.id_token_signed_response_alg = check::word("id_token_signed_response_alg", algorithm, ALGORITHMS)?;
+        }
+        record.refresh_retry_seconds = change.refresh_retry_seconds.unwrap_or(record.refresh_retry_seconds);
+        if !(0..=10).contains(&record.refresh_retry_seconds) {
+            return Err(AdminError::invalid("refresh_retry_seconds", "must be 0 to 10"));
+        }
+        record.active = change.active.unwrap_or(record.active);
+        Ok(())
+    }
+}
+
+fn checked_uris(field: &str, uris: Vec<String>) -> Result<Vec<String>> {
+    if uris.len() > MAX_URIS {
+        return Err(AdminError::invalid(field, "must have at most 100 URIs"));
+    }
+    for (place, uri) in uris.iter().enumerate() {
+        redirect::validate(uri).map_err(|error| AdminError::invalid(format!("{field}[{place}]"), error.to_string()))?;
+    }
+    Ok(uris)
+}
+
+async fn new_secret(tx: &mut WriteTx, id: ApplicationId) -> Result<Secret> {
+    let secret = tx.generator().token("vcs_");
+    tx.set_application_secret(id, Some(secret.hash())).await?;
+    Ok(secret)
+}
+
+async fn audit(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    action: &str,
+    id: ApplicationId,
+    record: &ApplicationRecord,
+) -> Result<()> {
+    let done = Done {
+        organization_id: None,
+        action,
+        subject: id.to_string(),
+        data: json!({
+            "name": record.name, "redirect_uris": record.redirect_uris, "active": record.active,
+            "post_logout_redirect_uris": record.post_logout_redirect_uris,
+            "backchannel_logout_uri": record.backchannel_logout_uri, "initiate_login_uri": record.initiate_login_uri,
+            "token_endpoint_auth_method": record.token_endpoint_auth_method, "access_token_format": record.access_token_format,
+        }),
+    };
+    actor.audit(tx, done).await
+}

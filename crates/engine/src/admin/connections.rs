@@ -1,0 +1,386 @@
+use serde_json::{Value, json};
+use vestibule_core::{
+    ApplicationId, ConnectionId, ConnectionState, DirectoryId, EndCause, EndScope, EventKind,
+    OrganizationId, Protocol, Resource, Secret, Timestamp,
+};
+use vestibule_store::{Connection, Directory, Ending, NewEvent, WriteTx};
+
+use super::{
+    Actor, AdminError, Done, Result, check, locked, organizations::tell_connection_state, visible,
+};
+use crate::{
+    Engine, Fault,
+    upstream::{CLIENT_SECRET_PLACE, OidcSettings},
+};
+
+const SAML_LATER: &str =
+    "SAML connections come with the next release; until then connect the identity provider by OpenID Connect";
+const JIT_WITH_DIRECTORY: &str =
+    "the organization has a directory, so its users come from there and a login never creates one; set jit to false, or delete the directory";
+const PASSWORD_BY_POLICY: &str =
+    "the password connection follows the organization's policy; change policy.password_login";
+const JOIN_DIRECTORY: &[&str] = &["externalId", "userName", "emails.value"];
+const CLIENT_AUTH: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
+
+/// What a connection is made of or changed to; what is absent stays, or takes its default.
+#[derive(Debug, Default)]
+pub struct ConnectionChange {
+    /// SAML or OpenID Connect; it cannot change.
+    pub protocol: Option<Protocol>,
+    /// Its name, as admins see it.
+    pub name: Option<String>,
+    /// The directory whose users are joined.
+    pub directory_id: Option<Option<DirectoryId>>,
+    /// Where an unsolicited login is sent to.
+    pub default_application_id: Option<Option<ApplicationId>>,
+    /// How a login finds its user.
+    pub join: Option<Join>,
+    /// Whether a login may create a user.
+    pub jit: Option<bool>,
+    /// Whether a login that the identity provider begins is turned into one that we begin.
+    pub allow_idp_initiated: Option<bool>,
+    /// Whether it is in use.
+    pub state: Option<ConnectionState>,
+    /// The settings of OpenID Connect.
+    pub oidc: Option<OidcChange>,
+}
+
+/// Which attribute of the directory is compared with which claim.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// `externalId`, `userName` or `emails.value`.
+    pub directory: String,
+    /// The claim.
+    pub claim: String,
+}
+
+/// What changes of a connection by OpenID Connect.
+#[derive(Debug, Default)]
+pub struct OidcChange {
+    /// The issuer, exactly as its discovery document writes it.
+    pub issuer: Option<String>,
+    /// Our client id there.
+    pub client_id: Option<String>,
+    /// Our client secret there.
+    pub client_secret: Option<Option<Secret>>,
+    /// How we prove who we are.
+    pub client_auth: Option<String>,
+    /// The scopes asked for.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl Engine {
+    /// Makes a connection; by API it is in use at once.
+    pub async fn add_connection(
+        &self,
+        actor: &Actor,
+        organization_id: OrganizationId,
+        new: ConnectionChange,
+        now: Timestamp,
+    ) -> Result<Connection> {
+        actor.may_write(Resource::Connections)?;
+        let mut tx = self.store().write(now).await?;
+        locked(&mut tx, actor, organization_id).await?;
+        let protocol = new.protocol.ok_or_else(|| AdminError::invalid("protocol", "must be saml or oidc"))?;
+        let id: ConnectionId = tx.generator().id(now);
+        let mut connection = Connection {
+            id,
+            organization_id,
+            directory_id: None,
+            default_application_id: None,
+            name: String::new(),
+            protocol,
+            settings: json!({}),
+            client_secret_sealed: None,
+            join_directory: None,
+            join_claim: None,
+            jit: false,
+            allow_idp_initiated: false,
+            state: ConnectionState::Active,
+            epoch: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        self.apply(&mut tx, &mut connection, &new).await?;
+        if connection.name.is_empty() {
+            connection.name = default_name(&connection);
+        }
+        tx.add_connection(&connection).await?;
+        if connection.state == ConnectionState::Active {
+            activated(&mut tx, actor, &connection).await?;
+        }
+        audit(&mut tx, actor, "connection.create", &connection).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(connection)
+    }
+
+    /// The connections of an organization.
+    pub async fn list_connections(
+        &self,
+        actor: &Actor,
+        organization_id: OrganizationId,
+        now: Timestamp,
+    ) -> Result<Vec<Connection>> {
+        actor.may_read(Resource::Connections)?;
+        let mut tx = self.store().read(now).await?;
+        visible(&mut tx, actor, organization_id).await?;
+        Ok(tx.list_connections(organization_id).await?)
+    }
+
+    /// One connection.
+    pub async fn read_connection(&self, actor: &Actor, id: ConnectionId, now: Timestamp) -> Result<Connection> {
+        actor.may_read(Resource::Connections)?;
+        let mut tx = self.store().read(now).await?;
+        let connection = tx.find_connection(id).await?.ok_or(AdminError::NotFound)?;
+        visible(&mut tx, actor, connection.organization_id).await?;
+        Ok(connection)
+    }
+
+    /// Changes a connection. Another trust anchor, another join or going out of use ends what came through it.
+    pub async fn set_connection(
+        &self,
+        actor: &Actor,
+        id: ConnectionId,
+        change: ConnectionChange,
+        now: Timestamp,
+    ) -> Result<Connection> {
+        actor.may_write(Resource::Connections)?;
+        let mut tx = self.store().write(now).await?;
+        let before = lock_connection(&mut tx, actor, id).await?;
+        if before.protocol == Protocol::Password && change.state.is_some_and(|state| state != before.state) {
+            return Err(AdminError::conflict(PASSWORD_BY_POLICY));
+        }
+        let mut after = before.clone();
+        self.apply(&mut tx, &mut after, &change).await?;
+        after.updated_at = now;
+        tx.set_connection(&after).await?;
+        if before.state != after.state {
+            tell_connection_state(&mut tx, actor, &after).await?;
+        } else if trust_anchor(&before) != trust_anchor(&after) {
+            end(&mut tx, actor, id, EndCause::ConnectionEnded).await?;
+        }
+        if joins(&before) != joins(&after) {
+            self.relink(&mut tx, actor, &after).await?;
+        }
+        audit(&mut tx, actor, "connection.update", &after).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(after)
+    }
+
+    /// Deletes a connection; what came through it is over.
+    pub async fn delete_connection(&self, actor: &Actor, id: ConnectionId, now: Timestamp) -> Result<()> {
+        actor.may_write(Resource::Connections)?;
+        let mut tx = self.store().write(now).await?;
+        let mut connection = lock_connection(&mut tx, actor, id).await?;
+        if connection.protocol == Protocol::Password {
+            return Err(AdminError::conflict(PASSWORD_BY_POLICY));
+        }
+        if connection.state == ConnectionState::Active {
+            connection.state = ConnectionState::Inactive;
+            tell_connection_state(&mut tx, actor, &connection).await?;
+        } else {
+            end(&mut tx, actor, id, EndCause::ConnectionEnded).await?;
+        }
+        tx.delete_connection(id).await?;
+        audit(&mut tx, actor, "connection.delete", &connection).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(())
+    }
+
+    async fn apply(&self, tx: &mut WriteTx, connection: &mut Connection, change: &ConnectionChange) -> Result<()> {
+        if change.protocol.is_some_and(|protocol| protocol != connection.protocol) {
+            return Err(AdminError::conflict("a connection keeps its protocol; make a new connection instead"));
+        }
+        if change.state == Some(ConnectionState::Draft) && connection.state != ConnectionState::Draft {
+            return Err(AdminError::invalid("state", "must be active or inactive"));
+        }
+        if let Some(name) = &change.name {
+            connection.name = check::name("name", name)?;
+        }
+        connection.directory_id = change.directory_id.unwrap_or(connection.directory_id);
+        connection.default_application_id = change.default_application_id.unwrap_or(connection.default_application_id);
+        connection.jit = change.jit.unwrap_or(connection.jit);
+        connection.allow_idp_initiated = change.allow_idp_initiated.unwrap_or(connection.allow_idp_initiated);
+        connection.state = change.state.unwrap_or(connection.state);
+        match connection.protocol {
+            Protocol::Saml => return Err(AdminError::NotYet { detail: SAML_LATER.to_owned() }),
+            Protocol::Oidc => self.apply_oidc(connection, change)?,
+            Protocol::Password if change.oidc.is_some() || change.join.is_some() || connection.jit => {
+                return Err(AdminError::conflict(PASSWORD_BY_POLICY));
+            }
+            Protocol::Password => return Ok(()),
+        }
+        if let Some(application_id) = change.default_application_id.flatten() {
+            tx.find_application(application_id)
+                .await?
+                .ok_or_else(|| AdminError::invalid("default_application_id", "names no application"))?;
+        }
+        check_directory(&tx.list_directories(connection.organization_id).await?, connection)
+    }
+
+    fn apply_oidc(&self, connection: &mut Connection, change: &ConnectionChange) -> Result<()> {
+        let stored = serde_json::from_value::<OidcSettings>(connection.settings.clone()).ok();
+        let empty = OidcChange::default();
+        let oidc = change.oidc.as_ref().unwrap_or(&empty);
+        let issuer = oidc.issuer.clone().or_else(|| stored.as_ref().map(|stored| stored.issuer.clone()));
+        let issuer = issuer.ok_or_else(|| AdminError::invalid("oidc.issuer", "is required"))?;
+        let client_id = oidc.client_id.clone().or_else(|| stored.as_ref().map(|stored| stored.client_id.clone()));
+        let client_id = client_id.ok_or_else(|| AdminError::invalid("oidc.client_id", "is required"))?;
+        match &oidc.client_secret {
+            Some(Some(secret)) => {
+                let secret = check::name("oidc.client_secret", secret.expose())?;
+                let sealed = self.vault().seal(CLIENT_SECRET_PLACE, &connection.id.to_string(), secret.as_bytes());
+                connection.client_secret_sealed = Some(sealed);
+            }
+            Some(None) => connection.client_secret_sealed = None,
+            None => {}
+        }
+        let implied = match connection.client_secret_sealed {
+            Some(_) => "client_secret_basic",
+            None => "none",
+        };
+        let kept = stored.as_ref().map(|stored| stored.client_auth.as_str()).filter(|_| oidc.client_secret.is_none());
+        let client_auth = oidc.client_auth.as_deref().or(kept).unwrap_or(implied);
+        let client_auth = check::word("oidc.client_auth", client_auth, CLIENT_AUTH)?;
+        if (client_auth == "none") != connection.client_secret_sealed.is_none() {
+            return Err(AdminError::invalid(
+                "oidc.client_auth",
+                "client_secret_basic and client_secret_post need a client_secret, and none goes without one",
+            ));
+        }
+        let scopes = match (&oidc.scopes, stored) {
+            (Some(scopes), _) => checked_scopes(scopes)?,
+            (None, Some(stored)) => stored.scopes,
+            (None, None) => OidcSettings::default_scopes(),
+        };
+        let settings = OidcSettings {
+            issuer: self.checked_url("oidc.issuer", &issuer)?,
+            client_id: check::name("oidc.client_id", &client_id)?,
+            client_auth,
+            scopes,
+        };
+        let join = match (&change.join, &connection.join_directory) {
+            (Some(join), _) => Some(checked_join(join)?),
+            (None, None) => Some(default_join(&settings)),
+            (None, Some(_)) => None,
+        };
+        if let Some(join) = join {
+            (connection.join_directory, connection.join_claim) = (Some(join.directory), Some(join.claim));
+        }
+        connection.settings = serde_json::to_value(settings)
+            .map_err(|_| Fault::internal("a connection's settings could not be written"))?;
+        Ok(())
+    }
+
+    /// A new join must not be overruled by links that the old one made.
+    async fn relink(&self, tx: &mut WriteTx, actor: &Actor, connection: &Connection) -> Result<()> {
+        if tx.list_directories(connection.organization_id).await?.is_empty() {
+            return Ok(());
+        }
+        tx.remove_connection_identities(connection.id).await?;
+        end(tx, actor, connection.id, EndCause::Relinked).await
+    }
+}
+
+fn check_directory(directories: &[Directory], connection: &Connection) -> Result<()> {
+    if connection.jit && !directories.is_empty() {
+        return Err(AdminError::conflict(JIT_WITH_DIRECTORY));
+    }
+    match connection.directory_id {
+        Some(id) if !directories.iter().any(|directory| directory.id == id) => {
+            Err(AdminError::invalid("directory_id", "names no directory of this organization"))
+        }
+        None if directories.len() >= 2 => Err(AdminError::invalid(
+            "directory_id",
+            "is required, because the organization has more than one directory",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn checked_scopes(scopes: &[String]) -> Result<Vec<String>> {
+    let is_token = |scope: &String| {
+        !scope.is_empty() && scope.len() <= 200 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+    };
+    if scopes.len() > 50 || !scopes.iter().all(is_token) {
+        return Err(AdminError::invalid("oidc.scopes", "must be at most 50 scope names without spaces and quotes"));
+    }
+    let mut scopes = scopes.to_vec();
+    if !scopes.iter().any(|scope| scope == "openid") {
+        scopes.insert(0, "openid".to_owned());
+    }
+    Ok(scopes)
+}
+
+fn checked_join(join: &Join) -> Result<Join> {
+    let directory = check::word("join.directory", &join.directory, JOIN_DIRECTORY)?;
+    let claim = join.claim.strip_prefix("attribute:").unwrap_or(&join.claim);
+    let is_name = (1..=200).contains(&claim.len()) && claim.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_name || claim == "name_id" {
+        return Err(AdminError::invalid("join.claim", "must name a claim of the ID token, such as sub, oid or preferred_username"));
+    }
+    Ok(Join { directory, claim: claim.to_owned() })
+}
+
+/// `oid` is the same in Entra's provisioning and in all of its ID tokens; its `sub` is another one for every client.
+fn default_join(settings: &OidcSettings) -> Join {
+    let is_entra = ["https://login.microsoftonline.com/", "https://login.microsoftonline.us/", "https://login.partner.microsoftonline.cn/"]
+        .iter()
+        .any(|prefix| settings.issuer.starts_with(prefix));
+    let claim = if is_entra { "oid" } else { "sub" };
+    Join { directory: "externalId".to_owned(), claim: claim.to_owned() }
+}
+
+fn default_name(connection: &Connection) -> String {
+    let issuer = connection.settings.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    let host = issuer.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    host.filter(|host| !host.is_empty()).unwrap_or("OpenID Connect").to_owned()
+}
+
+fn trust_anchor(connection: &Connection) -> (Option<&Value>, Option<&Value>) {
+    (connection.settings.get("issuer"), connection.settings.get("client_id"))
+}
+
+fn joins(connection: &Connection) -> (Option<DirectoryId>, Option<&str>, Option<&str>) {
+    (connection.directory_id, connection.join_directory.as_deref(), connection.join_claim.as_deref())
+}
+
+async fn lock_connection(tx: &mut WriteTx, actor: &Actor, id: ConnectionId) -> Result<Connection> {
+    let found = tx.find_connection(id).await?.ok_or(AdminError::NotFound)?;
+    locked(tx, actor, found.organization_id).await?;
+    // Read again: whoever held the organization before may have changed or deleted it.
+    tx.find_connection(id).await?.ok_or(AdminError::NotFound)
+}
+
+async fn end(tx: &mut WriteTx, actor: &Actor, id: ConnectionId, cause: EndCause) -> Result<()> {
+    tx.end(Ending { scope: EndScope::Connection(id), cause, actor: &actor.name }).await?;
+    Ok(())
+}
+
+async fn activated(tx: &mut WriteTx, actor: &Actor, connection: &Connection) -> Result<()> {
+    tx.push_event(NewEvent {
+        kind: EventKind::ConnectionActivated,
+        organization_id: Some(connection.organization_id),
+        user_id: None,
+        data: json!({ "connection_id": connection.id, "protocol": connection.protocol, "actor": actor.name }),
+    })
+    .await?;
+    Ok(())
+}
+
+async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, connection: &Connection) -> Result<()> {
+    let done = Done {
+        organization_id: Some(connection.organization_id),
+        action,
+        subject: connection.id.to_string(),
+        data: json!({
+            "name": connection.name, "protocol": connection.protocol, "state": connection.state, "settings": connection.settings,
+            "join": { "directory": connection.join_directory, "claim": connection.join_claim },
+            "directory_id": connection.directory_id, "jit": connection.jit,
+        }),
+    };
+    actor.audit(tx, done).await
+}

@@ -1,0 +1,316 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vestibule_core::{
+    DirectoryId, DirectoryState, DirectoryTokenId, EventKind, OrganizationId, Resource, Secret,
+    Timestamp,
+};
+use vestibule_store::{Directory, DirectoryToken, NewEvent, WriteTx};
+
+use super::{
+    Actor, AdminError, Done, Result, check, locked, taken, user_attributes::record_of, visible,
+};
+use crate::Engine;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Users that one request deactivates; all of them have to fit in one transaction.
+const DEACTIVATED_AT_ONCE: i64 = 10_000;
+const DIALECTS: &[&str] = &["auto", "standard", "okta", "entra", "google", "onelogin", "jumpcloud", "ping"];
+const NAME_TAKEN: &str =
+    "a user that no directory owns has the user name of one of the directory's users; delete or rename that user first";
+
+/// What a directory is made of or changed to; what is absent stays, or takes its default.
+#[derive(Debug, Default)]
+pub struct DirectoryChange {
+    /// Its name, as admins see it.
+    pub name: Option<String>,
+    /// Which product it is; `auto` until it is known.
+    pub dialect: Option<String>,
+    /// Whether a password in a SCIM body is kept.
+    pub accept_password: Option<bool>,
+    /// `active` ends an adoption or a pause; `paused` answers 503.
+    pub state: Option<DirectoryState>,
+}
+
+/// What happens to the users of a directory that is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormerUsers {
+    /// They stay as they are; no directory owns them, so the next one can claim them.
+    Release,
+    /// They are deactivated, which ends everything of theirs, and then released.
+    Deactivate,
+}
+
+/// A token that was made just now.
+#[derive(Debug)]
+pub struct MadeDirectoryToken {
+    /// The token, in clear this once.
+    pub token: Secret,
+    /// What is kept of it.
+    pub stored: DirectoryToken,
+}
+
+impl Engine {
+    /// The URL that a directory is configured with. Okta refuses an underscore in it, hence the id without its prefix.
+    pub fn scim_url(&self, id: DirectoryId) -> String {
+        self.url(&format!("/scim/v2/{}", id.suffix()))
+    }
+
+    /// Attaches a directory. Where users exist that no directory owns, it begins by adopting them.
+    pub async fn add_directory(
+        &self,
+        actor: &Actor,
+        organization_id: OrganizationId,
+        new: DirectoryChange,
+        now: Timestamp,
+    ) -> Result<Directory> {
+        actor.may_write(Resource::Directories)?;
+        let mut tx = self.store().write(now).await?;
+        locked(&mut tx, actor, organization_id).await?;
+        let adopts = tx.has_unowned_users(organization_id).await?;
+        let mut directory = Directory {
+            id: tx.generator().id(now),
+            organization_id,
+            name: "Directory".to_owned(),
+            dialect: "auto".to_owned(),
+            accept_password: false,
+            state: if adopts { DirectoryState::Adopting } else { DirectoryState::Active },
+            last_seen_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        if new.state.is_some() {
+            return Err(AdminError::invalid("state", "follows from the organization's users; change it later"));
+        }
+        apply(&mut directory, &new)?;
+        tx.add_directory(&directory).await?;
+        if directory.state == DirectoryState::Active {
+            activated(&mut tx, actor, &directory).await?;
+        }
+        audit(&mut tx, actor, "directory.create", &directory).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(directory)
+    }
+
+    /// The directories of an organization.
+    pub async fn list_directories(
+        &self,
+        actor: &Actor,
+        organization_id: OrganizationId,
+        now: Timestamp,
+    ) -> Result<Vec<Directory>> {
+        actor.may_read(Resource::Directories)?;
+        let mut tx = self.store().read(now).await?;
+        visible(&mut tx, actor, organization_id).await?;
+        Ok(tx.list_directories(organization_id).await?)
+    }
+
+    /// One directory.
+    pub async fn read_directory(&self, actor: &Actor, id: DirectoryId, now: Timestamp) -> Result<Directory> {
+        actor.may_read(Resource::Directories)?;
+        let mut tx = self.store().read(now).await?;
+        let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
+        visible(&mut tx, actor, directory.organization_id).await?;
+        Ok(directory)
+    }
+
+    /// Changes a directory.
+    pub async fn set_directory(
+        &self,
+        actor: &Actor,
+        id: DirectoryId,
+        change: DirectoryChange,
+        now: Timestamp,
+    ) -> Result<Directory> {
+        actor.may_write(Resource::Directories)?;
+        let mut tx = self.store().write(now).await?;
+        let before = lock_directory(&mut tx, actor, id).await?;
+        let mut after = before.clone();
+        apply(&mut after, &change)?;
+        if after.state == DirectoryState::Adopting && before.state != DirectoryState::Adopting {
+            return Err(AdminError::conflict("an adoption begins only when a directory is attached; state can become active or paused"));
+        }
+        after.updated_at = now;
+        tx.set_directory(&after).await?;
+        if before.state != after.state && after.state == DirectoryState::Active {
+            activated(&mut tx, actor, &after).await?;
+        }
+        audit(&mut tx, actor, "directory.update", &after).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(after)
+    }
+
+    /// Detaches a directory. While it owns users, the caller has to say what becomes of them.
+    pub async fn delete_directory(
+        &self,
+        actor: &Actor,
+        id: DirectoryId,
+        users: Option<FormerUsers>,
+        now: Timestamp,
+    ) -> Result<()> {
+        actor.may_write(Resource::Directories)?;
+        let mut tx = self.store().write(now).await?;
+        let directory = lock_directory(&mut tx, actor, id).await?;
+        let (owned, _) = tx.count_owned_users(directory.organization_id, id).await?;
+        match users {
+            None if owned > 0 => {
+                return Err(AdminError::conflict(format!(
+                    "the directory owns {owned} users; repeat with ?users=deactivate to end their access, or ?users=release to keep it"
+                )));
+            }
+            Some(FormerUsers::Deactivate) => deactivate_all(&mut tx, actor, &directory).await?,
+            Some(FormerUsers::Release) | None => {}
+        }
+        tx.delete_directory(id).await.map_err(taken(NAME_TAKEN))?;
+        audit(&mut tx, actor, "directory.delete", &directory).await?;
+        tx.commit().await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// How many users a directory owns, and how many of its organization none owns yet.
+    pub async fn preview_adoption(&self, actor: &Actor, id: DirectoryId, now: Timestamp) -> Result<(i64, i64)> {
+        actor.may_read(Resource::Directories)?;
+        let mut tx = self.store().read(now).await?;
+        let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
+        visible(&mut tx, actor, directory.organization_id).await?;
+        Ok(tx.count_owned_users(directory.organization_id, id).await?)
+    }
+
+    /// Makes a bearer token of a directory, for a year unless said otherwise.
+    pub async fn add_directory_token(
+        &self,
+        actor: &Actor,
+        id: DirectoryId,
+        name: Option<String>,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<MadeDirectoryToken> {
+        actor.may_write(Resource::Directories)?;
+        let name = check::name("name", name.as_deref().unwrap_or("SCIM token"))?;
+        let expires_at = expires_at.unwrap_or_else(|| now.after(YEAR));
+        if expires_at <= now || expires_at > now.after(10 * YEAR) {
+            return Err(AdminError::invalid("expires_at", "must lie ahead, and within ten years"));
+        }
+        let mut tx = self.store().write(now).await?;
+        let directory = lock_directory(&mut tx, actor, id).await?;
+        let token = tx.generator().token("vdt_");
+        let stored = tx.add_directory_token(&directory, &name, token.hash(), expires_at).await?;
+        let data = json!({ "name": name, "expires_at": expires_at, "directory_id": id });
+        audit_token(&mut tx, actor, "directory_token.create", &stored, data).await?;
+        tx.commit().await?;
+        Ok(MadeDirectoryToken { token, stored })
+    }
+
+    /// The tokens of a directory that are not revoked.
+    pub async fn list_directory_tokens(
+        &self,
+        actor: &Actor,
+        id: DirectoryId,
+        now: Timestamp,
+    ) -> Result<Vec<DirectoryToken>> {
+        actor.may_read(Resource::Directories)?;
+        let mut tx = self.store().read(now).await?;
+        let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
+        visible(&mut tx, actor, directory.organization_id).await?;
+        Ok(tx.list_directory_tokens(id).await?)
+    }
+
+    /// Revokes a token of a directory.
+    pub async fn revoke_directory_token(
+        &self,
+        actor: &Actor,
+        directory_id: DirectoryId,
+        id: DirectoryTokenId,
+        now: Timestamp,
+    ) -> Result<()> {
+        actor.may_write(Resource::Directories)?;
+        let mut tx = self.store().write(now).await?;
+        let token = tx.find_directory_token(id).await?.ok_or(AdminError::NotFound)?;
+        locked(&mut tx, actor, token.organization_id).await?;
+        if token.directory_id != directory_id || !tx.revoke_directory_token(id).await? {
+            return Err(AdminError::NotFound);
+        }
+        audit_token(&mut tx, actor, "directory_token.revoke", &token, json!({ "name": token.name })).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+impl MadeDirectoryToken {
+    /// Whether a token of this lifetime deserves a warning by now: less than 30 days are left.
+    pub fn is_close_to_expiry(stored: &DirectoryToken, now: Timestamp) -> bool {
+        stored.expires_at.since(now) < 30 * DAY
+    }
+}
+
+fn apply(directory: &mut Directory, change: &DirectoryChange) -> Result<()> {
+    if let Some(name) = &change.name {
+        directory.name = check::name("name", name)?;
+    }
+    if let Some(dialect) = &change.dialect {
+        directory.dialect = check::word("dialect", dialect, DIALECTS)?;
+    }
+    directory.accept_password = change.accept_password.unwrap_or(directory.accept_password);
+    directory.state = change.state.unwrap_or(directory.state);
+    Ok(())
+}
+
+async fn lock_directory(tx: &mut WriteTx, actor: &Actor, id: DirectoryId) -> Result<Directory> {
+    let found = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
+    locked(tx, actor, found.organization_id).await?;
+    // Read again: whoever held the organization before may have changed or deleted it.
+    tx.find_directory(id).await?.ok_or(AdminError::NotFound)
+}
+
+async fn deactivate_all(tx: &mut WriteTx, actor: &Actor, directory: &Directory) -> Result<()> {
+    let ids = tx.list_active_users_of(directory.id, None, DEACTIVATED_AT_ONCE + 1).await?;
+    if i64::try_from(ids.len()).is_ok_and(|count| count > DEACTIVATED_AT_ONCE) {
+        return Err(AdminError::conflict(
+            "the directory owns more than 10,000 active users; pause it, deactivate them in parts, and repeat",
+        ));
+    }
+    for id in ids {
+        let Some(user) = tx.lock_user(directory.organization_id, id).await? else {
+            continue;
+        };
+        let mut record = record_of(&user);
+        record.active = false;
+        record.attributes.insert("active".to_owned(), false.into());
+        tx.set_user(&user, &record, &["active".to_owned()], &actor.name).await?;
+    }
+    Ok(())
+}
+
+async fn activated(tx: &mut WriteTx, actor: &Actor, directory: &Directory) -> Result<()> {
+    tx.push_event(NewEvent {
+        kind: EventKind::DirectoryActivated,
+        organization_id: Some(directory.organization_id),
+        user_id: None,
+        data: json!({ "directory_id": directory.id, "actor": actor.name }),
+    })
+    .await?;
+    Ok(())
+}
+
+async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, directory: &Directory) -> Result<()> {
+    let done = Done {
+        organization_id: Some(directory.organization_id),
+        action,
+        subject: directory.id.to_string(),
+        data: json!({
+            "name": directory.name, "dialect": directory.dialect, "state": directory.state,
+            "accept_password": directory.accept_password,
+        }),
+    };
+    actor.audit(tx, done).await
+}
+
+async fn audit_token(tx: &mut WriteTx, actor: &Actor, action: &str, token: &DirectoryToken, data: Value) -> Result<()> {
+    let organization_id = Some(token.organization_id);
+    let done = Done { organization_id, action, subject: token.id.to_string(), data };
+    actor.audit(tx, done).await
+}
