@@ -1,0 +1,342 @@
+//! What directories push: our side of [`vestibule_scim::Directory`].
+//!
+//! Each request is one transaction in a task of its own, so a client that closes its socket cancels nothing half-way.
+//! A deactivation, whatever its form (PATCH, PUT, DELETE), ends everything of the user in that same transaction.
+
+mod groups;
+mod list;
+mod lists;
+mod log;
+mod plan;
+mod record;
+mod trouble;
+mod users;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use vestibule_core::{
+    DirectoryId, DirectoryState, DirectoryTokenId, GroupId, Secret, Timestamp, UserId,
+};
+use vestibule_scim::{
+    Dialect, Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query, ResourceType,
+    Stored, Update, Updated, Wanted,
+};
+use vestibule_store::{Reach, Store};
+
+use self::{log::Log, trouble::Trouble};
+use crate::{Clock, Engine};
+
+/// How often a transaction is tried that another one got in the way of.
+const ATTEMPTS: usize = 3;
+/// How soon a client may come back to a paused directory.
+const PAUSE: Duration = Duration::from_secs(60);
+/// How often the use of a token is noted.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+/// What a directory's bearer tokens begin with.
+pub(crate) const TOKEN_PREFIX: &str = "vdt_";
+
+
+/// The directories of all organizations, as the SCIM router sees them. Clones share everything.
+#[derive(Clone)]
+pub struct Provisioning {
+    engine: Engine,
+    clock: Clock,
+    profiles: Arc<Profiles>,
+    log: Log,
+}
+
+impl fmt::Debug for Provisioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provisioning").finish_non_exhaustive()
+    }
+}
+
+/// What an accepted bearer token opens.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    token_id: DirectoryTokenId,
+    directory: Arc<vestibule_store::Directory>,
+    profile: Arc<Profile>,
+    /// The URL under which clients reach the directory.
+    base: Arc<str>,
+}
+
+impl Grant {
+    /// Whom receipts and events name.
+    fn actor(&self) -> String {
+        format!("directory:{}", self.directory.id)
+    }
+
+    /// How far a look-up by name or id reaches.
+    fn reach(&self) -> Reach {
+        match self.directory.state {
+            DirectoryState::Adopting => Reach::Adopting,
+            DirectoryState::Active | DirectoryState::Paused => Reach::Owned,
+        }
+    }
+}
+
+/// The profiles that there are, made once: they are the same for every directory with the same two choices.
+struct Profiles {
+    lenient: Arc<Profile>,
+    lenient_with_passwords: Arc<Profile>,
+    strict: Arc<Profile>,
+    strict_with_passwords: Arc<Profile>,
+}
+
+impl Profiles {
+    fn new() -> Self {
+        let make = |dialect, accept_password| {
+            let mut profile = Profile::new();
+            profile.dialect = dialect;
+            profile.accept_password = accept_password;
+            Arc::new(profile)
+        };
+        Self {
+            lenient: make(Dialect::Lenient, false),
+            lenient_with_passwords: make(Dialect::Lenient, true),
+            strict: make(Dialect::Strict, false),
+            strict_with_passwords: make(Dialect::Strict, true),
+        }
+    }
+
+    fn of(&self, directory: &vestibule_store::Directory) -> &Arc<Profile> {
+        match (
+            directory.dialect.as_str() == "strict",
+            directory.accept_password,
+        ) {
+            (false, false) => &self.lenient,
+            (false, true) => &self.lenient_with_passwords,
+            (true, false) => &self.strict,
+            (true, true) => &self.strict_with_passwords,
+        }
+    }
+}
+
+impl Provisioning {
+    /// The directories of an engine; `clock` says what time it is.
+    pub fn new(engine: Engine, clock: Clock) -> Self {
+        Self {
+            log: Log::new(engine.store().clone()),
+            engine,
+            clock,
+            profiles: Arc::new(Profiles::new()),
+        }
+    }
+
+    /// Waits until the records of all requests observed so far are stored.
+    pub async fn flush(&self) {
+        self.log.flush().await;
+    }
+
+    fn store(&self) -> &Store {
+        self.engine.store()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn accept(&self, directory: &str, bearer: Option<&str>) -> Result<Grant, Trouble> {
+        let refused = || {
+            Error::unauthorized(
+                "the bearer token is missing, expired, or not one of this directory",
+            )
+        };
+        let bearer = bearer
+            .filter(|token| token.starts_with(TOKEN_PREFIX))
+            .ok_or_else(refused)?;
+        let directory_id = DirectoryId::from_suffix(directory).map_err(|_| refused())?;
+        let now = self.now();
+        let mut tx = self.store().read(now).await?;
+        let access = tx
+            .live_directory_token(directory_id, Secret::new(bearer).hash())
+            .await?
+            .ok_or_else(refused)?
+            .into_inner();
+        drop(tx);
+        let fresh =
+            |noted: Option<Timestamp>| noted.is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
+        if !fresh(access.last_used_at) || !fresh(access.directory.last_seen_at) {
+            let mut tx = self.store().write(now).await?;
+            tx.touch_directory(directory_id, access.token_id).await?;
+            tx.commit().await?;
+        }
+        if access.directory.state == DirectoryState::Paused {
+            let paused =
+                Error::unavailable("the directory is paused; its administrator can resume it");
+            return Err(paused.retry_after(PAUSE).into());
+        }
+        Ok(Grant {
+            token_id: access.token_id,
+            profile: Arc::clone(self.profiles.of(&access.directory)),
+            base: self.engine.url(&format!("/scim/v2/{directory}")).into(),
+            directory: Arc::new(access.directory),
+        })
+    }
+
+    /// Runs a use case in its own task, and again where another transaction got in its way.
+    async fn run<T, F>(
+        &self,
+        use_case: impl Fn(Self) -> F + Send + Sync + 'static,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Trouble>> + Send + 'static,
+    {
+        let provisioning = self.clone();
+        let task = tokio::spawn(async move {
+            let mut outcome = use_case(provisioning.clone()).await;
+            for _ in 1..ATTEMPTS {
+                match &outcome {
+                    Err(trouble) if trouble.is_busy() => {
+                        outcome = use_case(provisioning.clone()).await;
+                    }
+                    _ => break,
+                }
+            }
+            if outcome.is_ok() {
+                provisioning.engine.wake();
+            }
+            outcome
+        });
+        Ok(task.await.map_err(Error::internal)??)
+    }
+}
+
+#[async_trait]
+impl Directory for Provisioning {
+    type Access = Grant;
+
+    async fn authorize(&self, directory: &str, bearer: Option<&str>) -> Result<Grant, Error> {
+        Ok(self.accept(directory, bearer).await?)
+    }
+
+    fn profile(&self, access: &Grant) -> Arc<Profile> {
+        Arc::clone(&access.profile)
+    }
+
+    async fn public_profile(&self, directory: &str) -> Result<Arc<Profile>, Error> {
+        let unknown = || Error::not_found("there is no such directory");
+        let id = DirectoryId::from_suffix(directory).map_err(|_| unknown())?;
+        let mut tx = self.store().read(self.now()).await.map_err(Trouble::from)?;
+        let found = tx.find_directory(id).await.map_err(Trouble::from)?;
+        let directory = found.ok_or_else(unknown)?;
+        Ok(Arc::clone(self.profiles.of(&directory)))
+    }
+
+    async fn create(
+        &self,
+        access: &Grant,
+        kind: ResourceType,
+        draft: Draft,
+        wanted: Wanted,
+    ) -> Result<Stored, Error> {
+        let grant = access.clone();
+        match kind {
+            ResourceType::User => {
+                let phc = self.hash_of(access, draft.password.as_ref()).await?;
+                self.run(move |own| {
+                    users::create(own, grant.clone(), draft.clone(), phc.clone(), wanted)
+                })
+                .await
+            }
+            ResourceType::Group => {
+                self.run(move |own| groups::create(own, grant.clone(), draft.clone(), wanted))
+                    .await
+            }
+        }
+    }
+
+    async fn find(
+        &self,
+        access: &Grant,
+        kind: ResourceType,
+        id: &str,
+        wanted: Wanted,
+    ) -> Result<Option<Stored>, Error> {
+        let found = match (kind, id.parse::<UserId>(), id.parse::<GroupId>()) {
+            (ResourceType::User, Ok(id), _) => self.find_user(access, id, wanted).await?,
+            (ResourceType::Group, _, Ok(id)) => self.find_group(access, id, wanted).await?,
+            _ => None,
+        };
+        Ok(found)
+    }
+
+    async fn list(&self, access: &Grant, kind: ResourceType, query: &Query) -> Result<Page, Error> {
+        Ok(self.page(access, kind, query).await?)
+    }
+
+    async fn update(
+        &self,
+        access: &Grant,
+        kind: ResourceType,
+        id: &str,
+        update: Update<'_>,
+    ) -> Result<Updated, Error> {
+        let grant = access.clone();
+        let (precondition, wanted) = (update.precondition.clone(), update.wanted);
+        match kind {
+            ResourceType::User => {
+                let id: UserId = id.parse().map_err(|_| Error::no_such_resource())?;
+                let change = match access.profile.accept_password {
+                    true => update.change.clone(),
+                    false => update.change.clone().without_password(),
+                };
+                let password = self.password_change(access, id, &change).await?;
+                self.run(move |own| {
+                    let edit = users::Edit {
+                        id,
+                        change: change.clone(),
+                        precondition: precondition.clone(),
+                        password: password.clone(),
+                        wanted,
+                    };
+                    users::update(own, grant.clone(), edit)
+                })
+                .await
+            }
+            ResourceType::Group => {
+                let id: GroupId = id.parse().map_err(|_| Error::no_such_resource())?;
+                let change = update.change.clone();
+                self.run(move |own| {
+                    let edit = groups::Edit {
+                        id,
+                        change: change.clone(),
+                        precondition: precondition.clone(),
+                        wanted,
+                    };
+                    groups::update(own, grant.clone(), edit)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn delete(
+        &self,
+        access: &Grant,
+        kind: ResourceType,
+        id: &str,
+        precondition: &Precondition,
+    ) -> Result<(), Error> {
+        let (grant, precondition) = (access.clone(), precondition.clone());
+        match kind {
+            ResourceType::User => {
+                let id: UserId = id.parse().map_err(|_| Error::no_such_resource())?;
+                self.run(move |own| users::delete(own, grant.clone(), id, precondition.clone()))
+                    .await
+            }
+            ResourceType::Group => {
+                let id: GroupId = id.parse().map_err(|_| Error::no_such_resource())?;
+                self.run(move |own| groups::delete(own, grant.clone(), id, precondition.clone()))
+                    .await
+            }
+        }
+    }
+
+    async fn observe(&self, exchange: Exchange<Grant>) {
+        self.log.observe(exchange, self.now()).await;
+    }
+}
