@@ -1,0 +1,206 @@
+use std::time::Duration;
+
+use http::Method;
+use serde_json::json;
+use vestibule_core::{DirectoryId, DirectoryState, Secret};
+use vestibule_scim::{Directory as _, ErrorKind};
+
+use crate::setup::{GROUP, USER, on_both};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_directorys_own_token_opens_it() {
+    on_both(async |setup| {
+        let own = setup.directory.id;
+        let unknown: DirectoryId = setup.store.generator().id(setup.now());
+        let foreign = setup.store.generator().token("vdt_");
+        for (directory, token) in [
+            (own.suffix(), None),
+            (own.suffix(), Some(foreign.expose())),
+            (own.suffix(), Some("")),
+            (own.to_string(), Some(setup.token.expose())),
+            (unknown.suffix(), Some(setup.token.expose())),
+            ("\0".to_owned(), Some(setup.token.expose())),
+        ] {
+            let refused = setup.provisioning.authorize(&directory, token).await;
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unauthorized);
+        }
+        let without_prefix = Secret::new(setup.token.expose().trim_start_matches("vdt_"));
+        assert!(setup.authorize(own, &without_prefix).await.is_err());
+        assert!(setup.authorize(own, &setup.token).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_and_revoked_tokens_are_refused() {
+    on_both(async |setup| {
+        let second = setup.store.generator().token("vdt_");
+        let mut tx = setup.store.write(setup.now()).await.unwrap();
+        let expires_at = setup.now().after(Duration::from_secs(3600));
+        let token = tx
+            .add_directory_token(&setup.directory, "second", second.hash(), expires_at)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        assert!(setup.authorize(setup.directory.id, &second).await.is_ok());
+        let mut tx = setup.store.write(setup.now()).await.unwrap();
+        assert!(tx.revoke_directory_token(token.id).await.unwrap());
+        tx.commit().await.unwrap();
+        let revoked = setup.authorize(setup.directory.id, &second).await;
+        assert_eq!(revoked.unwrap_err().kind(), ErrorKind::Unauthorized);
+        setup.pass(Duration::from_secs(366 * 24 * 3600));
+        let expired = setup.authorize(setup.directory.id, &setup.token).await;
+        assert_eq!(expired.unwrap_err().kind(), ErrorKind::Unauthorized);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paused_directory_asks_the_client_to_come_back() {
+    on_both(async |mut setup| {
+        setup
+            .set_directory(|directory| directory.state = DirectoryState::Paused)
+            .await;
+        let paused = setup.authorize(setup.directory.id, &setup.token).await;
+        let error = paused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.wait().is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn use_of_a_token_is_noted_once_a_minute() {
+    on_both(async |setup| {
+        let seen = async || {
+            let mut tx = setup.store.read(setup.now()).await.unwrap();
+            let directory = tx.find_directory(setup.directory.id).await.unwrap();
+            directory.unwrap().last_seen_at
+        };
+        assert_eq!(seen().await, None);
+        setup.grant().await;
+        let first = seen().await;
+        assert!(first.is_some());
+        setup.pass(Duration::from_secs(30));
+        setup.grant().await;
+        assert_eq!(seen().await, first);
+        setup.pass(Duration::from_secs(31));
+        setup.grant().await;
+        assert!(seen().await > first);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_directorys_ids_answer_as_not_existing() {
+    on_both(async |setup| {
+        let (own, other) = (setup.grant().await, setup.other_grant().await);
+        let user = setup.user(&other, "bob").await;
+        let group = setup
+            .create(
+                &other,
+                GROUP,
+                json!({ "displayName": "Staff", "members": [{ "value": user.id }] }),
+            )
+            .await;
+        for (kind, id) in [(USER, &user.id), (GROUP, &group.id), (GROUP, &user.id)] {
+            assert!(setup.find(&own, kind, id).await.is_none());
+            let page = setup.search(&own, kind, &format!("id eq \"{id}\"")).await;
+            assert_eq!(page.total, 0);
+            let patched = setup
+                .patch(
+                    &own,
+                    kind,
+                    id,
+                    json!([{ "op": "replace", "path": "displayName", "value": "x" }]),
+                )
+                .await;
+            assert_eq!(patched.unwrap_err().kind(), ErrorKind::NotFound);
+            let deleted = setup.delete(&own, kind, id).await;
+            assert_eq!(deleted.unwrap_err().kind(), ErrorKind::NotFound);
+        }
+        let page = setup
+            .search(&own, GROUP, &format!("members.value eq \"{}\"", user.id))
+            .await;
+        assert_eq!(page.total, 0);
+        let page = setup
+            .search(&own, USER, &format!("groups.value eq \"{}\"", group.id))
+            .await;
+        assert_eq!(page.total, 0);
+        let stolen = setup
+            .try_create(
+                &own,
+                GROUP,
+                json!({ "displayName": "Staff", "members": [{ "value": user.id }] }),
+            )
+            .await;
+        assert_eq!(stolen.unwrap_err().kind(), ErrorKind::InvalidValue);
+        assert_eq!(
+            setup
+                .search(&own, GROUP, "displayName eq \"Staff\"")
+                .await
+                .total,
+            0
+        );
+        // The names are free here, and the other directory has lost nothing.
+        setup.user(&own, "bob").await;
+        assert_eq!(setup.find(&other, GROUP, &group.id).await, Some(group));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_leave_records_without_values() {
+    on_both(async |setup| {
+        let router: axum::Router = vestibule_scim::router(
+            std::sync::Arc::new(setup.provisioning.clone()),
+            vestibule_scim::Options::new("http://127.0.0.1:8080/scim/v2".parse().unwrap()),
+        );
+        let directory = setup.directory.id.suffix();
+        let send = async |method: Method, path: &str, token: &str, body: &str| {
+            let request = http::Request::builder()
+                .method(method)
+                .uri(format!("/{directory}{path}"))
+                .header("authorization", format!("Bearer {token}"))
+                .header("content-type", "application/scim+json")
+                .body(axum::body::Body::from(body.to_owned()))
+                .unwrap();
+            let answer = tower::ServiceExt::oneshot(router.clone(), request)
+                .await
+                .unwrap();
+            answer.status().as_u16()
+        };
+        let token = setup.token.expose();
+        let body = r#"{"userName":"bob@acme.test","active":"True"}"#;
+        assert_eq!(send(Method::POST, "/Users", token, body).await, 201);
+        assert_eq!(send(Method::POST, "/Users", token, body).await, 409);
+        assert_eq!(
+            send(Method::GET, "/Users/bob@acme.test", token, "").await,
+            404
+        );
+        for _ in 0..30 {
+            assert_eq!(send(Method::GET, "/Users", "vdt_guess", "").await, 401);
+        }
+        setup.provisioning.flush().await;
+        let mut tx = setup.store.read(setup.now()).await.unwrap();
+        let records = tx
+            .list_provisioning_records(setup.organization_id, Some(setup.directory.id), None, 100)
+            .await
+            .unwrap();
+        let statuses: Vec<i64> = records.iter().map(|record| record.request.status).collect();
+        let strangers = statuses.iter().filter(|status| **status == 401).count();
+        assert_eq!((strangers, statuses.len()), (10, 13), "{statuses:?}");
+        let created = &records[12].request;
+        assert_eq!((created.status, created.path.as_str()), (201, "/Users"));
+        assert_eq!(created.repairs[0]["rule"], 2);
+        assert!(created.token_id.is_some());
+        let taken = &records[11].request;
+        assert_eq!(
+            (taken.status, taken.scim_type.as_deref()),
+            (409, Some("uniqueness"))
+        );
+        assert_eq!(records[10].request.resource_id, None);
+        assert!(!format!("{records:?}").contains("acme.test"));
+    })
+    .await;
+}
