@@ -90,7 +90,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "vestibule-store",
         ships: &["vestibule-core"],
-        tests: &[],
+        tests: &["vestibule-support"],
         reason: "the store keeps rows and knows no protocol",
     },
     Room {
