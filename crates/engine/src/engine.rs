@@ -181,6 +181,11 @@ impl Engine {
         self.0.store.generator()
     }
 
+    /// A token for a page's form.
+    pub fn form_token(&self) -> Secret {
+        self.generator().token("")
+    }
+
     /// The keys that sign now and those that are published.
     pub fn keys(&self) -> Arc<KeySet> {
         Arc::clone(

@@ -20,9 +20,9 @@ impl Fault {
         matches!(&self.0, Kind::Store(error) if error.is_busy()) || matches!(self.0, Kind::Stopped)
     }
 
-    /// Whether a unique rule of the store refused the write.
-    pub(crate) fn is_taken(&self) -> bool {
-        matches!(&self.0, Kind::Store(error) if error.is_taken())
+    /// The state of a page could not be kept.
+    pub const fn page_state() -> Self {
+        Self(Kind::Internal("the state of a page could not be kept"))
     }
 
     pub(crate) const fn internal(what: &'static str) -> Self {

@@ -57,7 +57,7 @@ impl std::fmt::Debug for MasterKey {
 }
 
 /// Seals what has to be kept and read again, bound to its place, so that no sealed value can be moved to another row.
-pub struct Vault {
+pub(crate) struct Vault {
     key: LessSafeKey,
     key_id: [u8; KEY_ID_LENGTH],
     generator: Generator,

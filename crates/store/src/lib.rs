@@ -31,6 +31,7 @@ mod migrate;
 mod operators;
 mod organizations;
 mod outbox;
+mod page_states;
 mod passwords;
 mod pending_logins;
 mod provisioning_log;

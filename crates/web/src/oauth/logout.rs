@@ -1,0 +1,140 @@
+use axum::{
+    Form,
+    extract::{RawForm, RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use tower_sessions::Session;
+use vestibule_engine::{LogoutConsent, LogoutOutcome};
+use vestibule_issuer::{
+    logout::{LogoutError, LogoutRequest},
+    params::Params,
+};
+
+use crate::{
+    Web,
+    cookies::FromBrowser,
+    csrf,
+    failure::PageFailure,
+    now::Now,
+    pages::{ConfirmLogoutPage, ErrorPage, Frame, SignedOutPage},
+};
+
+/// Where the request waits, in the page's state, while the person is asked.
+const WAITING: &str = "logout";
+
+/// `GET /oauth/logout` (RP-Initiated Logout 1.0 §2).
+pub(crate) async fn get(
+    state: State<Web>,
+    now: Now,
+    browser: FromBrowser,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageFailure> {
+    begin(state, now, browser, session, query.unwrap_or_default()).await
+}
+
+/// `POST /oauth/logout`.
+pub(crate) async fn post(
+    state: State<Web>,
+    now: Now,
+    browser: FromBrowser,
+    session: Session,
+    RawForm(body): RawForm,
+) -> Result<Response, PageFailure> {
+    begin(state, now, browser, session, String::from_utf8(body.to_vec()).unwrap_or_default()).await
+}
+
+async fn begin(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    parameters: String,
+) -> Result<Response, PageFailure> {
+    let request = match read(&parameters) {
+        Ok(request) => request,
+        Err(error) => return Ok(refused(&web, error)),
+    };
+    match web.engine.logout(request, browser, LogoutConsent::NotAsked, now).await? {
+        LogoutOutcome::Confirm { application, user_name } => {
+            session.insert(WAITING, &parameters).await?;
+            let page = ConfirmLogoutPage {
+                page: Frame::below(web.engine.issuer().path()),
+                action: web.engine.url("/oauth/logout/confirm"),
+                csrf: csrf::token(&session, &web.engine).await?,
+                handle: String::new(),
+                user_name,
+                application: application.unwrap_or_default(),
+                cancel_url: String::new(),
+            };
+            Ok(page.into_response())
+        }
+        outcome => Ok(done(&web, outcome)),
+    }
+}
+
+/// What the page's form sends.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Confirmation {
+    csrf: String,
+}
+
+/// The person said yes.
+pub(crate) async fn confirm(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    Form(form): Form<Confirmation>,
+) -> Result<Response, PageFailure> {
+    let waiting: Option<String> = session.remove(WAITING).await?;
+    let (true, Some(parameters)) = (csrf::is_own(&session, &form.csrf).await, waiting) else {
+        return Ok(Redirect::to(&web.engine.url("/oauth/logout")).into_response());
+    };
+    match read(&parameters) {
+        Ok(request) => Ok(done(&web, web.engine.logout(request, browser, LogoutConsent::Given, now).await?)),
+        Err(error) => Ok(refused(&web, error)),
+    }
+}
+
+fn read(parameters: &str) -> Result<LogoutRequest, LogoutError> {
+    let params = Params::from_urlencoded(parameters).map_err(|_| LogoutError::TooLong)?;
+    LogoutRequest::parse(&params)
+}
+
+fn done(web: &Web, outcome: LogoutOutcome) -> Response {
+    match outcome {
+        LogoutOutcome::SignedOut { sessions, return_url, application } => {
+            let mut response = match return_url {
+                Some(url) => Redirect::to(&url).into_response(),
+                None => SignedOutPage {
+                    page: Frame::below(web.engine.issuer().path()),
+                    application: application.unwrap_or_default(),
+                    return_url: String::new(),
+                    login_url: web.engine.url("/login"),
+                }
+                .into_response(),
+            };
+            if let Some(cookie) = web.cookies.set_sessions(&sessions) {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            response
+        }
+        LogoutOutcome::Refused(error) => refused(web, error),
+        // Only an unasked request leads to the question.
+        LogoutOutcome::Confirm { .. } => Redirect::to(&web.engine.url("/oauth/logout")).into_response(),
+    }
+}
+
+fn refused(web: &Web, error: LogoutError) -> Response {
+    let page = ErrorPage {
+        page: Frame::below(web.engine.issuer().path()),
+        title: "The application sent a wrong logout request".to_owned(),
+        explanation: format!("You are still signed in: {error}."),
+        next_step: "Sign out below, or tell whoever runs the application what this page says.".to_owned(),
+        reference: String::new(),
+    };
+    (StatusCode::BAD_REQUEST, page).into_response()
+}

@@ -1,0 +1,306 @@
+//! The pages on which people say who they are.
+
+use axum::{
+    Form, Router,
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use tower_sessions::Session;
+use vestibule_core::Secret;
+use vestibule_engine::{LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin, RefusalActor, SignedIn};
+
+use crate::{
+    Web,
+    client_address::ClientAddress,
+    cookies::FromBrowser,
+    csrf,
+    failure::PageFailure,
+    now::Now,
+    pages::{ChoosePage, ErrorPage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage, SignedOutPage, WayIn},
+};
+
+/// Routes for people.
+pub(crate) fn router() -> Router<Web> {
+    Router::new()
+        .route("/", get(home))
+        .route("/login", get(begin).post(identify))
+        .route("/login/choose", post(choose))
+        .route("/login/password", post(password))
+        .route("/logout", get(sign_out_page).post(sign_out))
+}
+
+/// Who is signed in here.
+async fn home(State(web): State<Web>, Now(now): Now, FromBrowser(browser): FromBrowser) -> Result<Response, PageFailure> {
+    Ok(match web.engine.current_user(&browser, now).await? {
+        Some(user) => SignedInPage {
+            page: Frame::below(web.engine.issuer().path()),
+            user_name: user.display_name.unwrap_or(user.user_name),
+            logout_url: web.engine.url("/logout"),
+        }
+        .into_response(),
+        None => Redirect::to(&web.engine.url("/login")).into_response(),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+struct Waiting {
+    handle: Option<String>,
+}
+
+/// `GET /login`: with a handle the waiting login goes on, without one a new one begins.
+async fn begin(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    Query(waiting): Query<Waiting>,
+) -> Result<Response, PageFailure> {
+    let Some(handle) = waiting.handle.map(Secret::new) else {
+        let begun = web.engine.begin_sign_in(browser, now).await?;
+        let mut response = Redirect::to(&web.engine.url(&format!("/login?handle={}", begun.handle.expose()))).into_response();
+        if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        return Ok(response);
+    };
+    let step = web.engine.login_step(&handle, &browser, now).await?;
+    show(&web, &session, &handle, step).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Address {
+    csrf: String,
+    handle: String,
+    email: String,
+}
+
+/// `POST /login`: the person said who they are.
+async fn identify(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    Form(form): Form<Address>,
+) -> Result<Response, PageFailure> {
+    let handle = Secret::new(form.handle);
+    if !csrf::is_own(&session, &form.csrf).await {
+        return Ok(gone(&web));
+    }
+    let step = web.engine.identify(&handle, &browser, &form.email, now).await?;
+    show(&web, &session, &handle, step).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Choice {
+    csrf: String,
+    handle: String,
+    connection: String,
+    #[serde(default)]
+    email: String,
+}
+
+/// `POST /login/choose`: the person chose one of several ways in.
+async fn choose(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    Form(form): Form<Choice>,
+) -> Result<Response, PageFailure> {
+    let handle = Secret::new(form.handle);
+    let (true, Ok(way)) = (csrf::is_own(&session, &form.csrf).await, form.connection.parse()) else { return Ok(gone(&web)) };
+    let step = web.engine.choose(&handle, &browser, way, &form.email, now).await?;
+    show(&web, &session, &handle, step).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Password {
+    csrf: String,
+    handle: String,
+    connection: String,
+    user_name: String,
+    password: String,
+}
+
+/// `POST /login/password`.
+async fn password(
+    State(web): State<Web>,
+    Now(now): Now,
+    ClientAddress(address): ClientAddress,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    Form(form): Form<Password>,
+) -> Result<Response, PageFailure> {
+    let handle = Secret::new(form.handle);
+    let (true, Ok(connection_id)) = (csrf::is_own(&session, &form.csrf).await, form.connection.parse()) else { return Ok(gone(&web)) };
+    let request = PasswordLogin {
+        handle: handle.clone(),
+        connection_id,
+        user_name: form.user_name,
+        password: Secret::new(form.password),
+        address,
+    };
+    let (person, status, error) = match web.engine.finish_password(request, browser, now).await? {
+        LoginOutcome::SignedIn(signed_in) => return Ok(welcome(&web, &signed_in)),
+        LoginOutcome::Refused(refusal) => return Ok(refused(&web, &refusal)),
+        LoginOutcome::Gone => return Ok(gone(&web)),
+        LoginOutcome::WrongPassword(person) => (person, StatusCode::UNPROCESSABLE_ENTITY, "The name or the password is wrong."),
+        LoginOutcome::TooManyTries(person) => (person, StatusCode::TOO_MANY_REQUESTS, "Too many tries. Wait a quarter of an hour, then try again."),
+    };
+    let page = password_page(&web, &session, &handle, person, form.connection, error).await?;
+    Ok((status, page).into_response())
+}
+
+/// `GET /logout`: asks, for anybody may have made the link.
+async fn sign_out_page(State(web): State<Web>) -> Redirect {
+    Redirect::to(&web.engine.url("/oauth/logout"))
+}
+
+#[derive(Debug, Deserialize)]
+struct SignOut {
+    csrf: String,
+}
+
+/// `POST /logout`: signs out of everything in this browser.
+async fn sign_out(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    session: Session,
+    Form(form): Form<SignOut>,
+) -> Result<Response, PageFailure> {
+    if !csrf::is_own(&session, &form.csrf).await {
+        return Ok(Redirect::to(&web.engine.url("/oauth/logout")).into_response());
+    }
+    web.engine.sign_out(browser, now).await?;
+    let page = SignedOutPage {
+        page: Frame::below(web.engine.issuer().path()),
+        application: String::new(),
+        return_url: String::new(),
+        login_url: web.engine.url("/login"),
+    };
+    let mut response = page.into_response();
+    if let Some(cookie) = web.cookies.set_sessions(&[]) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+async fn show(web: &Web, session: &Session, handle: &Secret, step: LoginStep) -> Result<Response, PageFailure> {
+    Ok(match step {
+        LoginStep::Upstream(url) => Redirect::to(&url).into_response(),
+        LoginStep::Refused(refusal) => refused(web, &refusal),
+        LoginStep::Gone => gone(web),
+        LoginStep::Ask(person) => login_page(web, session, handle, person, "").await?.into_response(),
+        LoginStep::UnknownAddress(person) => {
+            let error = "No organization signs in with that address. Check the spelling, or ask your IT team whether the domain is set up.";
+            (StatusCode::UNPROCESSABLE_ENTITY, login_page(web, session, handle, person, error).await?).into_response()
+        }
+        LoginStep::Password { page, connection_id } => {
+            if page.login_hint.is_none() {
+                return Ok(login_page(web, session, handle, page, "").await?.into_response());
+            }
+            password_page(web, session, handle, page, connection_id.to_string(), "").await?.into_response()
+        }
+        LoginStep::Choose { page, ways } => ChoosePage {
+            page: Frame::below(web.engine.issuer().path()),
+            action: web.engine.url("/login/choose"),
+            csrf: csrf::token(session, &web.engine).await?,
+            handle: handle.expose().to_owned(),
+            application: page.application.unwrap_or_default(),
+            user_name: page.login_hint.unwrap_or_default(),
+            back_url: web.engine.url("/login"),
+            options: ways.into_iter().map(|(id, label)| WayIn { label, detail: String::new(), value: id.to_string() }).collect(),
+        }
+        .into_response(),
+    })
+}
+
+async fn login_page(web: &Web, session: &Session, handle: &Secret, person: Person, error: &str) -> Result<LoginPage, PageFailure> {
+    Ok(LoginPage {
+        page: Frame::below(web.engine.issuer().path()),
+        action: web.engine.url("/login"),
+        csrf: csrf::token(session, &web.engine).await?,
+        handle: handle.expose().to_owned(),
+        application: person.application.unwrap_or_default(),
+        login_hint: person.login_hint.unwrap_or_default(),
+        error: error.to_owned(),
+    })
+}
+
+async fn password_page(
+    web: &Web,
+    session: &Session,
+    handle: &Secret,
+    person: Person,
+    connection: String,
+    error: &str,
+) -> Result<PasswordPage, PageFailure> {
+    Ok(PasswordPage {
+        page: Frame::below(web.engine.issuer().path()),
+        action: web.engine.url("/login/password"),
+        csrf: csrf::token(session, &web.engine).await?,
+        handle: handle.expose().to_owned(),
+        application: person.application.unwrap_or_default(),
+        user_name: person.login_hint.unwrap_or_default(),
+        connection,
+        back_url: web.engine.url("/login"),
+        error: error.to_owned(),
+    })
+}
+
+/// The browser after a login: the new cookie, and on to the application.
+pub(crate) fn welcome(web: &Web, signed_in: &SignedIn) -> Response {
+    let url = signed_in.location.clone().unwrap_or_else(|| web.engine.url("/"));
+    let mut response = Redirect::to(&url).into_response();
+    if let Some(cookie) = web.cookies.set_sessions(&signed_in.sessions) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// A refused login, explained.
+pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
+    let who = match refusal.fault {
+        RefusalActor::Person => "you",
+        RefusalActor::IdentityProvider => "your company’s IT team, at the identity provider",
+        RefusalActor::Directory => "your company’s IT team, in the directory",
+        RefusalActor::Application => "whoever runs the application",
+        RefusalActor::Administrator => "whoever set up this way of signing in",
+        RefusalActor::Network => "whoever runs this service, if it stays so",
+    };
+    let page = RefusedPage {
+        page: Frame::below(web.engine.issuer().path()),
+        title: "You are not signed in".to_owned(),
+        explanation: format!("{}.", sentence(refusal.title)),
+        who: who.to_owned(),
+        next_step: format!("{}.", sentence(&refusal.remedy)),
+        rule: refusal.rule.to_owned(),
+        wanted: refusal.wanted.clone(),
+        got: refusal.got.clone(),
+        occurred_at: String::new(),
+        reference: refusal.reference.map(|id| id.to_string()).unwrap_or_default(),
+        retry_url: web.engine.url("/login"),
+    };
+    (StatusCode::FORBIDDEN, page).into_response()
+}
+
+/// A login that waits no more.
+pub(crate) fn gone(web: &Web) -> Response {
+    let page = ErrorPage {
+        page: Frame::below(web.engine.issuer().path()),
+        title: "This sign-in is over".to_owned(),
+        explanation: "It was finished already, it took longer than fifteen minutes, or it began in another browser.".to_owned(),
+        next_step: "Go back to the application and sign in again.".to_owned(),
+        reference: String::new(),
+    };
+    (StatusCode::BAD_REQUEST, page).into_response()
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
