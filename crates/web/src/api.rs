@@ -1,0 +1,93 @@
+//! The admin API: `/api/v1/…` for operators, JSON in snake_case, errors as problem details (RFC 9457).
+//!
+//! Every route below runs behind the same two doors: [`access`] turns the bearer key into an actor, [`idempotency`]
+//! gives the answer of a POST again when the same request comes again. What an actor may do is the engine's decision.
+
+mod access;
+mod api_keys;
+mod applications;
+mod body;
+mod connections;
+mod directories;
+mod idempotency;
+mod organizations;
+mod page;
+mod problem;
+mod records;
+mod users;
+mod webhooks;
+
+use axum::{Json, Router, extract::DefaultBodyLimit, middleware, routing::get};
+use utoipa::{
+    Modify, OpenApi as _,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::router::OpenApiRouter;
+use vestibule_engine::Engine;
+
+use problem::Problem;
+
+const PREFIX: &str = "/api/v1";
+
+/// Routes for operators, under `/api/v1`. The host adds an `Extension` with its [`Clock`](vestibule_engine::Clock).
+pub fn api_router<S: Clone + Send + Sync + 'static>(engine: Engine) -> Router<S> {
+    let (guarded, _) = routes().split_for_parts();
+    let guarded = guarded
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn_with_state(engine.clone(), idempotency::replay))
+        .layer(middleware::from_fn_with_state(engine.clone(), access::authenticate))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(engine);
+    let open = Router::new()
+        .route("/openapi.json", get(async || Json(openapi())))
+        .merge(guarded)
+        .fallback(async || Problem::not_found());
+    Router::new().nest(PREFIX, open)
+}
+
+/// The OpenAPI 3.1 document of the admin API, made from its handlers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest(PREFIX, routes())
+        .into_openapi()
+}
+
+fn routes() -> OpenApiRouter<Engine> {
+    OpenApiRouter::new()
+        .merge(organizations::routes())
+        .merge(connections::routes())
+        .merge(directories::routes())
+        .merge(applications::routes())
+        .merge(users::routes())
+        .merge(webhooks::routes())
+        .merge(api_keys::routes())
+        .merge(records::routes())
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Vestibule admin API",
+        description = "Organizations, their ways in, their directories and users, and what is told about them.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(problem::ProblemBody)),
+    modifiers(&BearerKey),
+    security(("api_key" = []))
+)]
+struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("a key of the admin API, `vak_…`, or the bootstrap key"))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}

@@ -1,0 +1,249 @@
+//! `/organizations/{id}/connections` and `/connections`.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use vestibule_core::{
+    ApplicationId, ConnectionId, ConnectionState, DirectoryId, OrganizationId, Protocol, Secret,
+};
+use vestibule_engine::{
+    Engine, OidcSettings,
+    admin::{self, ConnectionChange, OidcChange},
+};
+
+use super::{
+    access::By,
+    body::{Answer, Body, Handled, Target, nullable},
+    page::List,
+    problem::Problem,
+};
+use crate::now::Now;
+
+pub(super) fn routes() -> OpenApiRouter<Engine> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, update, delete))
+}
+
+/// What a connection is made of, or changed to; `protocol` and its settings are required to make one.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ConnectionInput {
+    /// `oidc` or `saml`; it cannot change.
+    #[schema(value_type = Option<String>)]
+    protocol: Option<Protocol>,
+    /// Its name, as admins see it.
+    name: Option<String>,
+    /// The directory whose users are joined; required once the organization has two.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    directory_id: Option<Option<DirectoryId>>,
+    /// Where an unsolicited login is sent to.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    default_application_id: Option<Option<ApplicationId>>,
+    join: Option<Join>,
+    /// Whether a login may create a user; never while the organization has a directory.
+    jit: Option<bool>,
+    /// Whether a login that the identity provider begins is turned into one that we begin.
+    allow_idp_initiated: Option<bool>,
+    /// `active` or `inactive`.
+    #[schema(value_type = Option<String>)]
+    state: Option<ConnectionState>,
+    oidc: Option<OidcInput>,
+    /// The settings of SAML, which comes with the next release.
+    #[schema(value_type = Option<Object>)]
+    saml: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// How a login finds its user: one attribute of the directory, one claim.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Join {
+    /// `externalId`, `userName` or `emails.value`.
+    directory: String,
+    /// The claim that equals it, such as `sub`, `oid` or `preferred_username`.
+    claim: String,
+}
+
+/// What changes of a connection by OpenID Connect.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OidcInput {
+    /// The issuer, exactly as its discovery document writes it.
+    issuer: Option<String>,
+    /// Our client id there.
+    client_id: Option<String>,
+    /// Our client secret there; it is sealed and never shown again.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, write_only)]
+    client_secret: Option<Option<String>>,
+    /// `client_secret_basic`, `client_secret_post` or `none`.
+    client_auth: Option<String>,
+    /// The scopes asked for.
+    scopes: Option<Vec<String>>,
+}
+
+impl From<ConnectionInput> for ConnectionChange {
+    fn from(input: ConnectionInput) -> Self {
+        // A body that brings SAML's settings asks for SAML, whether it says so or not.
+        let protocol = input.protocol.or(input.saml.map(|_| Protocol::Saml));
+        Self {
+            protocol,
+            name: input.name,
+            directory_id: input.directory_id,
+            default_application_id: input.default_application_id,
+            join: input.join.map(|join| admin::Join { directory: join.directory, claim: join.claim }),
+            jit: input.jit,
+            allow_idp_initiated: input.allow_idp_initiated,
+            state: input.state,
+            oidc: input.oidc.map(|oidc| OidcChange {
+                issuer: oidc.issuer,
+                client_id: oidc.client_id,
+                client_secret: oidc.client_secret.map(|secret| secret.map(Secret::new)),
+                client_auth: oidc.client_auth,
+                scopes: oidc.scopes,
+            }),
+        }
+    }
+}
+
+/// A way in: one identity provider, or the password sign-in, of one organization.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Connection {
+    id: String,
+    organization_id: String,
+    protocol: String,
+    name: String,
+    /// `active`, `inactive`, or `draft` until the test sign-in of the portal has passed.
+    state: String,
+    directory_id: Option<String>,
+    default_application_id: Option<String>,
+    join: Option<Join>,
+    jit: bool,
+    allow_idp_initiated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc: Option<Oidc>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A connection by OpenID Connect, with what to enter at the identity provider.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Oidc {
+    issuer: String,
+    client_id: String,
+    client_auth: String,
+    scopes: Vec<String>,
+    /// Whether a client secret is kept.
+    has_client_secret: bool,
+    /// Enter this as the redirect URI.
+    redirect_uri: String,
+    /// Enter this as the back-channel logout URI.
+    backchannel_logout_uri: String,
+}
+
+impl Connection {
+    fn of(engine: &Engine, connection: admin::Connection) -> Self {
+        let join = connection.join_directory.zip(connection.join_claim);
+        let settings = serde_json::from_value::<OidcSettings>(connection.settings).ok();
+        let path = format!("/sso/oidc/{}", connection.id);
+        let has_client_secret = connection.client_secret_sealed.is_some();
+        Self {
+            id: connection.id.to_string(),
+            organization_id: connection.organization_id.to_string(),
+            protocol: connection.protocol.as_str().to_owned(),
+            name: connection.name,
+            state: connection.state.as_str().to_owned(),
+            directory_id: connection.directory_id.map(|id| id.to_string()),
+            default_application_id: connection.default_application_id.map(|id| id.to_string()),
+            join: join.map(|(directory, claim)| Join { directory, claim }),
+            jit: connection.jit,
+            allow_idp_initiated: connection.allow_idp_initiated,
+            oidc: settings.map(|settings| Oidc {
+                issuer: settings.issuer,
+                client_id: settings.client_id,
+                client_auth: settings.client_auth,
+                scopes: settings.scopes,
+                has_client_secret,
+                redirect_uri: engine.url(&format!("{path}/callback")),
+                backchannel_logout_uri: engine.url(&format!("{path}/backchannel-logout")),
+            }),
+            created_at: connection.created_at.to_string(),
+            updated_at: connection.updated_at.to_string(),
+        }
+    }
+}
+
+/// Make a connection
+///
+/// Made by API, it is in use at once.
+#[utoipa::path(post, path = "/organizations/{id}/connections", tag = "connections", params(("id" = String, Path)),
+    request_body = ConnectionInput, responses((status = 201, body = Connection)))]
+async fn create(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    Body(input): Body<ConnectionInput>,
+) -> Handled<Connection> {
+    let made = engine.add_connection(&actor, id, input.into(), now).await?;
+    Ok(Answer::created(Connection::of(&engine, made)))
+}
+
+/// List the connections of an organization
+#[utoipa::path(get, path = "/organizations/{id}/connections", tag = "connections", params(("id" = String, Path)),
+    responses((status = 200, body = List<Connection>)))]
+async fn list(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+) -> Handled<List<Connection>> {
+    let found = engine.list_connections(&actor, id, now).await?;
+    let data: Vec<Connection> = found.into_iter().map(|connection| Connection::of(&engine, connection)).collect();
+    Ok(Answer::ok(List::whole(data)))
+}
+
+/// Read a connection
+#[utoipa::path(get, path = "/connections/{id}", tag = "connections", params(("id" = String, Path)),
+    responses((status = 200, body = Connection)))]
+async fn read(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<ConnectionId>,
+) -> Handled<Connection> {
+    let found = engine.read_connection(&actor, id, now).await?;
+    Ok(Answer::ok(Connection::of(&engine, found)))
+}
+
+/// Change a connection
+///
+/// Another issuer, client id or join, and going out of use, end what came through it.
+#[utoipa::path(patch, path = "/connections/{id}", tag = "connections", params(("id" = String, Path)),
+    request_body = ConnectionInput, responses((status = 200, body = Connection)))]
+async fn update(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<ConnectionId>,
+    Body(input): Body<ConnectionInput>,
+) -> Handled<Connection> {
+    let changed = engine.set_connection(&actor, id, input.into(), now).await?;
+    Ok(Answer::ok(Connection::of(&engine, changed)))
+}
+
+/// Delete a connection
+#[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(("id" = String, Path)),
+    responses((status = 204)))]
+async fn delete(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<ConnectionId>,
+) -> Result<StatusCode, Problem> {
+    engine.delete_connection(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

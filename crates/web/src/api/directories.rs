@@ -1,0 +1,288 @@
+//! `/organizations/{id}/directories`, `/directories` and their tokens.
+
+use axum::extract::{Path, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use vestibule_core::{DirectoryId, DirectoryState, DirectoryTokenId, OrganizationId, Timestamp};
+use vestibule_engine::{
+    Engine,
+    admin::{self, DirectoryChange, FormerUsers},
+};
+
+use super::{
+    access::By,
+    body::{Answer, Body, Handled, OptionalBody, Params, Target},
+    page::List,
+    problem::Problem,
+};
+use crate::now::Now;
+
+pub(super) fn routes() -> OpenApiRouter<Engine> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, update, delete))
+        .routes(routes!(adoption))
+        .routes(routes!(create_token, list_tokens))
+        .routes(routes!(revoke_token))
+}
+
+/// What a directory is made of, or changed to.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DirectoryInput {
+    /// Its name, as admins see it.
+    name: Option<String>,
+    /// Which product it is; `auto` until it is known.
+    dialect: Option<String>,
+    /// Whether a password in a SCIM body is kept; false unless said otherwise.
+    accept_password: Option<bool>,
+    /// `active` ends an adoption or a pause; `paused` answers 503. It cannot be given when a directory is made.
+    #[schema(value_type = Option<String>)]
+    state: Option<DirectoryState>,
+}
+
+impl From<DirectoryInput> for DirectoryChange {
+    fn from(input: DirectoryInput) -> Self {
+        Self {
+            name: input.name,
+            dialect: input.dialect,
+            accept_password: input.accept_password,
+            state: input.state,
+        }
+    }
+}
+
+/// A source of users and groups that pushes over SCIM.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Directory {
+    id: String,
+    organization_id: String,
+    name: String,
+    /// Enter this as the SCIM base URL.
+    scim_url: String,
+    dialect: String,
+    accept_password: bool,
+    /// `active`, `adopting` while it claims users that existed before it, or `paused`.
+    state: String,
+    last_seen_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl Directory {
+    fn of(engine: &Engine, directory: admin::Directory) -> Self {
+        Self {
+            id: directory.id.to_string(),
+            organization_id: directory.organization_id.to_string(),
+            name: directory.name,
+            scim_url: engine.scim_url(directory.id),
+            dialect: directory.dialect,
+            accept_password: directory.accept_password,
+            state: directory.state.as_str().to_owned(),
+            last_seen_at: directory.last_seen_at.map(|at| at.to_string()),
+            created_at: directory.created_at.to_string(),
+            updated_at: directory.updated_at.to_string(),
+        }
+    }
+}
+
+/// Attach a directory
+///
+/// Just-in-time creation of users ends in the organization. Where users exist that no directory owns, it adopts them.
+#[utoipa::path(post, path = "/organizations/{id}/directories", tag = "directories", params(("id" = String, Path)),
+    request_body = DirectoryInput, responses((status = 201, body = Directory)))]
+async fn create(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    OptionalBody(input): OptionalBody<DirectoryInput>,
+) -> Handled<Directory> {
+    let made = engine.add_directory(&actor, id, input.into(), now).await?;
+    Ok(Answer::created(Directory::of(&engine, made)))
+}
+
+/// List the directories of an organization
+#[utoipa::path(get, path = "/organizations/{id}/directories", tag = "directories", params(("id" = String, Path)),
+    responses((status = 200, body = List<Directory>)))]
+async fn list(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+) -> Handled<List<Directory>> {
+    let found = engine.list_directories(&actor, id, now).await?;
+    let data: Vec<Directory> = found.into_iter().map(|directory| Directory::of(&engine, directory)).collect();
+    Ok(Answer::ok(List::whole(data)))
+}
+
+/// Read a directory
+#[utoipa::path(get, path = "/directories/{id}", tag = "directories", params(("id" = String, Path)),
+    responses((status = 200, body = Directory)))]
+async fn read(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<DirectoryId>,
+) -> Handled<Directory> {
+    let found = engine.read_directory(&actor, id, now).await?;
+    Ok(Answer::ok(Directory::of(&engine, found)))
+}
+
+/// Change a directory
+#[utoipa::path(patch, path = "/directories/{id}", tag = "directories", params(("id" = String, Path)),
+    request_body = DirectoryInput, responses((status = 200, body = Directory)))]
+async fn update(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<DirectoryId>,
+    Body(input): Body<DirectoryInput>,
+) -> Handled<Directory> {
+    let changed = engine.set_directory(&actor, id, input.into(), now).await?;
+    Ok(Answer::ok(Directory::of(&engine, changed)))
+}
+
+/// What becomes of the users of a directory that is deleted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct DeleteQuery {
+    /// `deactivate` ends their access, `release` keeps it; required while the directory owns users.
+    #[param(inline)]
+    users: Option<UsersOfDeleted>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum UsersOfDeleted {
+    Deactivate,
+    Release,
+}
+
+impl From<UsersOfDeleted> for FormerUsers {
+    fn from(users: UsersOfDeleted) -> Self {
+        match users {
+            UsersOfDeleted::Deactivate => Self::Deactivate,
+            UsersOfDeleted::Release => Self::Release,
+        }
+    }
+}
+
+/// Detach a directory
+#[utoipa::path(delete, path = "/directories/{id}", tag = "directories", params(("id" = String, Path), DeleteQuery),
+    responses((status = 204)))]
+async fn delete(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<DirectoryId>,
+    Params(query): Params<DeleteQuery>,
+) -> Result<StatusCode, Problem> {
+    engine.delete_directory(&actor, id, query.users.map(Into::into), now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How far an adoption is.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Adoption {
+    /// Users that the directory owns.
+    claimed: i64,
+    /// Users of the organization that no directory owns; they cannot sign in once the adoption ends.
+    unclaimed: i64,
+}
+
+/// Preview an adoption
+#[utoipa::path(get, path = "/directories/{id}/adoption", tag = "directories", params(("id" = String, Path)),
+    responses((status = 200, body = Adoption)))]
+async fn adoption(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<DirectoryId>,
+) -> Handled<Adoption> {
+    let (claimed, unclaimed) = engine.preview_adoption(&actor, id, now).await?;
+    Ok(Answer::ok(Adoption { claimed, unclaimed }))
+}
+
+/// What a token of a directory is made of.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TokenInput {
+    /// What it is for.
+    name: Option<String>,
+    /// When it ends; a year from now unless said otherwise.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// A bearer token of a directory.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Token {
+    id: String,
+    directory_id: String,
+    name: String,
+    /// The token, in the answer that makes it and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    created_at: String,
+    expires_at: String,
+    last_used_at: Option<String>,
+}
+
+impl From<admin::DirectoryToken> for Token {
+    fn from(token: admin::DirectoryToken) -> Self {
+        Self {
+            id: token.id.to_string(),
+            directory_id: token.directory_id.to_string(),
+            name: token.name,
+            token: None,
+            created_at: token.created_at.to_string(),
+            expires_at: token.expires_at.to_string(),
+            last_used_at: token.last_used_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Make a bearer token of a directory
+#[utoipa::path(post, path = "/directories/{id}/tokens", tag = "directories", params(("id" = String, Path)),
+    request_body = TokenInput, responses((status = 201, body = Token)))]
+async fn create_token(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<DirectoryId>,
+    OptionalBody(input): OptionalBody<TokenInput>,
+) -> Handled<Token> {
+    let made = engine.add_directory_token(&actor, id, input.name, input.expires_at, now).await?;
+    let token = Some(made.token.expose().to_owned());
+    Ok(Answer::created(Token { token, ..made.stored.into() }))
+}
+
+/// List the tokens of a directory
+#[utoipa::path(get, path = "/directories/{id}/tokens", tag = "directories", params(("id" = String, Path)),
+    responses((status = 200, body = List<Token>)))]
+async fn list_tokens(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<DirectoryId>,
+) -> Handled<List<Token>> {
+    Ok(Answer::ok(List::whole(engine.list_directory_tokens(&actor, id, now).await?)))
+}
+
+/// Revoke a token of a directory
+#[utoipa::path(delete, path = "/directories/{id}/tokens/{token_id}", tag = "directories",
+    params(("id" = String, Path), ("token_id" = String, Path)), responses((status = 204)))]
+async fn revoke_token(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Path((id, token_id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let id: DirectoryId = id.parse().map_err(|_| Problem::not_found())?;
+    let token_id: DirectoryTokenId = token_id.parse().map_err(|_| Problem::not_found())?;
+    engine.revoke_directory_token(&actor, id, token_id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,448 @@
+//! What can only be read: events, logins, the provisioning log, receipts, the audit log, signing keys.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use vestibule_core::{DirectoryId, EventId, EventKind, OffboardingId, OrganizationId};
+use vestibule_engine::{
+    Engine,
+    admin::{self, AdminError},
+};
+
+use super::{
+    access::By,
+    body::{Answer, Handled, Params, Target},
+    page::{List, PageQuery, checked_limit},
+    problem::Problem,
+};
+use crate::now::Now;
+
+pub(super) fn routes() -> OpenApiRouter<Engine> {
+    OpenApiRouter::new()
+        .routes(routes!(list_events))
+        .routes(routes!(list_logins))
+        .routes(routes!(list_provisioning_log))
+        .routes(routes!(list_offboardings))
+        .routes(routes!(read_offboarding))
+        .routes(routes!(list_audit))
+        .routes(routes!(list_signing_keys))
+        .routes(routes!(rotate_signing_keys))
+}
+
+/// Something that happened; the body of a webhook is the same.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Event {
+    id: String,
+    /// Its name, such as `user.deactivated`.
+    r#type: String,
+    created_at: String,
+    organization_id: Option<String>,
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+impl From<admin::Event> for Event {
+    fn from(event: admin::Event) -> Self {
+        Self {
+            id: event.id.to_string(),
+            r#type: event.kind,
+            created_at: event.created_at.to_string(),
+            organization_id: event.organization_id.map(|id| id.to_string()),
+            data: event.data,
+        }
+    }
+}
+
+/// Which events are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    /// `next_cursor` of the page before, or the id of the last event seen.
+    after: Option<String>,
+    /// Another name for `after`.
+    cursor: Option<String>,
+    /// How many, at most 500.
+    limit: Option<i64>,
+    /// Only events of this name.
+    r#type: Option<String>,
+    /// Only events of this organization.
+    #[param(value_type = Option<String>)]
+    organization_id: Option<OrganizationId>,
+}
+
+/// List events in their total order
+///
+/// `next_cursor` is null when there is nothing new; keep the last one and ask with it again.
+#[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery), responses((status = 200, body = List<Event>)))]
+async fn list_events(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Params(query): Params<EventsQuery>,
+) -> Handled<List<Event>> {
+    let limit = checked_limit(query.limit)?;
+    let kind = query.r#type.as_deref().map(str::parse::<EventKind>).transpose();
+    let kind = kind.map_err(|_| Problem::query("type names no kind of event"))?;
+    let after = match query.after.or(query.cursor).filter(|cursor| !cursor.is_empty()) {
+        None => 0,
+        Some(cursor) => match cursor.parse::<EventId>() {
+            Ok(id) => engine.event_position(&actor, id, now).await.map_err(not_a_cursor)?,
+            Err(_) => cursor.parse().map_err(|_| Problem::cursor())?,
+        },
+    };
+    let found = engine.list_events(&actor, after, limit, query.organization_id, kind, now).await?;
+    let next_cursor = found.last().and_then(|event| event.position).map(|position| position.to_string());
+    Ok(Answer::ok(List { data: found.into_iter().map(Into::into).collect(), next_cursor }))
+}
+
+fn not_a_cursor(error: AdminError) -> Problem {
+    match error {
+        AdminError::NotFound => Problem::cursor(),
+        other => other.into(),
+    }
+}
+
+/// The record of one login, good or bad.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Login {
+    /// The reference that the person was shown.
+    id: String,
+    organization_id: Option<String>,
+    connection_id: Option<String>,
+    application_id: Option<String>,
+    user_id: Option<String>,
+    /// `succeeded`, or the refusal's name.
+    outcome: String,
+    /// The rule that refused.
+    rule: Option<String>,
+    wanted: Option<String>,
+    got: Option<String>,
+    /// Who has to act.
+    fault: Option<String>,
+    /// The next step.
+    remedy: Option<String>,
+    created_at: String,
+}
+
+impl From<admin::LoginRecord> for Login {
+    fn from(record: admin::LoginRecord) -> Self {
+        let login = record.login;
+        Self {
+            id: record.id.to_string(),
+            organization_id: login.organization_id.map(|id| id.to_string()),
+            connection_id: login.connection_id.map(|id| id.to_string()),
+            application_id: login.application_id.map(|id| id.to_string()),
+            user_id: login.user_id.map(|id| id.to_string()),
+            outcome: login.outcome,
+            rule: login.rule,
+            wanted: login.wanted,
+            got: login.got,
+            fault: login.fault,
+            remedy: login.remedy,
+            created_at: record.created_at.to_string(),
+        }
+    }
+}
+
+/// List the logins of an organization, the newest first
+#[utoipa::path(get, path = "/organizations/{id}/logins", tag = "records", params(("id" = String, Path), PageQuery),
+    responses((status = 200, body = List<Login>)))]
+async fn list_logins(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    Params(query): Params<PageQuery>,
+) -> Handled<List<Login>> {
+    let page = query.parse()?;
+    let found = engine.list_logins(&actor, id, page.after, page.limit, now).await?;
+    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::LoginRecord| row.id.to_string())))
+}
+
+/// The record of one SCIM request.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ProvisioningRecord {
+    id: String,
+    directory_id: String,
+    token_id: Option<String>,
+    method: String,
+    path: String,
+    resource_id: Option<String>,
+    user_agent: Option<String>,
+    status: i64,
+    scim_type: Option<String>,
+    detail: Option<String>,
+    /// What was forgiven in the request.
+    #[schema(value_type = Object)]
+    repairs: Value,
+    duration_micros: i64,
+    created_at: String,
+}
+
+impl From<admin::ProvisioningRecord> for ProvisioningRecord {
+    fn from(record: admin::ProvisioningRecord) -> Self {
+        let request = record.request;
+        Self {
+            id: record.id.to_string(),
+            directory_id: request.directory_id.to_string(),
+            token_id: request.token_id.map(|id| id.to_string()),
+            method: request.method,
+            path: request.path,
+            resource_id: request.resource_id,
+            user_agent: request.user_agent,
+            status: request.status,
+            scim_type: request.scim_type,
+            detail: request.detail,
+            repairs: request.repairs,
+            duration_micros: request.duration_micros,
+            created_at: request.created_at.to_string(),
+        }
+    }
+}
+
+/// Which SCIM requests are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ProvisioningQuery {
+    /// Only those of this directory.
+    #[param(value_type = Option<String>)]
+    directory_id: Option<DirectoryId>,
+    /// How many, at most 500.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    after: Option<String>,
+    /// Another name for `after`.
+    cursor: Option<String>,
+}
+
+/// List the SCIM requests of an organization, the newest first
+#[utoipa::path(get, path = "/organizations/{id}/provisioning-log", tag = "records",
+    params(("id" = String, Path), ProvisioningQuery), responses((status = 200, body = List<ProvisioningRecord>)))]
+async fn list_provisioning_log(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    Params(query): Params<ProvisioningQuery>,
+) -> Handled<List<ProvisioningRecord>> {
+    let page = PageQuery { limit: query.limit, after: query.after, cursor: query.cursor }.parse()?;
+    let found = engine.list_provisioning_log(&actor, id, query.directory_id, page.after, page.limit, now).await?;
+    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::ProvisioningRecord| row.id.to_string())))
+}
+
+/// The receipt of an ending.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Offboarding {
+    id: String,
+    organization_id: String,
+    /// What ended: `user`, `user_session`, `app_session`, `organization` or `connection`.
+    scope: String,
+    subject_id: String,
+    user_id: Option<String>,
+    cause: String,
+    actor: String,
+    user_sessions: i64,
+    app_sessions: i64,
+    started_at: String,
+    /// When every application had been told, or had been given up.
+    completed_at: Option<String>,
+    /// The notices to applications; only in the answer about one receipt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notices: Option<Vec<Notice>>,
+}
+
+/// A logout notice to an application.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Notice {
+    id: String,
+    application_id: String,
+    /// The application's session that ended.
+    #[schema(value_type = Option<String>)]
+    sid: Value,
+    /// `waiting`, `delivered` or `dead`.
+    state: &'static str,
+    attempts: i64,
+    last_error: Option<String>,
+    created_at: String,
+    delivered_at: Option<String>,
+}
+
+impl From<admin::Offboarding> for Offboarding {
+    fn from(receipt: admin::Offboarding) -> Self {
+        Self {
+            id: receipt.id.to_string(),
+            organization_id: receipt.organization_id.to_string(),
+            scope: receipt.scope,
+            subject_id: receipt.subject_id,
+            user_id: receipt.user_id.map(|id| id.to_string()),
+            cause: receipt.cause,
+            actor: receipt.actor,
+            user_sessions: receipt.user_sessions,
+            app_sessions: receipt.app_sessions,
+            started_at: receipt.started_at.to_string(),
+            completed_at: receipt.completed_at.map(|at| at.to_string()),
+            notices: None,
+        }
+    }
+}
+
+impl From<admin::Job> for Notice {
+    fn from(job: admin::Job) -> Self {
+        let state = match (job.done_at, job.dead_at) {
+            (Some(_), _) => "delivered",
+            (None, Some(_)) => "dead",
+            (None, None) => "waiting",
+        };
+        Self {
+            id: job.id.to_string(),
+            application_id: job.destination,
+            sid: job.payload.get("sid").cloned().unwrap_or_default(),
+            state,
+            attempts: job.attempts,
+            last_error: job.last_error,
+            created_at: job.created_at.to_string(),
+            delivered_at: job.done_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// List the receipts of an organization, the newest first
+#[utoipa::path(get, path = "/organizations/{id}/offboardings", tag = "records",
+    params(("id" = String, Path), PageQuery), responses((status = 200, body = List<Offboarding>)))]
+async fn list_offboardings(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    Params(query): Params<PageQuery>,
+) -> Handled<List<Offboarding>> {
+    let page = query.parse()?;
+    let found = engine.list_offboardings(&actor, id, page.after, page.limit, now).await?;
+    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::Offboarding| row.id.to_string())))
+}
+
+/// Read a receipt with its notices
+#[utoipa::path(get, path = "/offboardings/{id}", tag = "records", params(("id" = String, Path)),
+    responses((status = 200, body = Offboarding)))]
+async fn read_offboarding(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OffboardingId>,
+) -> Handled<Offboarding> {
+    let receipt = engine.read_offboarding(&actor, id, now).await?;
+    let notices = Some(receipt.notices.into_iter().map(Into::into).collect());
+    Ok(Answer::ok(Offboarding { notices, ..receipt.offboarding.into() }))
+}
+
+/// A line of the audit log.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct AuditEntry {
+    id: String,
+    organization_id: Option<String>,
+    actor: String,
+    action: String,
+    subject: String,
+    #[schema(value_type = Object)]
+    data: Value,
+    created_at: String,
+}
+
+impl From<admin::AuditEntry> for AuditEntry {
+    fn from(entry: admin::AuditEntry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            organization_id: entry.organization_id.map(|id| id.to_string()),
+            actor: entry.actor,
+            action: entry.action,
+            subject: entry.subject,
+            data: entry.data,
+            created_at: entry.created_at.to_string(),
+        }
+    }
+}
+
+/// Which lines of the audit log are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct AuditQuery {
+    /// Only those of this organization.
+    #[param(value_type = Option<String>)]
+    organization_id: Option<OrganizationId>,
+    /// How many, at most 500.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    after: Option<String>,
+    /// Another name for `after`.
+    cursor: Option<String>,
+}
+
+/// List the audit log, the newest first
+#[utoipa::path(get, path = "/audit", tag = "records", params(AuditQuery),
+    responses((status = 200, body = List<AuditEntry>)))]
+async fn list_audit(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Params(query): Params<AuditQuery>,
+) -> Handled<List<AuditEntry>> {
+    let page = PageQuery { limit: query.limit, after: query.after, cursor: query.cursor }.parse()?;
+    let found = engine.list_audit(&actor, query.organization_id, page.after, page.limit, now).await?;
+    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::AuditEntry| row.id.to_string())))
+}
+
+/// A key that signs our tokens, or did so lately.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct SigningKey {
+    /// The `kid`.
+    id: String,
+    algorithm: String,
+    /// `next`, `active` or `retired`.
+    state: String,
+    #[schema(value_type = Object)]
+    public_jwk: Value,
+    created_at: String,
+    activated_at: Option<String>,
+    retired_at: Option<String>,
+}
+
+impl From<admin::StoredSigningKey> for SigningKey {
+    fn from(key: admin::StoredSigningKey) -> Self {
+        Self {
+            id: key.id,
+            algorithm: key.algorithm,
+            state: key.state,
+            public_jwk: key.public_jwk,
+            created_at: key.created_at.to_string(),
+            activated_at: key.activated_at.map(|at| at.to_string()),
+            retired_at: key.retired_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// List the signing keys
+#[utoipa::path(get, path = "/signing-keys", tag = "signing keys", responses((status = 200, body = List<SigningKey>)))]
+async fn list_signing_keys(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+) -> Handled<List<SigningKey>> {
+    Ok(Answer::ok(List::whole(engine.list_signing_keys(&actor, now).await?)))
+}
+
+/// Make new signing keys
+///
+/// The old ones stay published until nothing that they signed is valid.
+#[utoipa::path(post, path = "/signing-keys/rotate", tag = "signing keys",
+    responses((status = 200, body = List<SigningKey>)))]
+async fn rotate_signing_keys(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+) -> Handled<List<SigningKey>> {
+    Ok(Answer::ok(List::whole(engine.rotate_keys(&actor, now).await?)))
+}

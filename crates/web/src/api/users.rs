@@ -1,0 +1,339 @@
+//! `/organizations/{id}/users`, `/users` and `/sessions`.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use vestibule_core::{OrganizationId, Secret, UserId, UserSessionId};
+use vestibule_engine::{
+    Engine,
+    admin::{self, UserChange},
+};
+
+use super::{
+    access::By,
+    body::{Answer, Body, Handled, Params, Target, nullable},
+    page::{List, PageQuery},
+    problem::Problem,
+};
+use crate::now::Now;
+
+pub(super) fn routes() -> OpenApiRouter<Engine> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, update, delete))
+        .routes(routes!(deactivate))
+        .routes(routes!(activate))
+        .routes(routes!(unlink))
+        .routes(routes!(list_sessions, end_sessions))
+        .routes(routes!(end_session))
+}
+
+/// What a user is made of, or changed to; `user_name` is required to make one.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UserInput {
+    /// The name that the person signs in with.
+    user_name: Option<String>,
+    /// The primary e-mail address.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+    /// Your own id of the person.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    external_id: Option<Option<String>>,
+    /// The name as shown.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    display_name: Option<Option<String>>,
+    /// The given name.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    given_name: Option<Option<String>>,
+    /// The family name.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    family_name: Option<Option<String>>,
+    /// Whether the person may sign in; every change ends what was issued before.
+    active: Option<bool>,
+    /// A password of at least 8 bytes.
+    #[schema(write_only)]
+    password: Option<String>,
+}
+
+impl From<UserInput> for UserChange {
+    fn from(input: UserInput) -> Self {
+        Self {
+            user_name: input.user_name,
+            email: input.email,
+            external_id: input.external_id,
+            display_name: input.display_name,
+            given_name: input.given_name,
+            family_name: input.family_name,
+            active: input.active,
+            password: input.password.map(Secret::new),
+        }
+    }
+}
+
+/// A person in one organization.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct User {
+    /// The `sub` that apps see.
+    id: String,
+    organization_id: String,
+    /// The directory that owns the user, if one does.
+    directory_id: Option<String>,
+    user_name: String,
+    external_id: Option<String>,
+    email: Option<String>,
+    display_name: Option<String>,
+    active: bool,
+    /// Every attribute as SCIM spells it.
+    #[schema(value_type = Object)]
+    attributes: Map<String, Value>,
+    version: i64,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<admin::User> for User {
+    fn from(user: admin::User) -> Self {
+        let display_name = user.attributes.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        Self {
+            id: user.id.to_string(),
+            organization_id: user.organization_id.to_string(),
+            directory_id: user.directory_id.map(|id| id.to_string()),
+            user_name: user.user_name,
+            external_id: user.external_id,
+            email: user.email,
+            display_name,
+            active: user.active,
+            attributes: user.attributes,
+            version: user.version,
+            created_at: user.created_at.to_string(),
+            updated_at: user.updated_at.to_string(),
+        }
+    }
+}
+
+/// Make a user whom no directory owns
+#[utoipa::path(post, path = "/organizations/{id}/users", tag = "users", params(("id" = String, Path)),
+    request_body = UserInput, responses((status = 201, body = User)))]
+async fn create(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    Body(input): Body<UserInput>,
+) -> Handled<User> {
+    Ok(Answer::created(engine.add_user(&actor, id, input.into(), now).await?.into()))
+}
+
+/// Which users are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct UsersQuery {
+    /// Only those with this user name, compared without case.
+    user_name: Option<String>,
+    /// How many, at most 500.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    after: Option<String>,
+    /// Another name for `after`.
+    cursor: Option<String>,
+}
+
+/// List the users of an organization
+#[utoipa::path(get, path = "/organizations/{id}/users", tag = "users", params(("id" = String, Path), UsersQuery),
+    responses((status = 200, body = List<User>)))]
+async fn list(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    Params(query): Params<UsersQuery>,
+) -> Handled<List<User>> {
+    if let Some(user_name) = query.user_name {
+        let found = engine.list_users_named(&actor, id, &user_name, now).await?;
+        return Ok(Answer::ok(List::whole(found)));
+    }
+    let page = PageQuery { limit: query.limit, after: query.after, cursor: query.cursor }.parse()?;
+    let found = engine.list_users(&actor, id, page.after, page.limit, now).await?;
+    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::User| row.id.to_string())))
+}
+
+/// Read a user
+#[utoipa::path(get, path = "/users/{id}", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = User)))]
+async fn read(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Handled<User> {
+    Ok(Answer::ok(engine.read_user(&actor, id, now).await?.into()))
+}
+
+/// Change a user
+///
+/// Of a user that a directory owns, only `active` can be changed here.
+#[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = String, Path)), request_body = UserInput,
+    responses((status = 200, body = User)))]
+async fn update(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+    Body(input): Body<UserInput>,
+) -> Handled<User> {
+    Ok(Answer::ok(engine.set_user(&actor, id, input.into(), now).await?.into()))
+}
+
+/// Delete a user for good
+///
+/// Everything of theirs is over, what was personal is blanked, and the id is never used again.
+#[utoipa::path(delete, path = "/users/{id}", tag = "users", params(("id" = String, Path)), responses((status = 204)))]
+async fn delete(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Result<StatusCode, Problem> {
+    engine.delete_user(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deactivate a user
+///
+/// When this is answered, no credential of theirs is accepted any more, on any node.
+#[utoipa::path(post, path = "/users/{id}/deactivate", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = User)))]
+async fn deactivate(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Handled<User> {
+    let change = UserChange { active: Some(false), ..UserChange::default() };
+    Ok(Answer::ok(engine.set_user(&actor, id, change, now).await?.into()))
+}
+
+/// Activate a user
+///
+/// Nothing that was issued before comes back.
+#[utoipa::path(post, path = "/users/{id}/activate", tag = "users", params(("id" = String, Path)),
+    responses((status = 200, body = User)))]
+async fn activate(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Handled<User> {
+    let change = UserChange { active: Some(true), ..UserChange::default() };
+    Ok(Answer::ok(engine.set_user(&actor, id, change, now).await?.into()))
+}
+
+/// Remove a user's links to subjects of identity providers
+///
+/// The next login is joined anew; what was issued before is over.
+#[utoipa::path(delete, path = "/users/{id}/identities", tag = "users", params(("id" = String, Path)),
+    responses((status = 204)))]
+async fn unlink(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Result<StatusCode, Problem> {
+    engine.unlink_user(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A browser's sign-in.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Session {
+    id: String,
+    user_id: String,
+    organization_id: String,
+    connection_id: String,
+    auth_time: String,
+    acr: String,
+    amr: Vec<String>,
+    created_at: String,
+    /// When it was last seen, to the minute.
+    last_seen_at: String,
+    idle_expires_at: String,
+    expires_at: String,
+}
+
+impl From<admin::UserSession> for Session {
+    fn from(session: admin::UserSession) -> Self {
+        Self {
+            id: session.id.to_string(),
+            user_id: session.user_id.to_string(),
+            organization_id: session.organization_id.to_string(),
+            connection_id: session.connection_id.to_string(),
+            auth_time: session.auth_time.to_string(),
+            acr: session.acr,
+            amr: session.amr,
+            created_at: session.created_at.to_string(),
+            last_seen_at: session.touched_at.to_string(),
+            idle_expires_at: session.idle_expires_at.to_string(),
+            expires_at: session.expires_at.to_string(),
+        }
+    }
+}
+
+/// List a user's sign-ins that are live now
+#[utoipa::path(get, path = "/users/{id}/sessions", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = List<Session>)))]
+async fn list_sessions(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Handled<List<Session>> {
+    Ok(Answer::ok(List::whole(engine.list_sessions(&actor, id, now).await?)))
+}
+
+/// What an ending found.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct EndedSessions {
+    /// The receipt, where there was something to end.
+    offboarding_id: Option<String>,
+    user_sessions: usize,
+    app_sessions: usize,
+}
+
+/// End everything that was issued to a user
+#[utoipa::path(delete, path = "/users/{id}/sessions", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = EndedSessions)))]
+async fn end_sessions(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Handled<EndedSessions> {
+    let ended = engine.end_sessions(&actor, id, now).await?;
+    Ok(Answer::ok(EndedSessions {
+        offboarding_id: ended.offboarding_id.map(|id| id.to_string()),
+        user_sessions: ended.user_sessions,
+        app_sessions: ended.app_sessions,
+    }))
+}
+
+/// End one sign-in
+#[utoipa::path(delete, path = "/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 204)))]
+async fn end_session(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserSessionId>,
+) -> Result<StatusCode, Problem> {
+    engine.end_session(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
