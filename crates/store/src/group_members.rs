@@ -145,9 +145,9 @@ impl ReadTx {
         limit: i64,
     ) -> Result<Vec<GroupMember>> {
         let mut statement = Statement::new(select!());
-        statement.sql("m.group_id = ").text(group_id);
+        statement.sql("m.group_id = ").text(&group_id);
         if let Some(after) = after {
-            statement.sql(" AND m.member_id > ").text(after);
+            statement.sql(" AND m.member_id > ").text(&after);
         }
         statement.sql(" ORDER BY m.member_id LIMIT ").number(limit);
         let rows: Vec<MemberRow> = self.fetch(statement).await?;
@@ -197,13 +197,13 @@ impl WriteTx {
             statement
                 .list(&users)
                 .sql(" AND u.organization_id = ")
-                .text(organization_id)
+                .text(&organization_id)
                 .sql(" AND u.deleted_at IS NULL AND ")
                 .sql(match reach {
                     Reach::Owned => "(u.directory_id = ",
                     Reach::Adopting => "(u.directory_id IS NULL OR u.directory_id = ",
                 })
-                .text(directory_id)
+                .text(&directory_id)
                 // In one order, so that two who hold many do not wait for each other.
                 .sql(") ORDER BY u.id");
             found.extend(
@@ -216,7 +216,7 @@ impl WriteTx {
             statement
                 .list(&groups)
                 .sql(" AND g.directory_id = ")
-                .text(directory_id)
+                .text(&directory_id)
                 .sql(" AND g.deleted_at IS NULL ORDER BY g.id");
             found.extend(
                 self.fetch_locked::<(String,)>(statement, " FOR SHARE")
@@ -239,9 +239,9 @@ impl WriteTx {
             );
             statement
                 .sql("CAST(")
-                .text(group.id)
+                .text(&group.id)
                 .sql(" AS TEXT), listed.id, CAST(")
-                .text(group.directory_id)
+                .text(&group.directory_id)
                 .sql(" AS TEXT), CASE WHEN listed.id LIKE 'usr%' THEN 'user' ELSE 'group' END, CAST(")
                 .number(now.micros())
                 .sql(" AS BIGINT) FROM (SELECT value AS id FROM ")
@@ -263,7 +263,7 @@ impl WriteTx {
         for chunk in ids.chunks(IDS_AT_ONCE) {
             let mut statement = Statement::new("DELETE FROM group_members WHERE group_id = ");
             statement
-                .text(group.id)
+                .text(&group.id)
                 .sql(" AND member_id IN ")
                 .list(chunk)
                 .sql(" RETURNING member_id");
@@ -283,7 +283,7 @@ impl WriteTx {
         loop {
             let mut page =
                 Statement::new("SELECT m.member_id FROM group_members m WHERE m.group_id = ");
-            page.text(group.id).sql(" AND m.member_id > ").text(&after);
+            page.text(&group.id).sql(" AND m.member_id > ").text(&after);
             if !ids.is_empty() {
                 page.sql(" AND m.member_id NOT IN ").list(ids);
             }

@@ -92,9 +92,9 @@ impl GroupQuery {
     fn push(&self, statement: &mut Statement) {
         statement
             .sql("g.directory_id = ")
-            .text(self.directory_id)
+            .text(&self.directory_id)
             .sql(" AND g.organization_id = ")
-            .text(self.organization_id)
+            .text(&self.organization_id)
             .sql(" AND g.deleted_at IS NULL");
         for condition in &self.conditions {
             statement.sql(" AND ");
@@ -103,10 +103,16 @@ impl GroupQuery {
                     statement.sql("g.id = ").text(id);
                 }
                 GroupCondition::DisplayName(name) => {
-                    statement.sql("g.display_name_key = ").text(name_key(name));
+                    statement.sql("g.display_name_key = ").text(&name_key(name));
                 }
                 GroupCondition::ExternalId(id) => {
-                    statement.sql("g.external_id = ").text(id);
+                    // A subquery: SQLite would rather walk all groups by id than sort the few that the index finds.
+                    statement
+                        .sql("g.id IN (SELECT x.id FROM groups x WHERE x.directory_id = ")
+                        .text(&self.directory_id)
+                        .sql(" AND x.external_id = ")
+                        .text(id)
+                        .sql(")");
                 }
                 GroupCondition::User(id) => push_member(statement, &id.to_string()),
                 GroupCondition::Group(id) => push_member(statement, &id.to_string()),
@@ -184,7 +190,18 @@ impl ReadTx {
         let mut statement = Statement::new(select!());
         query.push(&mut statement);
         if let Some(after) = after {
-            statement.sql(" AND g.id > ").text(after);
+            // Where members are named, their index finds the groups, not the order by id.
+            let narrow = query
+                .conditions
+                .iter()
+                .any(|condition| !matches!(condition, GroupCondition::Updated(_)));
+            statement
+                .sql(if narrow {
+                    " AND g.id || '' > "
+                } else {
+                    " AND g.id > "
+                })
+                .text(&after);
         }
         statement.sql(" ORDER BY g.id LIMIT ").number(limit);
         self.fetch(statement).await
@@ -210,9 +227,9 @@ fn one(directory_id: DirectoryId, id: GroupId) -> Statement {
     let mut statement = Statement::new(select!());
     statement
         .sql("g.id = ")
-        .text(id)
+        .text(&id)
         .sql(" AND g.directory_id = ")
-        .text(directory_id)
+        .text(&directory_id)
         .sql(" AND g.deleted_at IS NULL");
     statement
 }

@@ -129,7 +129,7 @@ impl WriteTx {
         token_id: DirectoryTokenId,
     ) -> Result<()> {
         let now = self.now();
-        let minute_ago = now.before(std::time::Duration::from_secs(60)).micros();
+        let minute_ago = now.before(std::time::Duration::from_mins(1)).micros();
         each!(self, c => {
             sqlx::query("UPDATE directory_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)")
                 .bind(token_id.to_string())

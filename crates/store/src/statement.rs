@@ -29,7 +29,7 @@ impl Statement {
         self
     }
 
-    pub(crate) fn text(&mut self, value: impl ToString) -> &mut Self {
+    pub(crate) fn text<T: ToString + ?Sized>(&mut self, value: &T) -> &mut Self {
         self.0.push(Piece::Text(value.to_string()));
         self
     }
@@ -47,6 +47,13 @@ impl Statement {
             .collect();
         self.0
             .push(Piece::List(serde_json::Value::Array(values).to_string()));
+        self
+    }
+
+    /// The question how SQLite would run this statement.
+    #[cfg(test)]
+    pub(crate) fn explained(mut self) -> Self {
+        self.0.insert(0, Piece::Sql("EXPLAIN QUERY PLAN "));
         self
     }
 

@@ -107,27 +107,35 @@ impl When {
     }
 }
 
+macro_rules! select {
+    () => {
+        concat!("SELECT ", users::columns!(), " FROM users u WHERE ")
+    };
+}
+
 impl UserQuery {
     fn push(&self, statement: &mut Statement) {
         match self.reach {
+            // The organization is asked once, of the directory, so that counting needs nothing but the index.
             Reach::Owned => {
                 statement
-                    .sql("u.directory_id = ")
-                    .text(self.directory_id)
-                    .sql(" AND u.organization_id = ")
-                    .text(self.organization_id);
+                    .sql("u.directory_id = (SELECT d.id FROM directories d WHERE d.id = ")
+                    .text(&self.directory_id)
+                    .sql(" AND d.organization_id = ")
+                    .text(&self.organization_id)
+                    .sql(")");
             }
             Reach::Adopting => {
                 statement
                     .sql("u.organization_id = ")
-                    .text(self.organization_id)
+                    .text(&self.organization_id)
                     .sql(" AND (u.directory_id = ")
-                    .text(self.directory_id)
+                    .text(&self.directory_id)
                     .sql(
                         " OR (u.directory_id IS NULL AND NOT EXISTS (SELECT 1 FROM users o
                          WHERE o.user_name_key = u.user_name_key AND o.deleted_at IS NULL AND o.directory_id = ",
                     )
-                    .text(self.directory_id)
+                    .text(&self.directory_id)
                     .sql(")))");
             }
         }
@@ -138,35 +146,57 @@ impl UserQuery {
         }
     }
 
+    /// Whether the conditions leave few users, whom their index has to find, whatever the order.
+    fn is_narrow(&self) -> bool {
+        self.conditions
+            .iter()
+            .any(|condition| !matches!(condition, UserCondition::Active(_)))
+    }
+
+    /// Conditions are subqueries: the planner of SQLite would rather walk the whole directory in the wanted order
+    /// than sort the few users that an index finds.
     fn push_condition(&self, condition: &UserCondition, statement: &mut Statement) {
         match condition {
             UserCondition::Id(id) => {
                 statement.sql("u.id = ").text(id);
             }
             UserCondition::UserName(name) => {
-                statement.sql("u.user_name_key = ").text(name_key(name));
+                statement
+                    .sql("u.id IN (SELECT x.id FROM users x WHERE x.organization_id = ")
+                    .text(&self.organization_id)
+                    .sql(" AND x.user_name_key = ")
+                    .text(&name_key(name))
+                    .sql(")");
             }
             UserCondition::UserNamePrefix(prefix) => {
                 let key = prefix_key(prefix);
-                let end = after_prefix(&key);
-                statement.sql("u.user_name_key >= ").text(key);
-                if let Some(end) = end {
-                    statement.sql(" AND u.user_name_key < ").text(end);
+                self.open(statement)
+                    .sql("x.deleted_at IS NULL AND x.user_name_key >= ")
+                    .text(&key);
+                if let Some(end) = after_prefix(&key) {
+                    statement.sql(" AND x.user_name_key < ").text(&end);
                 }
+                statement.sql(")");
             }
             UserCondition::ExternalId(id) => {
-                statement.sql("u.external_id = ").text(id);
+                self.open(statement)
+                    .sql("x.external_id = ")
+                    .text(id)
+                    .sql(")");
             }
             UserCondition::Email(address) => {
                 statement
                     .sql("u.id IN (SELECT e.user_id FROM user_emails e WHERE e.organization_id = ")
-                    .text(self.organization_id)
+                    .text(&self.organization_id)
                     .sql(" AND e.value_key = ")
-                    .text(email_key(address))
+                    .text(&email_key(address))
                     .sql(")");
             }
             UserCondition::DisplayName(name) => {
-                statement.sql("u.display_name_key = ").text(name_key(name));
+                self.open(statement)
+                    .sql("x.display_name_key = ")
+                    .text(&name_key(name))
+                    .sql(")");
             }
             // Spelled out: a bound value would hide the partial index of the inactive ones from the planner.
             UserCondition::Active(true) => {
@@ -175,12 +205,8 @@ impl UserQuery {
             UserCondition::Active(false) => {
                 statement.sql("u.active = FALSE");
             }
-            // A subquery: the index finds the users by time, and the list keeps its order by id.
             UserCondition::Updated(when) => {
-                statement
-                    .sql("u.id IN (SELECT t.id FROM users t WHERE t.directory_id = ")
-                    .text(self.directory_id)
-                    .sql(" AND t.updated_at");
+                self.open(statement).sql("x.updated_at");
                 when.push(statement);
                 statement.sql(")");
             }
@@ -193,11 +219,86 @@ impl UserQuery {
                     )
                     .text(id)
                     .sql(" AND m.directory_id = ")
-                    .text(self.directory_id)
+                    .text(&self.directory_id)
                     .sql(
                         " UNION SELECT n.member_id FROM inside i JOIN group_members n ON n.group_id = i.id)
                          SELECT i.id FROM inside i)",
                     );
+            }
+        }
+    }
+
+    fn open<'s>(&self, statement: &'s mut Statement) -> &'s mut Statement {
+        statement
+            .sql("u.id IN (SELECT x.id FROM users x WHERE x.directory_id = ")
+            .text(&self.directory_id)
+            .sql(" AND ")
+    }
+
+    fn count(&self) -> Statement {
+        let mut statement = Statement::new("SELECT COUNT(*) FROM users u WHERE ");
+        self.push(&mut statement);
+        statement
+    }
+
+    fn slice(&self, slice: Slice) -> Statement {
+        let order = self.order(slice.order);
+        // The rows that are passed over are counted in the index alone.
+        let mut statement = Statement::new(concat!(
+            "SELECT ",
+            users::columns!(),
+            " FROM users u WHERE u.id IN (SELECT i.id FROM (SELECT u.id FROM users u WHERE "
+        ));
+        self.push(&mut statement);
+        statement
+            .sql(order)
+            .sql(" LIMIT ")
+            .number(slice.limit)
+            .sql(" OFFSET ")
+            .number(slice.offset)
+            .sql(") AS i)")
+            .sql(order);
+        statement
+    }
+
+    fn after(&self, after: Option<UserId>, limit: i64) -> Statement {
+        let mut statement = Statement::new(select!());
+        self.push(&mut statement);
+        if let Some(after) = after {
+            statement
+                .sql(if self.is_narrow() {
+                    " AND u.id || '' > "
+                } else {
+                    " AND u.id > "
+                })
+                .text(&after);
+        }
+        statement.sql(" ORDER BY u.id LIMIT ").number(limit);
+        statement
+    }
+
+    /// For few users the order is computed, lest an index that holds it be walked instead of the one that finds them.
+    fn order(&self, order: ListOrder) -> &'static str {
+        match (order, self.is_narrow()) {
+            (ListOrder::Id(Direction::Ascending), _) => " ORDER BY u.id",
+            (ListOrder::Id(Direction::Descending), _) => " ORDER BY u.id DESC",
+            (ListOrder::Name(Direction::Ascending), false) => " ORDER BY u.user_name_key, u.id",
+            (ListOrder::Name(Direction::Descending), false) => {
+                " ORDER BY u.user_name_key DESC, u.id"
+            }
+            (ListOrder::Name(Direction::Ascending), true) => {
+                " ORDER BY u.user_name_key || '', u.id"
+            }
+            (ListOrder::Name(Direction::Descending), true) => {
+                " ORDER BY u.user_name_key || '' DESC, u.id"
+            }
+            (ListOrder::Updated(Direction::Ascending), false) => " ORDER BY u.updated_at, u.id",
+            (ListOrder::Updated(Direction::Descending), false) => {
+                " ORDER BY u.updated_at DESC, u.id"
+            }
+            (ListOrder::Updated(Direction::Ascending), true) => " ORDER BY u.updated_at + 0, u.id",
+            (ListOrder::Updated(Direction::Descending), true) => {
+                " ORDER BY u.updated_at + 0 DESC, u.id"
             }
         }
     }
@@ -231,18 +332,10 @@ pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-macro_rules! select {
-    () => {
-        concat!("SELECT ", users::columns!(), " FROM users u WHERE ")
-    };
-}
-
 impl ReadTx {
     /// How many users meet the query.
     pub async fn count_directory_users(&mut self, query: &UserQuery) -> Result<u64> {
-        let mut statement = Statement::new("SELECT COUNT(*) FROM users u WHERE ");
-        query.push(&mut statement);
-        self.fetch_count(statement).await
+        self.fetch_count(query.count()).await
     }
 
     /// A part of the users that meet the query.
@@ -251,25 +344,7 @@ impl ReadTx {
         query: &UserQuery,
         slice: Slice,
     ) -> Result<Vec<User>> {
-        let mut statement = Statement::new(select!());
-        query.push(&mut statement);
-        statement
-            .sql(match slice.order {
-                ListOrder::Id(Direction::Ascending) => " ORDER BY u.id LIMIT ",
-                ListOrder::Id(Direction::Descending) => " ORDER BY u.id DESC LIMIT ",
-                ListOrder::Name(Direction::Ascending) => " ORDER BY u.user_name_key, u.id LIMIT ",
-                ListOrder::Name(Direction::Descending) => {
-                    " ORDER BY u.user_name_key DESC, u.id LIMIT "
-                }
-                ListOrder::Updated(Direction::Ascending) => " ORDER BY u.updated_at, u.id LIMIT ",
-                ListOrder::Updated(Direction::Descending) => {
-                    " ORDER BY u.updated_at DESC, u.id LIMIT "
-                }
-            })
-            .number(slice.limit)
-            .sql(" OFFSET ")
-            .number(slice.offset);
-        self.fetch(statement).await
+        self.fetch(query.slice(slice)).await
     }
 
     /// The next users that meet the query, by id; for reading all of them in chunks.
@@ -279,13 +354,7 @@ impl ReadTx {
         after: Option<UserId>,
         limit: i64,
     ) -> Result<Vec<User>> {
-        let mut statement = Statement::new(select!());
-        query.push(&mut statement);
-        if let Some(after) = after {
-            statement.sql(" AND u.id > ").text(after);
-        }
-        statement.sql(" ORDER BY u.id LIMIT ").number(limit);
-        self.fetch(statement).await
+        self.fetch(query.after(after, limit)).await
     }
 
     /// The users with these ids that the directory reaches, in the order of their ids.
@@ -314,28 +383,13 @@ impl WriteTx {
         let mut statement = Statement::new(select!());
         statement
             .sql("u.organization_id = ")
-            .text(organization_id)
+            .text(&organization_id)
             .sql(" AND u.user_name_key = ")
-            .text(name_key(user_name))
+            .text(&name_key(user_name))
             .sql(" AND u.directory_id IS NULL AND u.deleted_at IS NULL");
         Ok(self.fetch_locked(statement, " FOR UPDATE").await?.pop())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes_end_where_the_next_text_begins() {
-        for (prefix, end) in [
-            ("ab", Some("ac")),
-            ("a\u{d7ff}", Some("a\u{e000}")),
-            ("a\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-            ("", None),
-        ] {
-            assert_eq!(after_prefix(prefix).as_deref(), end, "{prefix:?}");
-        }
-    }
-}
+mod tests;
