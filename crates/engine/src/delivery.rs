@@ -37,11 +37,17 @@ struct Attempt {
 
 impl Attempt {
     const fn accepted(status: u16) -> Self {
-        Self { status: Some(status), error: None }
+        Self {
+            status: Some(status),
+            error: None,
+        }
     }
 
     fn failed(error: impl Into<String>) -> Self {
-        Self { status: None, error: Some(error.into()) }
+        Self {
+            status: None,
+            error: Some(error.into()),
+        }
     }
 }
 
@@ -50,7 +56,11 @@ impl Engine {
     pub async fn deliver_until(&self, clock: Clock, stop: impl Future<Output = ()>) {
         let (sender, receiver) = tokio::sync::watch::channel(false);
         let mut workers = JoinSet::new();
-        for kind in [Destination::Logout, Destination::FanOut, Destination::Webhook] {
+        for kind in [
+            Destination::Logout,
+            Destination::FanOut,
+            Destination::Webhook,
+        ] {
             let (engine, clock, receiver) = (self.clone(), clock.clone(), receiver.clone());
             workers.spawn(async move { engine.work_on(kind, clock, receiver).await });
         }
@@ -62,7 +72,12 @@ impl Engine {
         while workers.join_next().await.is_some() {}
     }
 
-    async fn work_on(&self, kind: Destination, clock: Clock, mut stopped: tokio::sync::watch::Receiver<bool>) {
+    async fn work_on(
+        &self,
+        kind: Destination,
+        clock: Clock,
+        mut stopped: tokio::sync::watch::Receiver<bool>,
+    ) {
         let slots = Arc::new(Semaphore::new(CALLS_AT_ONCE));
         let mut calls = JoinSet::new();
         while !*stopped.borrow() {
@@ -72,7 +87,9 @@ impl Engine {
             });
             let full = i64::try_from(claimed.len()).is_ok_and(|count| count == CLAIM);
             for job in claimed {
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                    return;
+                };
                 let (engine, clock) = (self.clone(), clock.clone());
                 calls.spawn(async move {
                     engine.carry_out(kind, job, &clock).await;
@@ -83,7 +100,7 @@ impl Engine {
             if !full {
                 tokio::select! {
                     () = self.woken(kind) => {}
-                    () = tokio::time::sleep(self.until_next_job(clock.now()).await) => {}
+                    () = tokio::time::sleep(self.until_next_job(kind, clock.now()).await) => {}
                     _ = stopped.changed() => {}
                 }
             }
@@ -93,7 +110,14 @@ impl Engine {
 
     async fn claim(&self, kind: Destination, now: Timestamp) -> Result<Vec<Job>, Fault> {
         // Looking first keeps an idle node from opening a write transaction every second.
-        if self.store().read(now).await?.next_job_at().await?.is_none_or(|next| next > now) {
+        if self
+            .store()
+            .read(now)
+            .await?
+            .next_job_at(kind)
+            .await?
+            .is_none_or(|next| next > now)
+        {
             return Ok(Vec::new());
         }
         let mut tx = self.store().write(now).await?;
@@ -102,9 +126,9 @@ impl Engine {
         Ok(jobs)
     }
 
-    async fn until_next_job(&self, now: Timestamp) -> Duration {
+    async fn until_next_job(&self, kind: Destination, now: Timestamp) -> Duration {
         let next = match self.store().read(now).await {
-            Ok(mut tx) => tx.next_job_at().await.ok().flatten(),
+            Ok(mut tx) => tx.next_job_at(kind).await.ok().flatten(),
             Err(_) => None,
         };
         let wait = next.map_or(LONGEST_SLEEP, |next| next.since(now));
@@ -128,7 +152,14 @@ impl Engine {
         }
     }
 
-    async fn settle(&self, kind: Destination, job: &Job, attempt: Attempt, begun: Timestamp, now: Timestamp) -> Result<(), Fault> {
+    async fn settle(
+        &self,
+        kind: Destination,
+        job: &Job,
+        attempt: Attempt,
+        begun: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         let mut tx = self.store().write(now).await?;
         if let (Destination::Webhook, Ok(webhook_id)) = (kind, job.destination.parse()) {
             tx.add_delivery(&NewDelivery {
@@ -144,9 +175,16 @@ impl Engine {
         match attempt.error {
             None => tx.finish_job(job.id).await?,
             Some(error) => {
-                let schedule = if kind == Destination::Webhook { retry::WEBHOOK } else { retry::LOGOUT };
-                let retry_at = match schedule.after(u32::try_from(job.attempts).unwrap_or(u32::MAX)) {
-                    Next::RetryIn(seconds) => Some(now.after(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))),
+                let schedule = if kind == Destination::Webhook {
+                    retry::WEBHOOK
+                } else {
+                    retry::LOGOUT
+                };
+                let retry_at = match schedule.after(u32::try_from(job.attempts).unwrap_or(u32::MAX))
+                {
+                    Next::RetryIn(seconds) => {
+                        Some(now.after(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+                    }
                     Next::DeadLetter => None,
                 };
                 tx.set_job_failed(job.id, &error, retry_at).await?;
@@ -163,10 +201,25 @@ impl Engine {
             Ok(id) => self.store().read(now).await?.find_application(id).await?,
             Err(_) => None,
         };
-        let Some(application) = application else { return Ok(Attempt::failed("the application is gone")) };
-        let Some(uri) = &application.backchannel_logout_uri else { return Ok(Attempt::failed("the application has no backchannel_logout_uri any more")) };
-        let text = |name: &str| job.payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let subject = Subject::UserSession { sub: text("sub"), sid: text("sid") };
+        let Some(application) = application else {
+            return Ok(Attempt::failed("the application is gone"));
+        };
+        let Some(uri) = &application.backchannel_logout_uri else {
+            return Ok(Attempt::failed(
+                "the application has no backchannel_logout_uri any more",
+            ));
+        };
+        let text = |name: &str| {
+            job.payload
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let subject = Subject::UserSession {
+            sub: text("sub"),
+            sid: text("sid"),
+        };
         let claims = LogoutTokenClaims::new(
             self.issuer().as_str(),
             &application.id.to_string(),
@@ -174,7 +227,8 @@ impl Engine {
             &self.generator().uuid().to_string(),
             now.unix_seconds(),
         );
-        let algorithm = Algorithm::parse(&application.id_token_signed_response_alg).unwrap_or(Algorithm::Es256);
+        let algorithm =
+            Algorithm::parse(&application.id_token_signed_response_alg).unwrap_or(Algorithm::Es256);
         let token = self.keys().sign(algorithm, TYP, &claims)?;
         let request = Request::builder()
             .method(Method::POST)
@@ -200,17 +254,26 @@ impl Engine {
             None => None,
         };
         drop(tx);
-        let (Some(webhook), Some(event)) = (webhook, event) else { return Ok(Attempt::failed("the webhook or its event is gone")) };
+        let (Some(webhook), Some(event)) = (webhook, event) else {
+            return Ok(Attempt::failed("the webhook or its event is gone"));
+        };
         let secret = self
             .vault()
-            .unseal(WEBHOOK_SECRET_PLACE, &webhook.id.to_string(), &webhook.secret_sealed)
+            .unseal(
+                WEBHOOK_SECRET_PLACE,
+                &webhook.id.to_string(),
+                &webhook.secret_sealed,
+            )
             .and_then(|bytes| WebhookSecret::from_bytes(&bytes).ok())
             .ok_or(Fault::internal("a webhook's secret does not open"))?;
         let body = event_body(&event).to_string();
         let signed = WebhookKeys::new(secret)
             .sign(&event.id.to_string(), now.unix_seconds(), body.as_bytes())
             .map_err(|_| Fault::internal("a webhook could not be signed"))?;
-        let mut request = Request::builder().method(Method::POST).uri(&webhook.url).header(header::CONTENT_TYPE, "application/json");
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(&webhook.url)
+            .header(header::CONTENT_TYPE, "application/json");
         for (name, value) in signed.pairs() {
             request = request.header(name, value);
         }
@@ -222,10 +285,15 @@ impl Engine {
 
     async fn call(&self, class: Class, request: Request<Vec<u8>>) -> Attempt {
         match self.outbound().send(class, request).await {
-            Ok(response) if response.status().is_success() => Attempt::accepted(response.status().as_u16()),
+            Ok(response) if response.status().is_success() => {
+                Attempt::accepted(response.status().as_u16())
+            }
             Ok(response) => Attempt {
                 status: Some(response.status().as_u16()),
-                error: Some(format!("the receiver answered {}", response.status().as_u16())),
+                error: Some(format!(
+                    "the receiver answered {}",
+                    response.status().as_u16()
+                )),
             },
             Err(error) => Attempt::failed(format!("{error}: {}", error.remedy())),
         }
@@ -233,18 +301,35 @@ impl Engine {
 
     /// Writes the notices of everybody in an organization, connection or application, in chunks of their own.
     async fn fan_out(&self, job: &Job, now: Timestamp) -> Result<Attempt, Fault> {
-        let text = |name: &str| job.payload.get(name).and_then(Value::as_str).unwrap_or_default();
-        let epoch = job.payload.get("epoch").and_then(Value::as_i64).unwrap_or(0);
-        let cause: Option<EndCause> = job.payload.get("cause").and_then(|cause| serde_json::from_value(cause.clone()).ok());
+        let text = |name: &str| {
+            job.payload
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let epoch = job
+            .payload
+            .get("epoch")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
+        let cause: Option<EndCause> = job
+            .payload
+            .get("cause")
+            .and_then(|cause| serde_json::from_value(cause.clone()).ok());
         let cause = cause.ok_or(Fault::internal("a fan-out names no cause"))?;
         let receipt = job.cause_id.as_deref().and_then(|id| id.parse().ok());
         loop {
             let mut tx = self.store().write(now).await?;
-            let more = tx.fan_out(text("subject"), &job.destination, epoch, cause, receipt).await?;
+            let more = tx
+                .fan_out(text("subject"), &job.destination, epoch, cause, receipt)
+                .await?;
             tx.commit().await?;
             self.wake();
             if !more {
-                return Ok(Attempt { status: None, error: None });
+                return Ok(Attempt {
+                    status: None,
+                    error: None,
+                });
             }
         }
     }
@@ -262,7 +347,9 @@ impl Engine {
                 match self.tidy(now).await {
                     Ok(true) => tidied = Timestamp::default(),
                     Ok(false) => {}
-                    Err(fault) => tracing::warn!(error = %fault, "Outdated rows could not be removed"),
+                    Err(fault) => {
+                        tracing::warn!(error = %fault, "Outdated rows could not be removed")
+                    }
                 }
             }
             tokio::select! {
@@ -273,7 +360,13 @@ impl Engine {
     }
 
     async fn close_receipts(&self, now: Timestamp) -> Result<(), Fault> {
-        if !self.store().read(now).await?.has_closable_offboardings().await? {
+        if !self
+            .store()
+            .read(now)
+            .await?
+            .has_closable_offboardings()
+            .await?
+        {
             return Ok(());
         }
         let mut tx = self.store().write(now).await?;

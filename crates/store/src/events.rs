@@ -8,10 +8,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use vestibule_core::{EventId, EventKind, OrganizationId, OutboxId, Timestamp, UserId};
 
-use crate::{
-    ReadTx, Result, WriteTx,
-    dialect::{On, text},
-};
+use crate::{ReadTx, Result, WriteTx, dialect::text};
 
 /// How many events one call numbers at most.
 const PLACED_AT_ONCE: i64 = 5000;
@@ -189,17 +186,5 @@ impl ReadTx {
             .fetch_optional(&mut *c)
             .await?),
         )
-    }
-}
-
-impl WriteTx {
-    /// Wakes the workers of all nodes when this transaction commits; on SQLite there is only this one.
-    pub async fn wake_workers(&mut self) -> Result<()> {
-        if let On::Postgres(connection) = self.on() {
-            sqlx::query("SELECT pg_notify('vestibule_outbox', '')")
-                .execute(&mut *connection)
-                .await?;
-        }
-        Ok(())
     }
 }

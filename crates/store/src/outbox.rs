@@ -132,7 +132,7 @@ impl WriteTx {
                 query.build().execute(&mut *c).await?;
             });
         }
-        self.wake_workers().await
+        Ok(())
     }
 
     /// Claims due jobs of a kind for a while; another worker gets them when the lease runs out.
@@ -218,20 +218,20 @@ impl WriteTx {
             .execute(&mut *c)
             .await?
             .rows_affected());
-        if revived == 1 {
-            self.wake_workers().await?;
-        }
         Ok(revived == 1)
     }
 }
 
 impl ReadTx {
-    /// When the next job of any kind is due, so that a worker can sleep until then.
-    pub async fn next_job_at(&mut self) -> Result<Option<Timestamp>> {
+    /// When the next job of a kind that nobody works on is due, so that a worker can sleep until then.
+    pub async fn next_job_at(&mut self, kind: Destination) -> Result<Option<Timestamp>> {
+        let now = self.now().micros();
         let next: Option<i64> = each!(self, c => sqlx::query_scalar(
-            "SELECT MIN(CASE WHEN claimed_until IS NOT NULL AND claimed_until > not_before THEN claimed_until ELSE not_before END)
-             FROM outbox WHERE done_at IS NULL AND dead_at IS NULL")
-            .fetch_one(&mut *c)
+            "SELECT not_before FROM outbox WHERE kind = $1 AND done_at IS NULL AND dead_at IS NULL
+             AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY not_before LIMIT 1")
+            .bind(kind.as_str())
+            .bind(now)
+            .fetch_optional(&mut *c)
             .await?);
         Ok(next.map(Timestamp::from_micros))
     }

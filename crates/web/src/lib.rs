@@ -102,8 +102,8 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     let pages = people::router()
         .merge(sso::router())
         .merge(oauth::page_router())
-        .layer(page_state::layer(&web))
-        .layer(middleware::from_fn_with_state(headers::Policy::of(&issuer), headers::pages));
+        .route_layer(page_state::layer(&web))
+        .route_layer(middleware::from_fn_with_state(headers::Policy::of(&issuer), headers::pages));
     let inner = Router::new()
         .merge(pages)
         .merge(oauth::token_router())

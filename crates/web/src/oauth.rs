@@ -33,7 +33,7 @@ pub(crate) fn token_router() -> Router<Web> {
         .route(paths::INTROSPECT, post(token::introspect))
         .route(paths::REVOKE, post(token::revoke))
         .route(paths::JWKS, get(discovery::jwks))
-        .layer(middleware::from_fn(cross_origin))
+        .route_layer(middleware::from_fn(cross_origin))
 }
 
 /// The well-known documents, whose places RFC 8414 §3 and Discovery §4 derive from the issuer.
@@ -41,7 +41,7 @@ pub(crate) fn well_known_router(engine: &Engine) -> Router {
     Router::new()
         .route(&engine.issuer().openid_configuration_path(), get(discovery::metadata))
         .route(&engine.issuer().oauth_metadata_path(), get(discovery::metadata))
-        .layer(middleware::from_fn(cross_origin))
+        .route_layer(middleware::from_fn(cross_origin))
         .with_state(engine.clone())
 }
 
