@@ -1,3 +1,9 @@
-//! Enterprise sign-in and provisioning: the server, and the face for embedding it.
+//! The server and its tools. `vestibule --help` lists the commands.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
