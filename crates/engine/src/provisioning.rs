@@ -30,12 +30,11 @@ use crate::{Clock, Engine};
 /// How often a transaction is tried that another one got in the way of.
 const ATTEMPTS: usize = 3;
 /// How soon a client may come back to a paused directory.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 /// How often the use of a token is noted.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 /// What a directory's bearer tokens begin with.
 pub(crate) const TOKEN_PREFIX: &str = "vdt_";
-
 
 /// The directories of all organizations, as the SCIM router sees them. Clones share everything.
 #[derive(Clone)]
@@ -280,9 +279,10 @@ impl Directory for Provisioning {
         match kind {
             ResourceType::User => {
                 let id: UserId = id.parse().map_err(|_| Error::no_such_resource())?;
-                let change = match access.profile.accept_password {
-                    true => update.change.clone(),
-                    false => update.change.clone().without_password(),
+                let change = if access.profile.accept_password {
+                    update.change.clone()
+                } else {
+                    update.change.clone().without_password()
                 };
                 let password = self.password_change(access, id, &change).await?;
                 self.run(move |own| {

@@ -79,9 +79,10 @@ fn question<'q>(grant: &Grant, kind: ResourceType, query: &'q Query) -> Option<Q
             let names_one = plan.conditions.iter().any(|condition| {
                 matches!(condition, UserCondition::UserName(_) | UserCondition::Id(_))
             });
-            let reach = match names_one {
-                true => grant.reach(),
-                false => Reach::Owned,
+            let reach = if names_one {
+                grant.reach()
+            } else {
+                Reach::Owned
             };
             let query = UserQuery {
                 organization_id,
@@ -226,7 +227,7 @@ impl Scan<'_> {
                 total += 1;
                 match self.sort {
                     Some(sort) if query.count > 0 => {
-                        keys.push((sort_key(sort, document), stored.id))
+                        keys.push((sort_key(sort, document), stored.id));
                     }
                     None if (first..behind).contains(&total) => page.push(stored),
                     _ => {}
@@ -247,9 +248,12 @@ impl Scan<'_> {
                     .sort
                     .is_some_and(|sort| sort.by.extension().is_none() && sort.by.name() == name)
         };
-        let load = |name: &str| match reads(name) {
-            true => Load::Everything,
-            false => Load::Nothing,
+        let load = |name: &str| {
+            if reads(name) {
+                Load::Everything
+            } else {
+                Load::Nothing
+            }
         };
         let mut needed = Wanted::NOTHING;
         needed.members = load("members");

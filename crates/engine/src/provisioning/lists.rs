@@ -48,9 +48,10 @@ async fn load_groups(tx: &mut ReadTx, stored: &mut [Stored], load: Load) -> Resu
     let mut groups: HashMap<String, Vec<Membership>> = HashMap::new();
     for group in tx.list_groups_of_users(&ids).await? {
         let membership = Membership::new(group.group_id.to_string(), Some(group.display_name));
-        let membership = match group.direct {
-            true => membership,
-            false => membership.indirect(),
+        let membership = if group.direct {
+            membership
+        } else {
+            membership.indirect()
         };
         groups
             .entry(group.user_id.to_string())

@@ -102,7 +102,7 @@ impl Log {
             .strangers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let minute_ago = now.before(Duration::from_secs(60));
+        let minute_ago = now.before(Duration::from_mins(1));
         if strangers.len() >= WATCHED {
             strangers.retain(|_, (since, _)| *since > minute_ago);
         }

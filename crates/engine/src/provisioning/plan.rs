@@ -189,9 +189,8 @@ fn modified<C>(comparison: &Comparison, condition: impl Fn(When) -> C) -> Term<C
     let exact = DateTime::from_unix_micros(micros) == Some(*moment);
     let instant = Timestamp::from_micros(micros);
     let spans = match comparison.operator {
-        Operator::Greater => vec![When::After(instant)],
         Operator::GreaterOrEqual if exact => vec![When::From(instant)],
-        Operator::GreaterOrEqual => vec![When::After(instant)],
+        Operator::Greater | Operator::GreaterOrEqual => vec![When::After(instant)],
         Operator::Less if exact => vec![When::Before(instant)],
         Operator::Less | Operator::LessOrEqual => vec![When::Until(instant)],
         Operator::Equal if exact => vec![When::From(instant), When::Until(instant)],

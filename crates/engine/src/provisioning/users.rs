@@ -127,17 +127,16 @@ pub(super) async fn create(
         }
         _ => None,
     };
-    let user = match unowned {
-        Some(user) => adopt(&mut tx, &grant, user, draft.resource).await?,
-        None => {
-            let mut resource = draft.resource;
-            let active = resource.active();
-            resource.set_active(active);
-            let record = record::user(resource)?;
-            tx.add_user(directory.organization_id, Some(directory.id), &record)
-                .await
-                .map_err(|error| Trouble::taken(error, TAKEN))?
-        }
+    let user = if let Some(user) = unowned {
+        adopt(&mut tx, &grant, user, draft.resource).await?
+    } else {
+        let mut resource = draft.resource;
+        let active = resource.active();
+        resource.set_active(active);
+        let record = record::user(resource)?;
+        tx.add_user(directory.organization_id, Some(directory.id), &record)
+            .await
+            .map_err(|error| Trouble::taken(error, TAKEN))?
     };
     if let Some(phc) = &phc {
         tx.set_password(user.id, phc, &actor).await?;
