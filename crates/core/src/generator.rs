@@ -52,7 +52,7 @@ impl Generator {
         let mut bytes = [0; N];
         match &self.0 {
             Source::System => {
-                rand::fill(&mut bytes).expect("the operating system gives random bytes")
+                rand::fill(&mut bytes).expect("the operating system gives random bytes");
             }
             Source::Seeded { seed, drawn } => {
                 for chunk in bytes.chunks_mut(32) {

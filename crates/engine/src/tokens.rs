@@ -2,19 +2,25 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use vestibule_core::{AppSessionId, ApplicationId, EndCause, EndScope, SecretHash, Timestamp, email_domain};
+use vestibule_core::{
+    AppSessionId, ApplicationId, EndCause, EndScope, SecretHash, Timestamp, email_domain,
+};
 use vestibule_issuer::{
     Scope, ScopeValue,
     access_token::{self, AccessToken, JwtClaims, JwtGrant},
     client_auth::{ClientAuthMethod, ClientCredentials},
     id_token::{self, Authentication, IdTokenClaims, Profile, UserInfo},
-    introspect::{ActiveToken, IntrospectRequest, IntrospectResponse, IntrospectedType, PresentedToken},
+    introspect::{
+        ActiveToken, IntrospectRequest, IntrospectResponse, IntrospectedType, PresentedToken,
+    },
     keys::Algorithm,
     pkce::CodeChallenge,
     revoke::RevokeRequest,
     token::{CodeExchange, Refresh, TokenError, TokenErrorCode, TokenRequest, TokenResponse},
 };
-use vestibule_store::{AppSession, Application, Code, Ending, Live, ReadTx, TakenCode, User, WriteTx};
+use vestibule_store::{
+    AppSession, Application, Code, Ending, Live, ReadTx, TakenCode, User, WriteTx,
+};
 
 use crate::{Engine, Fault, authorize::find_active_application};
 
@@ -43,13 +49,20 @@ impl Engine {
     ) -> Result<Result<TokenResponse, TokenError>, Fault> {
         let engine = self.clone();
         self.detached(async move {
-            let application = match engine.authenticate_client(&credentials, address, now).await? {
+            let application = match engine
+                .authenticate_client(&credentials, address, now)
+                .await?
+            {
                 Ok(application) => application,
                 Err(error) => return Ok(Err(error)),
             };
             let granted = match request {
-                TokenRequest::AuthorizationCode(exchange) => engine.exchange(application, exchange, now).await,
-                TokenRequest::RefreshToken(refresh) => engine.refresh(application, refresh, now).await,
+                TokenRequest::AuthorizationCode(exchange) => {
+                    engine.exchange(application, exchange, now).await
+                }
+                TokenRequest::RefreshToken(refresh) => {
+                    engine.refresh(application, refresh, now).await
+                }
             };
             match granted {
                 Ok(Some(grant)) => engine.sign(grant, now).map(Ok),
@@ -68,11 +81,16 @@ impl Engine {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Result<Application, TokenError>, Fault> {
-        let application = find_active_application(&mut self.store().read(now).await?, &credentials.client_id).await?;
+        let application =
+            find_active_application(&mut self.store().read(now).await?, &credentials.client_id)
+                .await?;
         let proven = application.filter(|application| {
             let method = ClientAuthMethod::parse(&application.token_endpoint_auth_method);
             match &credentials.secret {
-                None => method == Some(ClientAuthMethod::None) && credentials.method == ClientAuthMethod::None,
+                None => {
+                    method == Some(ClientAuthMethod::None)
+                        && credentials.method == ClientAuthMethod::None
+                }
                 Some(secret) => {
                     let right = application.has_secret(SecretHash::of(secret.expose().as_bytes()));
                     right && method == Some(credentials.method)
@@ -81,15 +99,21 @@ impl Engine {
         });
         match proven {
             Some(application) => Ok(Ok(application)),
-            None if !self.limits().admits_client_failure(address) => {
-                Ok(Err(TokenError::new(TokenErrorCode::InvalidClient, "too many failed attempts; wait a minute")))
-            }
+            None if !self.limits().admits_client_failure(address) => Ok(Err(TokenError::new(
+                TokenErrorCode::InvalidClient,
+                "too many failed attempts; wait a minute",
+            ))),
             None => Ok(Err(TokenError::invalid_client())),
         }
     }
 
     /// Exchanges a code. A code that was used before ends the share that it began (RFC 6749 §4.1.2).
-    async fn exchange(&self, application: Application, exchange: CodeExchange, now: Timestamp) -> Result<Option<Grant>, TokenErrorOr> {
+    async fn exchange(
+        &self,
+        application: Application,
+        exchange: CodeExchange,
+        now: Timestamp,
+    ) -> Result<Option<Grant>, TokenErrorOr> {
         let mut tx = self.store().write(now).await?;
         let hash = SecretHash::of(exchange.code.expose().as_bytes());
         let code = match tx.take_code(hash, application.id).await? {
@@ -115,18 +139,41 @@ impl Engine {
         Ok(grant)
     }
 
-    async fn begin_share(&self, tx: &mut WriteTx, application: Application, code: &Live<Code>) -> Result<Option<Grant>, Fault> {
+    async fn begin_share(
+        &self,
+        tx: &mut WriteTx,
+        application: Application,
+        code: &Live<Code>,
+    ) -> Result<Option<Grant>, Fault> {
         let now = tx.now();
-        let scope = Scope::parse(&code.scope).map_err(|_| Fault::internal("a stored scope cannot be read"))?;
-        let Some(organization) = tx.find_organization(code.organization_id).await? else { return Ok(None) };
+        let scope = Scope::parse(&code.scope)
+            .map_err(|_| Fault::internal("a stored scope cannot be read"))?;
+        let Some(organization) = tx.find_organization(code.organization_id).await? else {
+            return Ok(None);
+        };
         let expires_at = now.after(organization.policy.refresh_max());
-        tx.add_app_session(code, scope.contains(ScopeValue::OfflineAccess), expires_at).await?;
-        let Some(app_session) = tx.hold_app_session(code.app_session_id).await? else { return Ok(None) };
-        let Some(user) = tx.user_of(&app_session).await? else { return Ok(None) };
+        tx.add_app_session(code, scope.contains(ScopeValue::OfflineAccess), expires_at)
+            .await?;
+        let Some(app_session) = tx.hold_app_session(code.app_session_id).await? else {
+            return Ok(None);
+        };
+        let Some(user) = tx.user_of(&app_session).await? else {
+            return Ok(None);
+        };
         let profile = profile(tx, &user, scope).await?;
-        let refresh_token = self.refresh_tokens().issue(code.app_session_id.to_bytes(), 0);
-        let until = now.after(organization.policy.refresh_idle()).min(expires_at);
-        tx.add_refresh_token(&app_session, SecretHash::of(refresh_token.secret().expose().as_bytes()), 0, until).await?;
+        let refresh_token = self
+            .refresh_tokens()
+            .issue(code.app_session_id.to_bytes(), 0);
+        let until = now
+            .after(organization.policy.refresh_idle())
+            .min(expires_at);
+        tx.add_refresh_token(
+            &app_session,
+            SecretHash::of(refresh_token.secret().expose().as_bytes()),
+            0,
+            until,
+        )
+        .await?;
         Ok(Some(Grant {
             application,
             app_session,
@@ -139,21 +186,35 @@ impl Engine {
     }
 
     /// Rotates a refresh token. Using one twice ends its share, except for a repeated request inside the application's window.
-    async fn refresh(&self, application: Application, refresh: Refresh, now: Timestamp) -> Result<Option<Grant>, TokenErrorOr> {
-        let Some(presented) = self.refresh_tokens().open(refresh.refresh_token.expose()) else { return Ok(None) };
+    async fn refresh(
+        &self,
+        application: Application,
+        refresh: Refresh,
+        now: Timestamp,
+    ) -> Result<Option<Grant>, TokenErrorOr> {
+        let Some(presented) = self.refresh_tokens().open(refresh.refresh_token.expose()) else {
+            return Ok(None);
+        };
         let id = AppSessionId::from_bytes(presented.session_id());
         let hash = SecretHash::of(presented.secret().expose().as_bytes());
         let mut tx = self.store().write(now).await?;
         // The user first, as everywhere: see `take_code`.
         let app_session = tx.hold_app_session(id).await?;
-        let Some(stored) = tx.find_refresh_token(hash).await? else { return Ok(None) };
+        let Some(stored) = tx.find_refresh_token(hash).await? else {
+            return Ok(None);
+        };
         let owner = tx.find_app_session_owner(stored.app_session_id).await?;
         if owner != Some(application.id) || stored.app_session_id != id {
             return Ok(None);
         }
         let first_use = tx.take_refresh_token(hash).await?;
-        if !first_use && !self.may_retry(&mut tx, &application, id, &stored, now).await? {
-            self.end_share(&mut tx, id, EndCause::RefreshTokenReused).await?;
+        if !first_use
+            && !self
+                .may_retry(&mut tx, &application, id, &stored, now)
+                .await?
+        {
+            self.end_share(&mut tx, id, EndCause::RefreshTokenReused)
+                .await?;
             tx.commit().await?;
             self.wake();
             return Ok(None);
@@ -162,22 +223,38 @@ impl Engine {
             tx.commit().await?;
             return Ok(None);
         };
-        let granted = Scope::parse(&app_session.scope).map_err(|_| Fault::internal("a stored scope cannot be read"))?;
+        let granted = Scope::parse(&app_session.scope)
+            .map_err(|_| Fault::internal("a stored scope cannot be read"))?;
         // A scope that exceeds the grant takes nothing: the transaction is dropped.
         let scope = refresh.scope(granted)?;
-        let successor = self.refresh_tokens().successor(&presented).ok_or(Fault::internal("a chain of refresh tokens is too long"))?;
+        let successor = self
+            .refresh_tokens()
+            .successor(&presented)
+            .ok_or(Fault::internal("a chain of refresh tokens is too long"))?;
         if first_use {
-            let policy = tx.find_organization(app_session.organization_id).await?.map(|organization| organization.policy);
+            let policy = tx
+                .find_organization(app_session.organization_id)
+                .await?
+                .map(|organization| organization.policy);
             let idle = policy.unwrap_or_default().refresh_idle();
             let until = now.after(idle).min(app_session.expires_at);
             let successor_hash = SecretHash::of(successor.secret().expose().as_bytes());
-            tx.add_refresh_token(&app_session, successor_hash, i64::from(successor.generation()), until).await?;
+            tx.add_refresh_token(
+                &app_session,
+                successor_hash,
+                i64::from(successor.generation()),
+                until,
+            )
+            .await?;
         }
-        tx.set_last_issued(&app_session).await?;
+        // The sign-in before its share, as a logout locks them: the other order could make the two wait for each other.
         if !app_session.offline {
             tx.touch_user_session(app_session.user_session_id).await?;
         }
-        let Some(user) = tx.user_of(&app_session).await? else { return Ok(None) };
+        tx.set_last_issued(&app_session).await?;
+        let Some(user) = tx.user_of(&app_session).await? else {
+            return Ok(None);
+        };
         let profile = profile(&mut tx, &user, scope).await?;
         tx.commit().await?;
         Ok(Some(Grant {
@@ -200,8 +277,11 @@ impl Engine {
         used: &vestibule_store::RefreshToken,
         now: Timestamp,
     ) -> Result<bool, Fault> {
-        let window = Duration::from_secs(u64::try_from(application.refresh_retry_seconds).unwrap_or(0));
-        let Some(consumed_at) = used.consumed_at else { return Ok(false) };
+        let window =
+            Duration::from_secs(u64::try_from(application.refresh_retry_seconds).unwrap_or(0));
+        let Some(consumed_at) = used.consumed_at else {
+            return Ok(false);
+        };
         if window.is_zero() || now.since(consumed_at) > window {
             return Ok(false);
         }
@@ -209,8 +289,18 @@ impl Engine {
         Ok(successor.is_some_and(|successor| successor.consumed_at.is_none()))
     }
 
-    async fn end_share(&self, tx: &mut WriteTx, id: AppSessionId, cause: EndCause) -> Result<(), Fault> {
-        tx.end(Ending { scope: EndScope::AppSession(id), cause, actor: "system" }).await?;
+    async fn end_share(
+        &self,
+        tx: &mut WriteTx,
+        id: AppSessionId,
+        cause: EndCause,
+    ) -> Result<(), Fault> {
+        tx.end(Ending {
+            scope: EndScope::AppSession(id),
+            cause,
+            actor: "system",
+        })
+        .await?;
         Ok(())
     }
 
@@ -219,7 +309,10 @@ impl Engine {
         let seconds = now.unix_seconds();
         let (keys, algorithm) = (self.keys(), algorithm_of(&grant.application));
         let authentication = authentication_of(&grant.app_session);
-        let (sub, client_id) = (grant.app_session.user_id.to_string(), grant.application.id.to_string());
+        let (sub, client_id) = (
+            grant.app_session.user_id.to_string(),
+            grant.application.id.to_string(),
+        );
         let access_token = if grant.application.access_token_format == "jwt" {
             let claims = JwtClaims::new(
                 self.issuer(),
@@ -235,7 +328,11 @@ impl Engine {
                 ACCESS_TOKEN_TTL,
                 seconds,
             );
-            vestibule_issuer::secret::Secret::new(keys.sign(algorithm, access_token::JWT_TYP, &claims)?)
+            vestibule_issuer::secret::Secret::new(keys.sign(
+                algorithm,
+                access_token::JWT_TYP,
+                &claims,
+            )?)
         } else {
             self.access_tokens().issue(&AccessToken {
                 session_id: grant.app_session.id.to_bytes(),
@@ -249,34 +346,68 @@ impl Engine {
             .with_access_token(access_token.expose(), algorithm)
             .with_person(grant.profile.claims(grant.scope));
         let id_token = keys.sign(algorithm, id_token::TYP, &claims)?;
-        Ok(TokenResponse::new(access_token, ACCESS_TOKEN_TTL, grant.scope).with_id_token(id_token).with_refresh_token(grant.refresh_token))
+        Ok(
+            TokenResponse::new(access_token, ACCESS_TOKEN_TTL, grant.scope)
+                .with_id_token(id_token)
+                .with_refresh_token(grant.refresh_token),
+        )
     }
 
     /// The share behind an access token, while it is live; its scope may be less than the share's.
-    pub(crate) async fn live_access_token(&self, text: &str, now: Timestamp) -> Result<Option<(Live<AppSession>, Scope, i64)>, Fault> {
+    pub(crate) async fn live_access_token(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Live<AppSession>, Scope, i64)>, Fault> {
         let seconds = now.unix_seconds();
-        let (id, generation, scope, exp) = if let Some(token) = self.access_tokens().open_at(text, seconds) {
-            (AppSessionId::from_bytes(token.session_id), token.generation, token.scope, token.exp)
+        let (id, generation, scope, exp) = if let Some(token) =
+            self.access_tokens().open_at(text, seconds)
+        {
+            (
+                AppSessionId::from_bytes(token.session_id),
+                token.generation,
+                token.scope,
+                token.exp,
+            )
         } else {
-            let Ok(claims) = JwtClaims::verify(text, &self.keys(), self.issuer(), seconds) else { return Ok(None) };
-            let Ok(id) = claims.sid().parse() else { return Ok(None) };
+            let Ok(claims) = JwtClaims::verify(text, &self.keys(), self.issuer(), seconds) else {
+                return Ok(None);
+            };
+            let Ok(id) = claims.sid().parse() else {
+                return Ok(None);
+            };
             (id, claims.generation(), claims.scope(), claims.exp())
         };
         let live = self.store().read(now).await?.live_app_session(id).await?;
-        Ok(live.filter(|session| i64::from(generation) >= session.min_generation).map(|session| (session, scope, exp)))
+        Ok(live
+            .filter(|session| i64::from(generation) >= session.min_generation)
+            .map(|session| (session, scope, exp)))
     }
 
     /// Answers the userinfo endpoint (OpenID Connect Core §5.3); none for a token that is not live.
     pub async fn userinfo(&self, token: &str, now: Timestamp) -> Result<Option<UserInfo>, Fault> {
-        let Some((session, scope, _)) = self.live_access_token(token, now).await? else { return Ok(None) };
+        let Some((session, scope, _)) = self.live_access_token(token, now).await? else {
+            return Ok(None);
+        };
         let mut tx = self.store().read(now).await?;
-        let Some(user) = tx.user_of(&session).await? else { return Ok(None) };
+        let Some(user) = tx.user_of(&session).await? else {
+            return Ok(None);
+        };
         let profile = profile(&mut tx, &user, scope).await?;
-        Ok(Some(UserInfo::new(&user.id.to_string(), &user.organization_id.to_string(), profile.claims(scope))))
+        Ok(Some(UserInfo::new(
+            &user.id.to_string(),
+            &user.organization_id.to_string(),
+            profile.claims(scope),
+        )))
     }
 
     /// Answers a client that asks about a token of its own; another client's tokens are inactive to it (RFC 7662 §2.2).
-    pub async fn introspect(&self, application: &Application, request: IntrospectRequest, now: Timestamp) -> Result<IntrospectResponse, Fault> {
+    pub async fn introspect(
+        &self,
+        application: &Application,
+        request: IntrospectRequest,
+        now: Timestamp,
+    ) -> Result<IntrospectResponse, Fault> {
         let found = match &request.token {
             PresentedToken::Access(token) | PresentedToken::Jwt(token) => {
                 let live = self.live_access_token(token.expose(), now).await?;
@@ -285,10 +416,18 @@ impl Engine {
             PresentedToken::Refresh(token) => self.live_refresh_token(token.expose(), now).await?,
             PresentedToken::Unknown => None,
         };
-        let Some((session, scope, exp, token_type)) = found.filter(|(session, ..)| session.application_id == application.id) else {
+        let Some((session, scope, exp, token_type)) =
+            found.filter(|(session, ..)| session.application_id == application.id)
+        else {
             return Ok(IntrospectResponse::Inactive);
         };
-        let username = self.store().read(now).await?.user_of(&session).await?.map(|user| user.user_name);
+        let username = self
+            .store()
+            .read(now)
+            .await?
+            .user_of(&session)
+            .await?
+            .map(|user| user.user_name);
         Ok(IntrospectResponse::Active(Box::new(ActiveToken {
             scope,
             client_id: application.id.to_string(),
@@ -312,44 +451,86 @@ impl Engine {
         text: &str,
         now: Timestamp,
     ) -> Result<Option<(Live<AppSession>, Scope, i64, IntrospectedType)>, Fault> {
-        let Some(presented) = self.refresh_tokens().open(text) else { return Ok(None) };
+        let Some(presented) = self.refresh_tokens().open(text) else {
+            return Ok(None);
+        };
         let mut tx = self.store().read(now).await?;
-        let stored = tx.find_refresh_token(SecretHash::of(presented.secret().expose().as_bytes())).await?;
-        let Some(stored) = stored.filter(|stored| stored.consumed_at.is_none() && stored.expires_at > now) else { return Ok(None) };
-        let Some(session) = tx.live_app_session(stored.app_session_id).await? else { return Ok(None) };
-        let scope = Scope::parse(&session.scope).map_err(|_| Fault::internal("a stored scope cannot be read"))?;
-        Ok(Some((session, scope, stored.expires_at.unix_seconds(), IntrospectedType::RefreshToken)))
+        let stored = tx
+            .find_refresh_token(SecretHash::of(presented.secret().expose().as_bytes()))
+            .await?;
+        let Some(stored) =
+            stored.filter(|stored| stored.consumed_at.is_none() && stored.expires_at > now)
+        else {
+            return Ok(None);
+        };
+        let Some(session) = tx.live_app_session(stored.app_session_id).await? else {
+            return Ok(None);
+        };
+        let scope = Scope::parse(&session.scope)
+            .map_err(|_| Fault::internal("a stored scope cannot be read"))?;
+        Ok(Some((
+            session,
+            scope,
+            stored.expires_at.unix_seconds(),
+            IntrospectedType::RefreshToken,
+        )))
     }
 
     /// Revokes a token of the client's own (RFC 7009): a refresh token ends its share, an access token its generation.
-    pub async fn revoke(&self, application: &Application, request: RevokeRequest, now: Timestamp) -> Result<(), Fault> {
+    pub async fn revoke(
+        &self,
+        application: &Application,
+        request: RevokeRequest,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         let engine = self.clone();
         let application_id = application.id;
-        self.detached(async move { engine.revoke_now(application_id, request, now).await }).await
+        self.detached(async move { engine.revoke_now(application_id, request, now).await })
+            .await
     }
 
-    async fn revoke_now(&self, application_id: ApplicationId, request: RevokeRequest, now: Timestamp) -> Result<(), Fault> {
+    async fn revoke_now(
+        &self,
+        application_id: ApplicationId,
+        request: RevokeRequest,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         let mut tx = self.store().write(now).await?;
         match &request.token {
             PresentedToken::Refresh(token) => {
-                let Some(presented) = self.refresh_tokens().open(token.expose()) else { return Ok(()) };
+                let Some(presented) = self.refresh_tokens().open(token.expose()) else {
+                    return Ok(());
+                };
                 let id = AppSessionId::from_bytes(presented.session_id());
                 if tx.find_app_session_owner(id).await? == Some(application_id) {
                     self.end_share(&mut tx, id, EndCause::Revoked).await?;
                 }
             }
             PresentedToken::Access(token) => {
-                let Some(token) = self.access_tokens().open(token.expose()) else { return Ok(()) };
+                let Some(token) = self.access_tokens().open(token.expose()) else {
+                    return Ok(());
+                };
                 let id = AppSessionId::from_bytes(token.session_id);
                 if tx.find_app_session_owner(id).await? == Some(application_id) {
-                    tx.revoke_access_tokens(id, i64::from(token.generation)).await?;
+                    tx.revoke_access_tokens(id, i64::from(token.generation))
+                        .await?;
                 }
             }
             PresentedToken::Jwt(token) => {
-                let Ok(claims) = JwtClaims::verify(token.expose(), &self.keys(), self.issuer(), now.unix_seconds()) else { return Ok(()) };
-                let Ok(id) = claims.sid().parse() else { return Ok(()) };
+                let Ok(claims) = JwtClaims::verify(
+                    token.expose(),
+                    &self.keys(),
+                    self.issuer(),
+                    now.unix_seconds(),
+                ) else {
+                    return Ok(());
+                };
+                let Ok(id) = claims.sid().parse() else {
+                    return Ok(());
+                };
                 if tx.find_app_session_owner(id).await? == Some(application_id) {
-                    tx.revoke_access_tokens(id, i64::from(claims.generation())).await?;
+                    tx.revoke_access_tokens(id, i64::from(claims.generation()))
+                        .await?;
                 }
             }
             PresentedToken::Unknown => return Ok(()),
@@ -392,7 +573,14 @@ pub(crate) fn authentication_of(session: &AppSession) -> Authentication {
         sid: session.id.to_string(),
         org_id: session.organization_id.to_string(),
         // An offline share outlives the sign-in; then it is the share that ends it.
-        session_expiry: Some(if session.offline { session.expires_at } else { session.session_expires_at }.unix_seconds()),
+        session_expiry: Some(
+            if session.offline {
+                session.expires_at
+            } else {
+                session.session_expires_at
+            }
+            .unix_seconds(),
+        ),
     }
 }
 
@@ -402,7 +590,9 @@ fn algorithm_of(application: &Application) -> Algorithm {
 
 /// What we know about a person; the groups are read only where the scope asks for them.
 async fn profile(tx: &mut ReadTx, user: &User, scope: Scope) -> Result<Profile, Fault> {
-    let text = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_str).map(str::to_owned);
+    let text = |value: Option<&serde_json::Value>| {
+        value.and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
     let name = user.attributes.get("name");
     let part = |member: &str| text(name.and_then(|name| name.get(member)));
     let (given_name, family_name) = (part("givenName"), part("familyName"));
@@ -411,16 +601,25 @@ async fn profile(tx: &mut ReadTx, user: &User, scope: Scope) -> Result<Profile, 
         (Some(one), None) | (None, Some(one)) => Some(one.clone()),
         (None, None) => None,
     };
-    let groups = if scope.contains(ScopeValue::Groups) { tx.list_group_names(user.id).await? } else { Vec::new() };
+    let groups = if scope.contains(ScopeValue::Groups) {
+        tx.list_group_names(user.id).await?
+    } else {
+        Vec::new()
+    };
     // True only inside the organization's verified domains, whatever anybody else says (promise 4).
     let email_verified = match user.email.as_deref().and_then(email_domain) {
-        Some(domain) => tx.has_verified_domain(user.organization_id, &domain).await?,
+        Some(domain) => {
+            tx.has_verified_domain(user.organization_id, &domain)
+                .await?
+        }
         None => false,
     };
     Ok(Profile {
         email: user.email.clone(),
         email_verified,
-        name: text(user.attributes.get("displayName")).or_else(|| part("formatted")).or_else(joined),
+        name: text(user.attributes.get("displayName"))
+            .or_else(|| part("formatted"))
+            .or_else(joined),
         given_name,
         family_name,
         preferred_username: Some(user.user_name.clone()),
@@ -430,6 +629,15 @@ async fn profile(tx: &mut ReadTx, user: &User, scope: Scope) -> Result<Profile, 
 }
 
 fn roles(user: &User) -> Vec<String> {
-    let Some(serde_json::Value::Array(roles)) = user.attributes.get("roles") else { return Vec::new() };
-    roles.iter().filter_map(|role| role.get("value").and_then(serde_json::Value::as_str).map(str::to_owned)).collect()
+    let Some(serde_json::Value::Array(roles)) = user.attributes.get("roles") else {
+        return Vec::new();
+    };
+    roles
+        .iter()
+        .filter_map(|role| {
+            role.get("value")
+                .and_then(serde_json::Value::as_str)
+                .map(str::to_owned)
+        })
+        .collect()
 }

@@ -153,6 +153,10 @@ impl Store {
 }
 
 async fn open_sqlite(url: &str) -> Result<Backend> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        // Readers and the writer are different connections, and each would get a database of its own.
+        return Err(Error::url("a SQLite database has to be a file, not memory"));
+    }
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
