@@ -314,7 +314,7 @@ async fn add_directory(
     change(&mut directory);
     let mut tx = store.write(now).await.unwrap();
     tx.add_directory(&directory).await.unwrap();
-    let expires_at = now.after(Duration::from_secs(365 * 24 * 3600));
+    let expires_at = now.after(Duration::from_hours(365 * 24));
     tx.add_directory_token(&directory, "test", token.hash(), expires_at)
         .await
         .unwrap();
@@ -333,46 +333,15 @@ impl Setup {
     pub(crate) async fn sign_in(&self, user_id: UserId) -> SignedIn {
         let now = self.now();
         let generator = self.store.generator();
-        let expires_at = now.after(Duration::from_secs(24 * 3600));
+        let expires_at = now.after(Duration::from_hours(24));
         let connection_id: ConnectionId = generator.id(now);
         let (secret, code) = (generator.token("s_"), generator.token("c_"));
         let mut tx = self.store.write(now).await.unwrap();
-        tx.add_connection(&Connection {
-            id: connection_id,
-            organization_id: self.organization_id,
-            directory_id: None,
-            default_application_id: None,
-            name: "Provider".to_owned(),
-            protocol: Protocol::Oidc,
-            settings: json!({}),
-            client_secret_sealed: None,
-            join_directory: None,
-            join_claim: None,
-            jit: false,
-            allow_idp_initiated: false,
-            state: ConnectionState::Active,
-            epoch: 1,
-            created_at: now,
-            updated_at: now,
-        })
-        .await
-        .unwrap();
+        tx.add_connection(&connection(self.organization_id, connection_id, now))
+            .await
+            .unwrap();
         let application = tx
-            .add_application(
-                &ApplicationRecord {
-                    name: "App".to_owned(),
-                    redirect_uris: vec!["https://app.test/callback".to_owned()],
-                    post_logout_redirect_uris: Vec::new(),
-                    backchannel_logout_uri: Some("https://app.test/logout".to_owned()),
-                    initiate_login_uri: None,
-                    token_endpoint_auth_method: "none".to_owned(),
-                    access_token_format: "opaque".to_owned(),
-                    id_token_signed_response_alg: "ES256".to_owned(),
-                    refresh_retry_seconds: 0,
-                    active: true,
-                },
-                None,
-            )
+            .add_application(&listening_application(), None)
             .await
             .unwrap();
         let user = tx
@@ -447,5 +416,41 @@ impl Setup {
         let mut tx = self.store.read(self.now()).await.unwrap();
         let destination = signed_in.application_id.to_string();
         tx.list_jobs(&destination, None, 100).await.unwrap().len()
+    }
+}
+
+fn connection(organization_id: OrganizationId, id: ConnectionId, now: Timestamp) -> Connection {
+    Connection {
+        id,
+        organization_id,
+        directory_id: None,
+        default_application_id: None,
+        name: "Provider".to_owned(),
+        protocol: Protocol::Oidc,
+        settings: json!({}),
+        client_secret_sealed: None,
+        join_directory: None,
+        join_claim: None,
+        jit: false,
+        allow_idp_initiated: false,
+        state: ConnectionState::Active,
+        epoch: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn listening_application() -> ApplicationRecord {
+    ApplicationRecord {
+        name: "App".to_owned(),
+        redirect_uris: vec!["https://app.test/callback".to_owned()],
+        post_logout_redirect_uris: Vec::new(),
+        backchannel_logout_uri: Some("https://app.test/logout".to_owned()),
+        initiate_login_uri: None,
+        token_endpoint_auth_method: "none".to_owned(),
+        access_token_format: "opaque".to_owned(),
+        id_token_signed_response_alg: "ES256".to_owned(),
+        refresh_retry_seconds: 0,
+        active: true,
     }
 }

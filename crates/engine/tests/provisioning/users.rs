@@ -274,3 +274,28 @@ async fn password_is_dropped_unless_the_directory_keeps_it() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_whose_client_goes_away_is_carried_out_to_the_end() {
+    on_both(async |setup| {
+        let grant = setup.grant().await;
+        let user = setup.user(&grant, "bob").await;
+        let signed_in = setup.sign_in(user.id.parse().unwrap()).await;
+        let request = setup.patch(&grant, USER, &user.id, active(false));
+        // Polled once and dropped, as when a socket closes.
+        let mut request = Box::pin(request);
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(request.as_mut().poll(context).is_ready())
+        });
+        polled.await;
+        drop(request);
+        for _ in 0..1_000 {
+            if setup.is_live(&signed_in).await == (false, false) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the deactivation was cancelled half-way");
+    })
+    .await;
+}
