@@ -4,17 +4,19 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use vestibule_core::{ApplicationId, ConnectionId, Domain, OrganizationId, Secret, Timestamp};
 use vestibule_issuer::{
-    authorize::{AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, Authorization, ClientRegistration, PageError, Refusal},
+    authorize::{
+        Authorization, AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientRegistration,
+        PageError, Refusal,
+    },
     code::AuthorizationCode,
     id_token::IdTokenHint,
     params::Params,
 };
-use vestibule_store::{Application, Live, NewAppSession, PendingLogin, ReadTx, UserSession, WriteTx};
-
-use crate::{
-    Browser, Engine, Fault,
-    browser::SessionCookie,
+use vestibule_store::{
+    Application, Live, NewAppSession, PendingLogin, ReadTx, UserSession, WriteTx,
 };
+
+use crate::{Browser, Engine, Fault, browser::SessionCookie};
 
 /// How long a person has for signing in.
 const PENDING_TTL: Duration = Duration::from_secs(15 * 60);
@@ -59,7 +61,12 @@ pub(crate) struct Limits {
 
 impl Engine {
     /// Answers an authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2).
-    pub async fn authorize(&self, params: Params, browser: Browser, now: Timestamp) -> Result<AuthorizeOutcome, Fault> {
+    pub async fn authorize(
+        &self,
+        params: Params,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<AuthorizeOutcome, Fault> {
         let request = match AuthorizeRequest::parse(params) {
             Ok(request) => request,
             Err(page) => return Ok(AuthorizeOutcome::Page(page)),
@@ -68,64 +75,118 @@ impl Engine {
         let Some(application) = find_active_application(&mut tx, request.client_id()).await? else {
             return Ok(AuthorizeOutcome::Page(PageError::UnknownClient));
         };
-        let registration = ClientRegistration::new(application.id.to_string(), application.redirect_uris.clone());
+        let registration = ClientRegistration::new(
+            application.id.to_string(),
+            application.redirect_uris.clone(),
+        );
         let authorization = match request.check(&registration) {
             Ok(authorization) => authorization,
             Err(Refusal::Page(page)) => return Ok(AuthorizeOutcome::Page(page)),
-            Err(Refusal::Redirect { reply, error }) => return Ok(AuthorizeOutcome::Redirect(reply.refuse(self.issuer(), &error))),
+            Err(Refusal::Redirect { reply, error }) => {
+                return Ok(AuthorizeOutcome::Redirect(
+                    reply.refuse(self.issuer(), &error),
+                ));
+            }
         };
         let limits = match self.limits_of(&mut tx, &authorization).await? {
             Ok(limits) => limits,
             Err(error) => return Ok(self.refuse(&authorization, &error)),
         };
-        let candidates = self.candidates(&mut tx, &browser, &authorization, limits, now).await?;
+        let candidates = self
+            .candidates(&mut tx, &browser, &authorization, limits, now)
+            .await?;
         drop(tx);
         match candidates.as_slice() {
             [(cookie, _)] => {
                 let engine = self.clone();
                 let (cookie, granted) = (cookie.clone(), authorization.clone());
-                let answer = self.detached(async move { engine.answer_from_session(&application, &granted, &cookie, now).await }).await?;
+                let answer = self
+                    .detached(async move {
+                        engine
+                            .answer_from_session(&application, &granted, &cookie, now)
+                            .await
+                    })
+                    .await?;
                 match answer {
                     Some(url) => Ok(AuthorizeOutcome::Redirect(url)),
                     // It ended between the two reads.
-                    None => self.begin_login_for(authorization, &[], browser, limits, now).await,
+                    None => {
+                        self.begin_login_for(authorization, &[], browser, limits, now)
+                            .await
+                    }
                 }
             }
             others => {
-                let others: Vec<UserSession> = others.iter().map(|(_, session)| (**session).clone()).collect();
-                self.begin_login_for(authorization, &others, browser, limits, now).await
+                let others: Vec<UserSession> = others
+                    .iter()
+                    .map(|(_, session)| (**session).clone())
+                    .collect();
+                self.begin_login_for(authorization, &others, browser, limits, now)
+                    .await
             }
         }
     }
 
     /// Begins a sign-in that no application asked for.
-    pub async fn begin_sign_in(&self, browser: Browser, now: Timestamp) -> Result<LoginBegun, Fault> {
-        self.add_pending(Purpose::SignIn, None, Limits::default(), browser, now).await
+    pub async fn begin_sign_in(
+        &self,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<LoginBegun, Fault> {
+        self.add_pending(Purpose::SignIn, None, Limits::default(), browser, now)
+            .await
     }
 
     /// The organization and connection that a request names; foreign or contradictory ones are refused.
-    async fn limits_of(&self, tx: &mut ReadTx, authorization: &Authorization) -> Result<Result<Limits, AuthorizeError>, Fault> {
-        let unknown = |what| Ok(Err(AuthorizeError::new(AuthorizeErrorCode::InvalidRequest, what)));
+    async fn limits_of(
+        &self,
+        tx: &mut ReadTx,
+        authorization: &Authorization,
+    ) -> Result<Result<Limits, AuthorizeError>, Fault> {
+        let unknown = |what| {
+            Ok(Err(AuthorizeError::new(
+                AuthorizeErrorCode::InvalidRequest,
+                what,
+            )))
+        };
         let mut limits = Limits::default();
         if let Some(text) = &authorization.organization {
-            let Ok(id) = text.parse() else { return unknown("the organization is unknown") };
+            let Ok(id) = text.parse() else {
+                return unknown("the organization is unknown");
+            };
             match tx.find_organization(id).await? {
                 Some(organization) if organization.active => limits.organization_id = Some(id),
                 _ => return unknown("the organization is unknown"),
             }
         }
         if let Some(text) = &authorization.connection {
-            let Ok(id) = text.parse() else { return unknown("the connection is unknown") };
-            let Some(connection) = tx.find_connection(id).await? else { return unknown("the connection is unknown") };
-            if limits.organization_id.is_some_and(|organization_id| organization_id != connection.organization_id) {
+            let Ok(id) = text.parse() else {
+                return unknown("the connection is unknown");
+            };
+            let Some(connection) = tx.find_connection(id).await? else {
+                return unknown("the connection is unknown");
+            };
+            if limits
+                .organization_id
+                .is_some_and(|organization_id| organization_id != connection.organization_id)
+            {
                 return unknown("the connection belongs to another organization");
             }
-            limits = Limits { organization_id: Some(connection.organization_id), connection_id: Some(id) };
+            limits = Limits {
+                organization_id: Some(connection.organization_id),
+                connection_id: Some(id),
+            };
         }
         if limits.organization_id.is_none()
-            && let Some(domain) = authorization.domain_hint.as_deref().and_then(|hint| hint.parse::<Domain>().ok())
+            && let Some(domain) = authorization
+                .domain_hint
+                .as_deref()
+                .and_then(|hint| hint.parse::<Domain>().ok())
         {
-            limits.organization_id = tx.find_organization_by_domain(domain.as_str()).await?.map(|organization| organization.id);
+            limits.organization_id = tx
+                .find_organization_by_domain(domain.as_str())
+                .await?
+                .map(|organization| organization.id);
         }
         Ok(Ok(limits))
     }
@@ -142,11 +203,15 @@ impl Engine {
         if authorization.prompt.wants_login() || authorization.prompt.wants_account() {
             return Ok(Vec::new());
         }
-        let hinted = authorization.id_token_hint.as_deref().map(|hint| IdTokenHint::verify(hint, &self.keys(), self.issuer()));
+        let hinted = authorization
+            .id_token_hint
+            .as_deref()
+            .map(|hint| IdTokenHint::verify(hint, &self.keys(), self.issuer()));
         let mut live = browser.live_sessions(tx).await?;
         live.retain(|(_, session)| {
             let young = authorization.max_age.is_none_or(|max_age| {
-                max_age > 0 && now.since(session.auth_time) <= Duration::from_secs(u64::from(max_age))
+                max_age > 0
+                    && now.since(session.auth_time) <= Duration::from_secs(u64::from(max_age))
             });
             let asked_for = match &hinted {
                 None => true,
@@ -155,8 +220,12 @@ impl Engine {
             };
             young
                 && asked_for
-                && limits.organization_id.is_none_or(|id| id == session.organization_id)
-                && limits.connection_id.is_none_or(|id| id == session.connection_id)
+                && limits
+                    .organization_id
+                    .is_none_or(|id| id == session.organization_id)
+                && limits
+                    .connection_id
+                    .is_none_or(|id| id == session.connection_id)
         });
         Ok(live)
     }
@@ -169,8 +238,15 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Option<String>, Fault> {
         let mut tx = self.store().write(now).await?;
-        let Some(session) = tx.hold_user_session(cookie.id, cookie.secret.hash()).await? else { return Ok(None) };
-        let url = self.grant(&mut tx, application, authorization, &session).await?;
+        let Some(session) = tx
+            .hold_user_session(cookie.id, cookie.secret.hash())
+            .await?
+        else {
+            return Ok(None);
+        };
+        let url = self
+            .grant(&mut tx, application, authorization, &session)
+            .await?;
         tx.touch_user_session(session.id).await?;
         tx.commit().await?;
         Ok(Some(url))
@@ -185,16 +261,19 @@ impl Engine {
         session: &Live<UserSession>,
     ) -> Result<String, Fault> {
         let code = AuthorizationCode::from_random(&self.generator().bytes());
-        tx.add_code(session, NewAppSession {
-            code: vestibule_core::SecretHash::of(code.expose().as_bytes()),
-            application_id: application.id,
-            application_epoch: application.epoch,
-            scope: &authorization.scope.to_string(),
-            nonce: authorization.nonce.as_deref(),
-            redirect_uri: authorization.reply.redirect_uri(),
-            code_challenge: &authorization.code_challenge.to_string(),
-            expires_at: tx.now().after(CODE_TTL),
-        })
+        tx.add_code(
+            session,
+            NewAppSession {
+                code: vestibule_core::SecretHash::of(code.expose().as_bytes()),
+                application_id: application.id,
+                application_epoch: application.epoch,
+                scope: &authorization.scope.to_string(),
+                nonce: authorization.nonce.as_deref(),
+                redirect_uri: authorization.reply.redirect_uri(),
+                code_challenge: &authorization.code_challenge.to_string(),
+                expires_at: tx.now().after(CODE_TTL),
+            },
+        )
         .await?;
         Ok(authorization.reply.success(self.issuer(), code.expose()))
     }
@@ -209,13 +288,27 @@ impl Engine {
     ) -> Result<AuthorizeOutcome, Fault> {
         if authorization.prompt.is_none() {
             let error = match sessions {
-                [] => AuthorizeError::new(AuthorizeErrorCode::LoginRequired, "nobody is signed in, or not as this request needs it"),
-                _ => AuthorizeError::new(AuthorizeErrorCode::AccountSelectionRequired, "several people are signed in"),
+                [] => AuthorizeError::new(
+                    AuthorizeErrorCode::LoginRequired,
+                    "nobody is signed in, or not as this request needs it",
+                ),
+                _ => AuthorizeError::new(
+                    AuthorizeErrorCode::AccountSelectionRequired,
+                    "several people are signed in",
+                ),
             };
             return Ok(self.refuse(&authorization, &error));
         }
         let application_id = authorization.client_id.parse().ok();
-        let begun = self.add_pending(Purpose::Authorize(Box::new(authorization)), application_id, limits, browser, now).await?;
+        let begun = self
+            .add_pending(
+                Purpose::Authorize(Box::new(authorization)),
+                application_id,
+                limits,
+                browser,
+                now,
+            )
+            .await?;
         Ok(AuthorizeOutcome::Login(begun))
     }
 
@@ -228,13 +321,16 @@ impl Engine {
         now: Timestamp,
     ) -> Result<LoginBegun, Fault> {
         let handle = self.generator().token("vlh_");
-        let browser = browser.handle.unwrap_or_else(|| self.generator().token("vbr_"));
+        let browser = browser
+            .handle
+            .unwrap_or_else(|| self.generator().token("vbr_"));
         let login = PendingLogin {
             browser_hash: browser.hash().as_bytes().to_vec(),
             application_id,
             organization_id: limits.organization_id,
             connection_id: limits.connection_id,
-            request: serde_json::to_value(&purpose).map_err(|_| Fault::internal("a request could not be written"))?,
+            request: serde_json::to_value(&purpose)
+                .map_err(|_| Fault::internal("a request could not be written"))?,
             upstream_sealed: None,
             expires_at: now.after(PENDING_TTL),
         };
@@ -250,7 +346,15 @@ impl Engine {
 }
 
 /// The application behind a client id, while it may be used.
-pub(crate) async fn find_active_application(tx: &mut ReadTx, client_id: &str) -> Result<Option<Application>, Fault> {
-    let Ok(id) = client_id.parse() else { return Ok(None) };
-    Ok(tx.find_application(id).await?.filter(|application| application.active))
+pub(crate) async fn find_active_application(
+    tx: &mut ReadTx,
+    client_id: &str,
+) -> Result<Option<Application>, Fault> {
+    let Ok(id) = client_id.parse() else {
+        return Ok(None);
+    };
+    Ok(tx
+        .find_application(id)
+        .await?
+        .filter(|application| application.active))
 }

@@ -32,7 +32,10 @@ impl SessionCookie {
         let (id, secret) = text.split_once('.')?;
         let sound = (32..=64).contains(&secret.len());
         sound.then_some(())?;
-        Some(Self { id: id.parse().ok()?, secret: Secret::new(secret) })
+        Some(Self {
+            id: id.parse().ok()?,
+            secret: Secret::new(secret),
+        })
     }
 
     /// The text that [`parse`](Self::parse) reads; it is a credential.
@@ -48,10 +51,16 @@ impl Browser {
     }
 
     /// The live sign-ins: of each person the latest, the most recent sign-in first.
-    pub(crate) async fn live_sessions(&self, tx: &mut ReadTx) -> Result<Vec<(SessionCookie, Live<UserSession>)>, Fault> {
+    pub(crate) async fn live_sessions(
+        &self,
+        tx: &mut ReadTx,
+    ) -> Result<Vec<(SessionCookie, Live<UserSession>)>, Fault> {
         let mut live = Vec::new();
         for cookie in self.sessions.iter().rev().take(SESSIONS_AT_MOST) {
-            if let Some(session) = tx.live_user_session(cookie.id, cookie.secret.hash()).await? {
+            if let Some(session) = tx
+                .live_user_session(cookie.id, cookie.secret.hash())
+                .await?
+            {
                 live.push((cookie.clone(), session));
             }
         }
@@ -67,7 +76,12 @@ impl Browser {
 
     /// The cookies after one more sign-in.
     pub(crate) fn with_session(&self, new: SessionCookie) -> Vec<SessionCookie> {
-        let mut sessions: Vec<SessionCookie> = self.sessions.iter().filter(|cookie| cookie.id != new.id).cloned().collect();
+        let mut sessions: Vec<SessionCookie> = self
+            .sessions
+            .iter()
+            .filter(|cookie| cookie.id != new.id)
+            .cloned()
+            .collect();
         sessions.push(new);
         let surplus = sessions.len().saturating_sub(SESSIONS_AT_MOST);
         sessions.split_off(surplus)
@@ -80,7 +94,10 @@ mod tests {
     use vestibule_core::{Generator, Timestamp};
 
     fn cookie(generator: &Generator, second: i64) -> SessionCookie {
-        SessionCookie { id: generator.id(Timestamp::from_unix_seconds(second)), secret: generator.token("") }
+        SessionCookie {
+            id: generator.id(Timestamp::from_unix_seconds(second)),
+            secret: generator.token(""),
+        }
     }
 
     #[test]
@@ -91,13 +108,22 @@ mod tests {
             browser.sessions = browser.with_session(cookie(&generator, second));
         }
         assert_eq!(browser.sessions.len(), SESSIONS_AT_MOST);
-        let parsed: Vec<_> = browser.sessions.iter().map(|cookie| SessionCookie::parse(&cookie.expose()).unwrap().id).collect();
+        let parsed: Vec<_> = browser
+            .sessions
+            .iter()
+            .map(|cookie| SessionCookie::parse(&cookie.expose()).unwrap().id)
+            .collect();
         assert!(parsed.is_sorted());
     }
 
     #[test]
     fn a_cookie_without_id_or_with_a_short_secret_is_none() {
-        for text in ["", "ses_x.y", "ses_01h455vb4pex5vsknk084sn02q.short", "usr_01h455vb4pex5vsknk084sn02q.0123456789012345678901234567890123456789012"] {
+        for text in [
+            "",
+            "ses_x.y",
+            "ses_01h455vb4pex5vsknk084sn02q.short",
+            "usr_01h455vb4pex5vsknk084sn02q.0123456789012345678901234567890123456789012",
+        ] {
             assert!(SessionCookie::parse(text).is_none(), "{text}");
         }
     }

@@ -47,7 +47,11 @@ impl Subject {
 }
 
 /// Finds the user. Links are made here, users only where the connection says so and no directory is attached.
-pub(crate) async fn join(tx: &mut WriteTx, connection: &Connection, subject: &Subject) -> Result<Joined, Fault> {
+pub(crate) async fn join(
+    tx: &mut WriteTx,
+    connection: &Connection,
+    subject: &Subject,
+) -> Result<Joined, Fault> {
     let directories = tx.list_directories(connection.organization_id).await?;
     let directory = match (connection.directory_id, directories.as_slice()) {
         (Some(id), all) => match all.iter().find(|directory| directory.id == id) {
@@ -59,7 +63,9 @@ pub(crate) async fn join(tx: &mut WriteTx, connection: &Connection, subject: &Su
         (None, _) => return Ok(Joined::refused(directory_missing())),
     };
     if let Some(lasting) = &subject.lasting
-        && let Some(user) = tx.find_linked_user(connection.id, &subject.issuer, lasting).await?
+        && let Some(user) = tx
+            .find_linked_user(connection.id, &subject.issuer, lasting)
+            .await?
     {
         return Ok(admit(user, directory));
     }
@@ -79,20 +85,40 @@ pub(crate) async fn join(tx: &mut WriteTx, connection: &Connection, subject: &Su
                 Actor::IdentityProvider,
                 format!("release the claim `{claim}` to this application, with one value"),
             )
-            .compared(format!("the claim `{claim}`"), "no such claim, or several values"),
+            .compared(
+                format!("the claim `{claim}`"),
+                "no such claim, or several values",
+            ),
         ));
     };
     if let Some(refusal) = check_address(tx, connection, subject, attribute, claim, value).await? {
         return Ok(Joined::refused(refusal));
     }
-    let mut found = tx.list_join_candidates(connection.organization_id, directory.map(|directory| directory.id), attribute, value).await?;
-    if found.is_empty() && directory.is_some_and(|directory| directory.state == DirectoryState::Adopting) {
-        found = tx.list_join_candidates(connection.organization_id, None, attribute, value).await?;
+    let mut found = tx
+        .list_join_candidates(
+            connection.organization_id,
+            directory.map(|directory| directory.id),
+            attribute,
+            value,
+        )
+        .await?;
+    if found.is_empty()
+        && directory.is_some_and(|directory| directory.state == DirectoryState::Adopting)
+    {
+        found = tx
+            .list_join_candidates(connection.organization_id, None, attribute, value)
+            .await?;
     }
     let user = match found.as_slice() {
         [user] => user.clone(),
-        [] if directory.is_none() && connection.jit => return create(tx, connection, subject, attribute, value).await,
-        [] => return Ok(Joined::refused(not_provisioned(directory, attribute, claim))),
+        [] if directory.is_none() && connection.jit => {
+            return create(tx, connection, subject, attribute, value).await;
+        }
+        [] => {
+            return Ok(Joined::refused(not_provisioned(
+                directory, attribute, claim,
+            )));
+        }
         _ => {
             return Ok(Joined::refused(
                 LoginRefusal::new(
@@ -152,7 +178,10 @@ async fn check_address(
     }
     let domain = email_domain(value);
     let owned = match &domain {
-        Some(domain) => tx.has_verified_domain(connection.organization_id, domain).await?,
+        Some(domain) => {
+            tx.has_verified_domain(connection.organization_id, domain)
+                .await?
+        }
         None => false,
     };
     Ok((!owned).then(|| {
@@ -162,7 +191,10 @@ async fn check_address(
             Actor::Administrator,
             "verify the domain for the organization, or join on a claim that is not an address",
         )
-        .compared("an address in a verified domain", domain.unwrap_or_else(|| "no domain".to_owned()))
+        .compared(
+            "an address in a verified domain",
+            domain.unwrap_or_else(|| "no domain".to_owned()),
+        )
     }))
 }
 
@@ -197,9 +229,19 @@ fn admit(user: User, directory: Option<&Directory>) -> Joined {
     Joined::User(Box::new(user))
 }
 
-async fn link(tx: &mut WriteTx, connection: &Connection, subject: &Subject, user: Box<User>) -> Result<Joined, Fault> {
-    let Some(lasting) = &subject.lasting else { return Ok(Joined::User(user)) };
-    if tx.add_identity(connection.id, &subject.issuer, lasting, &user).await? {
+async fn link(
+    tx: &mut WriteTx,
+    connection: &Connection,
+    subject: &Subject,
+    user: Box<User>,
+) -> Result<Joined, Fault> {
+    let Some(lasting) = &subject.lasting else {
+        return Ok(Joined::User(user));
+    };
+    if tx
+        .add_identity(connection.id, &subject.issuer, lasting, &user)
+        .await?
+    {
         return Ok(Joined::User(user));
     }
     // Two first logins at the same time may both come here; the second finds the link of the first.
@@ -238,7 +280,10 @@ async fn create(
         attributes.insert("name".to_owned(), name.into());
     }
     if let Some(email) = &email {
-        attributes.insert("emails".to_owned(), serde_json::json!([{ "value": email, "primary": true }]));
+        attributes.insert(
+            "emails".to_owned(),
+            serde_json::json!([{ "value": email, "primary": true }]),
+        );
     }
     let user_name = match attribute {
         JoinAttribute::UserName | JoinAttribute::Email => value.to_owned(),
@@ -255,7 +300,11 @@ async fn create(
         attributes,
     };
     // A taken name rolls the whole login back as a conflict; asking first keeps it an explained refusal.
-    if !tx.list_users_named(connection.organization_id, &record.user_name).await?.is_empty() {
+    if !tx
+        .list_users_named(connection.organization_id, &record.user_name)
+        .await?
+        .is_empty()
+    {
         return Ok(Joined::refused(LoginRefusal::new(
             "user_name_taken",
             "an account with your name exists already",
@@ -263,7 +312,9 @@ async fn create(
             "join on the attribute that the existing account has, or remove it",
         )));
     }
-    let user = tx.add_user(connection.organization_id, None, &record).await?;
+    let user = tx
+        .add_user(connection.organization_id, None, &record)
+        .await?;
     link(tx, connection, subject, Box::new(user)).await
 }
 
@@ -276,7 +327,11 @@ fn directory_missing() -> LoginRefusal {
     )
 }
 
-fn not_provisioned(directory: Option<&Directory>, attribute: JoinAttribute, claim: &str) -> LoginRefusal {
+fn not_provisioned(
+    directory: Option<&Directory>,
+    attribute: JoinAttribute,
+    claim: &str,
+) -> LoginRefusal {
     let attribute = match attribute {
         JoinAttribute::ExternalId => "externalId",
         JoinAttribute::UserName => "userName",
@@ -292,6 +347,14 @@ fn not_provisioned(directory: Option<&Directory>, attribute: JoinAttribute, clai
             "this organization has neither a directory nor just-in-time accounts: attach a directory, create the user, or set `jit` on the connection".to_owned(),
         ),
     };
-    LoginRefusal::new("not_provisioned", "your account is not provisioned", fault, remedy)
-        .compared(format!("one user whose {attribute} equals the claim `{claim}`"), "none")
+    LoginRefusal::new(
+        "not_provisioned",
+        "your account is not provisioned",
+        fault,
+        remedy,
+    )
+    .compared(
+        format!("one user whose {attribute} equals the claim `{claim}`"),
+        "none",
+    )
 }

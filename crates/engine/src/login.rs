@@ -4,10 +4,13 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 use vestibule_core::{
-    ConnectionId, ConnectionState, EventKind, OrganizationId, Policy, Protocol, Secret, SecretHash, Timestamp, email_domain,
+    ConnectionId, ConnectionState, EventKind, OrganizationId, Policy, Protocol, Secret, SecretHash,
+    Timestamp, email_domain,
 };
 use vestibule_oidc::{BeginOptions, Callback, Pending, Prompt};
-use vestibule_store::{Connection, NewEvent, NewLoginRecord, NewUserSession, PendingLogin, ReadTx, User, WriteTx};
+use vestibule_store::{
+    Connection, NewEvent, NewLoginRecord, NewUserSession, PendingLogin, ReadTx, User, WriteTx,
+};
 
 use crate::{
     Browser, Engine, Fault, LoginRefusal,
@@ -98,9 +101,16 @@ struct Proof {
 
 impl Engine {
     /// The first look at a waiting login: straight to the one way in, or the question who is there.
-    pub async fn login_step(&self, handle: &Secret, browser: &Browser, now: Timestamp) -> Result<LoginStep, Fault> {
+    pub async fn login_step(
+        &self,
+        handle: &Secret,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<LoginStep, Fault> {
         let mut tx = self.store().read(now).await?;
-        let Some(pending) = find_own(&mut tx, handle, browser).await? else { return Ok(LoginStep::Gone) };
+        let Some(pending) = find_own(&mut tx, handle, browser).await? else {
+            return Ok(LoginStep::Gone);
+        };
         let page = page_of(&mut tx, &pending).await?;
         let organization_id = match (pending.organization_id, &page.login_hint) {
             (Some(id), _) => Some(id),
@@ -115,9 +125,17 @@ impl Engine {
     }
 
     /// The person said who they are: off to their organization's way in.
-    pub async fn identify(&self, handle: &Secret, browser: &Browser, address: &str, now: Timestamp) -> Result<LoginStep, Fault> {
+    pub async fn identify(
+        &self,
+        handle: &Secret,
+        browser: &Browser,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<LoginStep, Fault> {
         let mut tx = self.store().read(now).await?;
-        let Some(pending) = find_own(&mut tx, handle, browser).await? else { return Ok(LoginStep::Gone) };
+        let Some(pending) = find_own(&mut tx, handle, browser).await? else {
+            return Ok(LoginStep::Gone);
+        };
         let mut page = page_of(&mut tx, &pending).await?;
         page.login_hint = Some(address.trim().to_owned()).filter(|address| !address.is_empty());
         let found = organization_of(&mut tx, address).await?;
@@ -130,11 +148,22 @@ impl Engine {
     }
 
     /// The person chose one of several ways in.
-    pub async fn choose(&self, handle: &Secret, browser: &Browser, way: ConnectionId, address: &str, now: Timestamp) -> Result<LoginStep, Fault> {
+    pub async fn choose(
+        &self,
+        handle: &Secret,
+        browser: &Browser,
+        way: ConnectionId,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<LoginStep, Fault> {
         let mut tx = self.store().read(now).await?;
-        let Some(pending) = find_own(&mut tx, handle, browser).await? else { return Ok(LoginStep::Gone) };
+        let Some(pending) = find_own(&mut tx, handle, browser).await? else {
+            return Ok(LoginStep::Gone);
+        };
         let mut page = page_of(&mut tx, &pending).await?;
-        page.login_hint = Some(address.trim().to_owned()).filter(|address| !address.is_empty()).or(page.login_hint);
+        page.login_hint = Some(address.trim().to_owned())
+            .filter(|address| !address.is_empty())
+            .or(page.login_hint);
         let organization_id = match (pending.organization_id, &page.login_hint) {
             (Some(id), _) => Some(id),
             (None, Some(hint)) => organization_of(&mut tx, hint).await?,
@@ -165,7 +194,10 @@ impl Engine {
         let mut tx = self.store().read(now).await?;
         let mut ways = tx.list_connections(organization_id).await?;
         drop(tx);
-        ways.retain(|way| way.state == ConnectionState::Active && pending.connection_id.is_none_or(|id| id == way.id));
+        ways.retain(|way| {
+            way.state == ConnectionState::Active
+                && pending.connection_id.is_none_or(|id| id == way.id)
+        });
         match ways.as_slice() {
             [] => {
                 let refusal = LoginRefusal::new(
@@ -174,11 +206,23 @@ impl Engine {
                     Actor::Administrator,
                     "activate a connection for the organization, or allow passwords in its policy",
                 );
-                let login = NewLoginRecord { organization_id: Some(organization_id), application_id: pending.application_id, ..Default::default() };
-                self.refuse_login(refusal, login, now).await.map(LoginStep::Refused)
+                let login = NewLoginRecord {
+                    organization_id: Some(organization_id),
+                    application_id: pending.application_id,
+                    ..Default::default()
+                };
+                self.refuse_login(refusal, login, now)
+                    .await
+                    .map(LoginStep::Refused)
             }
             [way] => self.enter(handle, &pending, way, page, now).await,
-            several => Ok(LoginStep::Choose { page, ways: several.iter().map(|way| (way.id, way.name.clone())).collect() }),
+            several => Ok(LoginStep::Choose {
+                page,
+                ways: several
+                    .iter()
+                    .map(|way| (way.id, way.name.clone()))
+                    .collect(),
+            }),
         }
     }
 
@@ -191,8 +235,14 @@ impl Engine {
         now: Timestamp,
     ) -> Result<LoginStep, Fault> {
         match connection.protocol {
-            Protocol::Password => Ok(LoginStep::Password { page, connection_id: connection.id }),
-            Protocol::Oidc => self.begin_oidc(handle, pending, connection, &page, now).await,
+            Protocol::Password => Ok(LoginStep::Password {
+                page,
+                connection_id: connection.id,
+            }),
+            Protocol::Oidc => {
+                self.begin_oidc(handle, pending, connection, &page, now)
+                    .await
+            }
             // Connections by SAML cannot be made yet; one that somebody put into the table leads nowhere.
             Protocol::Saml => Ok(LoginStep::Gone),
         }
@@ -207,19 +257,33 @@ impl Engine {
         now: Timestamp,
     ) -> Result<LoginStep, Fault> {
         let begun = match self.oidc_connection(connection, now).await {
-            Ok(provider) => provider.begin(handle.expose(), &self.generator().bytes(), &options(pending, page), now.unix_seconds()),
+            Ok(provider) => provider.begin(
+                handle.expose(),
+                &self.generator().bytes(),
+                &options(pending, page),
+                now.unix_seconds(),
+            ),
             Err(error) => Err(error),
         };
         let begun = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 let refusal = LoginRefusal::of_provider(&error);
-                return self.refuse_login(refusal, record_of(pending, connection), now).await.map(LoginStep::Refused);
+                return self
+                    .refuse_login(refusal, record_of(pending, connection), now)
+                    .await
+                    .map(LoginStep::Refused);
             }
         };
-        let sealed = self.vault().seal(UPSTREAM_PLACE, &connection.id.to_string(), begun.pending.to_stored().expose().as_bytes());
+        let sealed = self.vault().seal(
+            UPSTREAM_PLACE,
+            &connection.id.to_string(),
+            begun.pending.to_stored().expose().as_bytes(),
+        );
         let mut tx = self.store().write(now).await?;
-        let waits = tx.set_pending_upstream(handle.hash(), connection.id, &sealed).await?;
+        let waits = tx
+            .set_pending_upstream(handle.hash(), connection.id, &sealed)
+            .await?;
         tx.commit().await?;
         Ok(match waits {
             true => LoginStep::Upstream(begun.authorize_url.into()),
@@ -236,7 +300,12 @@ impl Engine {
         now: Timestamp,
     ) -> Result<LoginOutcome, Fault> {
         let engine = self.clone();
-        self.detached(async move { engine.finish_oidc_now(connection_id, pairs, browser, now).await }).await
+        self.detached(async move {
+            engine
+                .finish_oidc_now(connection_id, pairs, browser, now)
+                .await
+        })
+        .await
     }
 
     async fn finish_oidc_now(
@@ -249,41 +318,72 @@ impl Engine {
         let callback = match Callback::parse(pairs) {
             Ok(callback) => callback,
             Err(error) => {
-                let login = NewLoginRecord { connection_id: Some(connection_id), ..Default::default() };
-                return self.refuse_login(LoginRefusal::of_provider(&error), login, now).await.map(LoginOutcome::Refused);
+                let login = NewLoginRecord {
+                    connection_id: Some(connection_id),
+                    ..Default::default()
+                };
+                return self
+                    .refuse_login(LoginRefusal::of_provider(&error), login, now)
+                    .await
+                    .map(LoginOutcome::Refused);
             }
         };
         // Used up by the first answer, good or bad, before anything is asked of anybody.
         let mut tx = self.store().write(now).await?;
-        let pending = tx.take_pending_login(Secret::new(callback.state()).hash()).await?;
+        let pending = tx
+            .take_pending_login(Secret::new(callback.state()).hash())
+            .await?;
         let connection = tx.find_connection(connection_id).await?;
         tx.commit().await?;
-        let (Some(pending), Some(connection)) = (pending, connection) else { return Ok(LoginOutcome::Gone) };
+        let (Some(pending), Some(connection)) = (pending, connection) else {
+            return Ok(LoginOutcome::Gone);
+        };
         let login = record_of(&pending, &connection);
-        if !browser.handle_hash().is_some_and(|hash| hash.is(&pending.browser_hash)) {
+        if !browser
+            .handle_hash()
+            .is_some_and(|hash| hash.is(&pending.browser_hash))
+        {
             let refusal = LoginRefusal::new(
                 "another_browser",
                 "this sign-in began in another browser",
                 Actor::Person,
                 "start again in this browser; if you did not start a sign-in, close this page",
             );
-            return self.refuse_login(refusal, login, now).await.map(LoginOutcome::Refused);
+            return self
+                .refuse_login(refusal, login, now)
+                .await
+                .map(LoginOutcome::Refused);
         }
-        if pending.connection_id != Some(connection.id) || connection.state != ConnectionState::Active {
+        if pending.connection_id != Some(connection.id)
+            || connection.state != ConnectionState::Active
+        {
             return Ok(LoginOutcome::Gone);
         }
         let answered = match self.open_upstream(&pending, &connection) {
-            Some(waiting) => self.ask_provider(&connection, &waiting, &callback, now).await,
+            Some(waiting) => {
+                self.ask_provider(&connection, &waiting, &callback, now)
+                    .await
+            }
             None => return Ok(LoginOutcome::Gone),
         };
         match answered {
-            Ok(authentication) => self.finish_with(pending, connection, authentication, &browser, now).await,
-            Err(error) => self.refuse_login(LoginRefusal::of_provider(&error), login, now).await.map(LoginOutcome::Refused),
+            Ok(authentication) => {
+                self.finish_with(pending, connection, authentication, &browser, now)
+                    .await
+            }
+            Err(error) => self
+                .refuse_login(LoginRefusal::of_provider(&error), login, now)
+                .await
+                .map(LoginOutcome::Refused),
         }
     }
 
     fn open_upstream(&self, pending: &PendingLogin, connection: &Connection) -> Option<Pending> {
-        let clear = self.vault().unseal(UPSTREAM_PLACE, &connection.id.to_string(), pending.upstream_sealed.as_deref()?)?;
+        let clear = self.vault().unseal(
+            UPSTREAM_PLACE,
+            &connection.id.to_string(),
+            pending.upstream_sealed.as_deref()?,
+        )?;
         Pending::from_stored(&vestibule_oidc::Secret::new(String::from_utf8(clear).ok()?)).ok()
     }
 
@@ -295,7 +395,14 @@ impl Engine {
         now: Timestamp,
     ) -> Result<vestibule_oidc::Authentication, vestibule_oidc::Error> {
         let provider = self.oidc_connection(connection, now).await?;
-        provider.finish(waiting, callback, &self.outbound().for_oidc(Class::Customer), now.unix_seconds()).await
+        provider
+            .finish(
+                waiting,
+                callback,
+                &self.outbound().for_oidc(Class::Customer),
+                now.unix_seconds(),
+            )
+            .await
     }
 
     async fn finish_with(
@@ -325,11 +432,20 @@ impl Engine {
         };
         let proof = Proof {
             user,
-            auth_time: authentication.auth_time.map_or(now, Timestamp::from_unix_seconds).min(now),
+            auth_time: authentication
+                .auth_time
+                .map_or(now, Timestamp::from_unix_seconds)
+                .min(now),
             acr: authentication.acr.unwrap_or_else(|| UNKNOWN_ACR.to_owned()),
             amr: authentication.amr,
-            upstream: Some((authentication.issuer, authentication.subject, authentication.sid)),
-            session_expiry: authentication.session_expiry.map(Timestamp::from_unix_seconds),
+            upstream: Some((
+                authentication.issuer,
+                authentication.subject,
+                authentication.sid,
+            )),
+            session_expiry: authentication
+                .session_expiry
+                .map(Timestamp::from_unix_seconds),
         };
         self.sign_in(tx, pending, &connection, proof, browser).await
     }
@@ -347,13 +463,21 @@ impl Engine {
         let mut login = record_of(&pending, connection);
         login.user_id = Some(proof.user.id);
         let Some(epochs) = tx.hold_login(proof.user.id, connection.id).await? else {
-            let refusal = LoginRefusal::new("deactivated", "your account is deactivated", Actor::Directory, "activate the account in the directory if the person should have access");
+            let refusal = LoginRefusal::new(
+                "deactivated",
+                "your account is deactivated",
+                Actor::Directory,
+                "activate the account in the directory if the person should have access",
+            );
             let refusal = refusal.record(&mut tx, login).await?;
             tx.commit().await?;
             self.wake();
             return Ok(LoginOutcome::Refused(refusal));
         };
-        let policy = tx.find_organization(connection.organization_id).await?.map_or_else(Policy::default, |organization| organization.policy);
+        let policy = tx
+            .find_organization(connection.organization_id)
+            .await?
+            .map_or_else(Policy::default, |organization| organization.policy);
         let latest = now.after(policy.session_max());
         let secret = self.generator().token("");
         let id = tx
@@ -368,7 +492,9 @@ impl Engine {
                 amr: proof.amr,
                 upstream: proof.upstream,
                 idle_seconds: policy.session_idle,
-                expires_at: proof.session_expiry.map_or(latest, |expiry| expiry.min(latest)),
+                expires_at: proof
+                    .session_expiry
+                    .map_or(latest, |expiry| expiry.min(latest)),
             })
             .await?;
         login.outcome = "succeeded".to_owned();
@@ -383,15 +509,27 @@ impl Engine {
             "login_id": login_id, "user_id": proof.user.id, "connection_id": connection.id, "application_id": pending.application_id,
         })))
         .await?;
-        let started = about(json!({ "session_id": id, "user_id": proof.user.id, "connection_id": connection.id }));
-        tx.push_event(NewEvent { kind: EventKind::SessionStarted, ..started }).await?;
-        let location = match self.answer_application(&mut tx, &pending, (id, secret.hash())).await? {
+        let started = about(
+            json!({ "session_id": id, "user_id": proof.user.id, "connection_id": connection.id }),
+        );
+        tx.push_event(NewEvent {
+            kind: EventKind::SessionStarted,
+            ..started
+        })
+        .await?;
+        let location = match self
+            .answer_application(&mut tx, &pending, (id, secret.hash()))
+            .await?
+        {
             Ok(location) => location,
             Err(refusal) => return Ok(LoginOutcome::Refused(refusal)),
         };
         tx.commit().await?;
         self.wake();
-        Ok(LoginOutcome::SignedIn(SignedIn { sessions: browser.with_session(SessionCookie { id, secret }), location }))
+        Ok(LoginOutcome::SignedIn(SignedIn {
+            sessions: browser.with_session(SessionCookie { id, secret }),
+            location,
+        }))
     }
 
     async fn answer_application(
@@ -400,36 +538,66 @@ impl Engine {
         pending: &PendingLogin,
         (id, secret): (vestibule_core::UserSessionId, SecretHash),
     ) -> Result<Result<Option<String>, LoginRefusal>, Fault> {
-        let purpose = serde_json::from_value(pending.request.clone()).map_err(|_| Fault::internal("a stored request cannot be read"))?;
-        let Purpose::Authorize(authorization) = purpose else { return Ok(Ok(None)) };
+        let purpose = serde_json::from_value(pending.request.clone())
+            .map_err(|_| Fault::internal("a stored request cannot be read"))?;
+        let Purpose::Authorize(authorization) = purpose else {
+            return Ok(Ok(None));
+        };
         let gone = LoginRefusal::new(
             "application_gone",
             "the application is no longer registered",
             Actor::Application,
             "register the application again, then start from it",
         );
-        let Some(application) = find_active_application(tx, &authorization.client_id).await? else { return Ok(Err(gone)) };
-        let Some(session) = tx.hold_user_session(id, secret).await? else {
-            return Ok(Err(LoginRefusal::new("expired", "your identity provider's session is over already", Actor::Person, "sign in again")));
+        let Some(application) = find_active_application(tx, &authorization.client_id).await? else {
+            return Ok(Err(gone));
         };
-        Ok(Ok(Some(self.grant(tx, &application, &authorization, &session).await?)))
+        let Some(session) = tx.hold_user_session(id, secret).await? else {
+            return Ok(Err(LoginRefusal::new(
+                "expired",
+                "your identity provider's session is over already",
+                Actor::Person,
+                "sign in again",
+            )));
+        };
+        Ok(Ok(Some(
+            self.grant(tx, &application, &authorization, &session)
+                .await?,
+        )))
     }
 
     /// The person typed a password.
-    pub async fn finish_password(&self, request: PasswordLogin, browser: Browser, now: Timestamp) -> Result<LoginOutcome, Fault> {
+    pub async fn finish_password(
+        &self,
+        request: PasswordLogin,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<LoginOutcome, Fault> {
         let engine = self.clone();
-        self.detached(async move { engine.finish_password_now(request, browser, now).await }).await
+        self.detached(async move { engine.finish_password_now(request, browser, now).await })
+            .await
     }
 
-    async fn finish_password_now(&self, request: PasswordLogin, browser: Browser, now: Timestamp) -> Result<LoginOutcome, Fault> {
+    async fn finish_password_now(
+        &self,
+        request: PasswordLogin,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<LoginOutcome, Fault> {
         let mut tx = self.store().read(now).await?;
-        let Some(pending) = find_own(&mut tx, &request.handle, &browser).await? else { return Ok(LoginOutcome::Gone) };
+        let Some(pending) = find_own(&mut tx, &request.handle, &browser).await? else {
+            return Ok(LoginOutcome::Gone);
+        };
         let mut page = page_of(&mut tx, &pending).await?;
         page.login_hint = Some(request.user_name.clone());
-        let Some(connection) = tx.find_connection(request.connection_id).await? else { return Ok(LoginOutcome::Gone) };
+        let Some(connection) = tx.find_connection(request.connection_id).await? else {
+            return Ok(LoginOutcome::Gone);
+        };
         let usable = connection.protocol == Protocol::Password
             && connection.state == ConnectionState::Active
-            && pending.organization_id.is_none_or(|id| id == connection.organization_id)
+            && pending
+                .organization_id
+                .is_none_or(|id| id == connection.organization_id)
             && pending.connection_id.is_none_or(|id| id == connection.id);
         if !usable {
             return Ok(LoginOutcome::Gone);
@@ -443,7 +611,11 @@ impl Engine {
             None => None,
         };
         drop(tx);
-        if stored.as_ref().and_then(|stored| stored.locked_until).is_some_and(|until| until > now) {
+        if stored
+            .as_ref()
+            .and_then(|stored| stored.locked_until)
+            .is_some_and(|until| until > now)
+        {
             return Ok(LoginOutcome::TooManyTries(page));
         }
         // Nobody and somebody without a password take as long as a wrong password.
@@ -452,7 +624,11 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         match user {
             Some(user) if right => {
-                if tx.take_pending_login(request.handle.hash()).await?.is_none() {
+                if tx
+                    .take_pending_login(request.handle.hash())
+                    .await?
+                    .is_none()
+                {
                     return Ok(LoginOutcome::Gone);
                 }
                 tx.clear_password_failures(user.id).await?;
@@ -464,14 +640,23 @@ impl Engine {
                     upstream: None,
                     session_expiry: None,
                 };
-                self.sign_in(tx, pending, &connection, proof, &browser).await
+                self.sign_in(tx, pending, &connection, proof, &browser)
+                    .await
             }
             user => {
                 if let Some(user) = &user {
                     tx.add_password_failure(user.id).await?;
                 }
-                let refusal = LoginRefusal::new("wrong_password", "the name or the password is wrong", Actor::Person, "try again");
-                let login = NewLoginRecord { user_id: user.map(|user: User| user.id), ..record_of(&pending, &connection) };
+                let refusal = LoginRefusal::new(
+                    "wrong_password",
+                    "the name or the password is wrong",
+                    Actor::Person,
+                    "try again",
+                );
+                let login = NewLoginRecord {
+                    user_id: user.map(|user: User| user.id),
+                    ..record_of(&pending, &connection)
+                };
                 refusal.record(&mut tx, login).await?;
                 tx.commit().await?;
                 self.wake();
@@ -480,10 +665,18 @@ impl Engine {
         }
     }
 
-    async fn refuse_login(&self, refusal: LoginRefusal, mut login: NewLoginRecord, now: Timestamp) -> Result<LoginRefusal, Fault> {
+    async fn refuse_login(
+        &self,
+        refusal: LoginRefusal,
+        mut login: NewLoginRecord,
+        now: Timestamp,
+    ) -> Result<LoginRefusal, Fault> {
         let mut tx = self.store().write(now).await?;
         if let (None, Some(connection_id)) = (login.organization_id, login.connection_id) {
-            login.organization_id = tx.find_connection(connection_id).await?.map(|connection| connection.organization_id);
+            login.organization_id = tx
+                .find_connection(connection_id)
+                .await?
+                .map(|connection| connection.organization_id);
         }
         let refusal = refusal.record(&mut tx, login).await?;
         tx.commit().await?;
@@ -508,15 +701,17 @@ pub struct PasswordLogin {
 }
 
 /// The argon2id hash of a random password that nobody knows.
-const NOBODYS_PASSWORD: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlcyEh$J2Bq0DgWZ3HPYmcCdDIuHQ3s8u8w8Jn8GqVQJ1gJm5Y";
+const NOBODYS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlcyEh$J2Bq0DgWZ3HPYmcCdDIuHQ3s8u8w8Jn8GqVQJ1gJm5Y";
 
 fn options(pending: &PendingLogin, page: &LoginPage) -> BeginOptions {
     let mut options = BeginOptions::new();
     if let Some(hint) = &page.login_hint {
         options = options.login_hint(hint);
     }
-    let Ok(Purpose::Authorize(authorization)) = serde_json::from_value(pending.request.clone()) else { return options };
+    let Ok(Purpose::Authorize(authorization)) = serde_json::from_value(pending.request.clone())
+    else {
+        return options;
+    };
     if let Some(max_age) = authorization.max_age {
         options = options.max_age(max_age);
     }
@@ -532,27 +727,46 @@ fn options(pending: &PendingLogin, page: &LoginPage) -> BeginOptions {
 }
 
 /// A waiting login, if it began in this browser.
-async fn find_own(tx: &mut ReadTx, handle: &Secret, browser: &Browser) -> Result<Option<PendingLogin>, Fault> {
+async fn find_own(
+    tx: &mut ReadTx,
+    handle: &Secret,
+    browser: &Browser,
+) -> Result<Option<PendingLogin>, Fault> {
     let pending = tx.find_pending_login(handle.hash()).await?;
-    Ok(pending.filter(|pending| browser.handle_hash().is_some_and(|hash| hash.is(&pending.browser_hash))))
+    Ok(pending.filter(|pending| {
+        browser
+            .handle_hash()
+            .is_some_and(|hash| hash.is(&pending.browser_hash))
+    }))
 }
 
 async fn page_of(tx: &mut ReadTx, pending: &PendingLogin) -> Result<LoginPage, Fault> {
     let application = match pending.application_id {
-        Some(id) => tx.find_application(id).await?.map(|application| application.name),
+        Some(id) => tx
+            .find_application(id)
+            .await?
+            .map(|application| application.name),
         None => None,
     };
     let login_hint = match serde_json::from_value(pending.request.clone()) {
         Ok(Purpose::Authorize(authorization)) => authorization.login_hint,
         _ => None,
     };
-    Ok(LoginPage { application, login_hint })
+    Ok(LoginPage {
+        application,
+        login_hint,
+    })
 }
 
 /// Home-realm discovery: it chooses a way in and grants nothing.
 async fn organization_of(tx: &mut ReadTx, address: &str) -> Result<Option<OrganizationId>, Fault> {
-    let Some(domain) = email_domain(address) else { return Ok(None) };
-    Ok(tx.find_organization_by_domain(&domain).await?.map(|organization| organization.id))
+    let Some(domain) = email_domain(address) else {
+        return Ok(None);
+    };
+    Ok(tx
+        .find_organization_by_domain(&domain)
+        .await?
+        .map(|organization| organization.id))
 }
 
 fn record_of(pending: &PendingLogin, connection: &Connection) -> NewLoginRecord {
@@ -565,13 +779,21 @@ fn record_of(pending: &PendingLogin, connection: &Connection) -> NewLoginRecord 
 }
 
 /// Users that a directory owns never sign in by password while another way in is active.
-async fn find_password_user(tx: &mut ReadTx, connection: &Connection, user_name: &str) -> Result<Option<User>, Fault> {
+async fn find_password_user(
+    tx: &mut ReadTx,
+    connection: &Connection,
+    user_name: &str,
+) -> Result<Option<User>, Fault> {
     let federated = tx
         .list_connections(connection.organization_id)
         .await?
         .iter()
-        .any(|other| other.protocol != Protocol::Password && other.state == ConnectionState::Active);
-    let mut users = tx.list_users_named(connection.organization_id, user_name).await?;
+        .any(|other| {
+            other.protocol != Protocol::Password && other.state == ConnectionState::Active
+        });
+    let mut users = tx
+        .list_users_named(connection.organization_id, user_name)
+        .await?;
     users.retain(|user| user.active && (user.directory_id.is_none() || !federated));
     Ok(match users.as_slice() {
         [user] => Some(user.clone()),

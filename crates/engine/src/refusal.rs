@@ -56,8 +56,21 @@ pub struct LoginRefusal {
 }
 
 impl LoginRefusal {
-    pub(crate) fn new(rule: &'static str, title: &'static str, fault: Actor, remedy: impl Into<String>) -> Self {
-        Self { rule, title, wanted: String::new(), got: String::new(), fault, remedy: remedy.into(), reference: None }
+    pub(crate) fn new(
+        rule: &'static str,
+        title: &'static str,
+        fault: Actor,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            rule,
+            title,
+            wanted: String::new(),
+            got: String::new(),
+            fault,
+            remedy: remedy.into(),
+            reference: None,
+        }
     }
 
     pub(crate) fn compared(mut self, wanted: impl Into<String>, got: impl Into<String>) -> Self {
@@ -69,10 +82,19 @@ impl LoginRefusal {
     pub(crate) fn of_provider(error: &vestibule_oidc::Error) -> Self {
         use vestibule_oidc::Fault as At;
         let (fault, title) = match error.fault() {
-            At::IdentityProvider => (Actor::IdentityProvider, "your identity provider's answer was refused"),
-            At::Configuration => (Actor::Administrator, "this way of signing in is not set up correctly"),
+            At::IdentityProvider => (
+                Actor::IdentityProvider,
+                "your identity provider's answer was refused",
+            ),
+            At::Configuration => (
+                Actor::Administrator,
+                "this way of signing in is not set up correctly",
+            ),
             At::Time => (Actor::IdentityProvider, "the answer came at the wrong time"),
-            At::Network => (Actor::Network, "your identity provider could not be reached"),
+            At::Network => (
+                Actor::Network,
+                "your identity provider could not be reached",
+            ),
             // The enum may grow: what is unknown is the request's, which blames nobody.
             _ => (Actor::Person, "this sign-in cannot be continued"),
         };
@@ -81,7 +103,11 @@ impl LoginRefusal {
     }
 
     /// Writes the record and the event; the caller commits.
-    pub(crate) async fn record(mut self, tx: &mut WriteTx, mut login: NewLoginRecord) -> Result<Self, Fault> {
+    pub(crate) async fn record(
+        mut self,
+        tx: &mut WriteTx,
+        mut login: NewLoginRecord,
+    ) -> Result<Self, Fault> {
         let some = |text: &String| (!text.is_empty()).then(|| text.clone());
         login.outcome = "refused".to_owned();
         login.rule = Some(self.rule.to_owned());

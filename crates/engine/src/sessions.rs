@@ -51,12 +51,24 @@ pub enum LogoutOutcome {
 
 impl Engine {
     /// The person who signed in most recently in this browser, if that is live.
-    pub async fn current_user(&self, browser: &Browser, now: Timestamp) -> Result<Option<CurrentUser>, Fault> {
+    pub async fn current_user(
+        &self,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<Option<CurrentUser>, Fault> {
         let mut tx = self.store().read(now).await?;
         let live = browser.live_sessions(&mut tx).await?;
-        let Some((_, session)) = live.first() else { return Ok(None) };
-        let Some(user) = tx.user_of(session).await? else { return Ok(None) };
-        let display_name = user.attributes.get("displayName").and_then(serde_json::Value::as_str).map(str::to_owned);
+        let Some((_, session)) = live.first() else {
+            return Ok(None);
+        };
+        let Some(user) = tx.user_of(session).await? else {
+            return Ok(None);
+        };
+        let display_name = user
+            .attributes
+            .get("displayName")
+            .and_then(serde_json::Value::as_str)
+            .map(str::to_owned);
         let current = CurrentUser {
             id: user.id,
             organization_id: user.organization_id,
@@ -93,7 +105,9 @@ impl Engine {
             Some(client_id) => find_active_application(&mut tx, client_id).await?,
             None => None,
         };
-        let registered = application.as_ref().map_or(&[][..], |application| &application.post_logout_redirect_uris);
+        let registered = application.as_ref().map_or(&[][..], |application| {
+            &application.post_logout_redirect_uris
+        });
         let return_url = match checked.return_url(registered) {
             Ok(return_url) => return_url,
             Err(error) => return Ok(LogoutOutcome::Refused(error)),
@@ -101,24 +115,36 @@ impl Engine {
         let application = application.map(|application| application.name);
         let live = browser.live_sessions(&mut tx).await?;
         let named = match hinted_session(&checked) {
-            Some(sid) => tx.live_app_session(sid).await?.map(|share| share.user_session_id),
+            Some(sid) => tx
+                .live_app_session(sid)
+                .await?
+                .map(|share| share.user_session_id),
             None => None,
         };
         let ending: Vec<UserSessionId> = match named {
             Some(id) if browser.sessions.iter().any(|cookie| cookie.id == id) => vec![id],
             _ if live.is_empty() => Vec::new(),
-            _ if consent == LogoutConsent::Given => live.iter().map(|(_, session)| session.id).collect(),
+            _ if consent == LogoutConsent::Given => {
+                live.iter().map(|(_, session)| session.id).collect()
+            }
             _ => {
                 let user = match live.first() {
                     Some((_, session)) => tx.user_of(session).await?,
                     None => None,
                 };
-                return Ok(LogoutOutcome::Confirm { application, user_name: user.map(|user| user.user_name).unwrap_or_default() });
+                return Ok(LogoutOutcome::Confirm {
+                    application,
+                    user_name: user.map(|user| user.user_name).unwrap_or_default(),
+                });
             }
         };
         drop(tx);
         let sessions = self.end_sessions_of(browser, ending, now).await?;
-        Ok(LogoutOutcome::SignedOut { sessions, return_url, application })
+        Ok(LogoutOutcome::SignedOut {
+            sessions,
+            return_url,
+            application,
+        })
     }
 
     /// Signs out of everything in this browser.
@@ -131,22 +157,39 @@ impl Engine {
     }
 
     /// Ends the named sign-ins together with the browser's other ones of the same people.
-    async fn end_sessions_of(&self, browser: Browser, ending: Vec<UserSessionId>, now: Timestamp) -> Result<Vec<SessionCookie>, Fault> {
+    async fn end_sessions_of(
+        &self,
+        browser: Browser,
+        ending: Vec<UserSessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionCookie>, Fault> {
         let engine = self.clone();
         self.detached(async move {
             let mut tx = engine.store().write(now).await?;
             let mut people = Vec::new();
             for id in &ending {
-                people.extend(tx.find_user_session(*id).await?.map(|session| session.user_id));
+                people.extend(
+                    tx.find_user_session(*id)
+                        .await?
+                        .map(|session| session.user_id),
+                );
             }
             let mut kept = Vec::new();
             for cookie in browser.sessions {
                 // The cookie has to prove the sign-in before it may end it.
                 let own = tx.find_user_session(cookie.id).await?;
-                let live = tx.live_user_session(cookie.id, cookie.secret.hash()).await?.is_some();
+                let live = tx
+                    .live_user_session(cookie.id, cookie.secret.hash())
+                    .await?
+                    .is_some();
                 if own.is_some_and(|session| people.contains(&session.user_id)) {
                     if live || ending.contains(&cookie.id) {
-                        tx.end(Ending { scope: EndScope::UserSession(cookie.id), cause: EndCause::Logout, actor: "user" }).await?;
+                        tx.end(Ending {
+                            scope: EndScope::UserSession(cookie.id),
+                            cause: EndCause::Logout,
+                            actor: "user",
+                        })
+                        .await?;
                     }
                 } else if live {
                     kept.push(cookie);
