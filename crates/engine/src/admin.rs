@@ -29,7 +29,7 @@ pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
 pub use connections::{ConnectionChange, Join, OidcChange};
 pub use directories::{DirectoryChange, FormerUsers, MadeDirectoryToken};
-pub use idempotency::{Idempotent, IdempotencyKey};
+pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;
 pub use users::UserChange;
@@ -174,7 +174,9 @@ impl Actor {
         match self.organization_id {
             None => Ok(()),
             Some(_) => Err(AdminError::Forbidden {
-                detail: "a key that is bound to one organization cannot do this; use one that is not".to_owned(),
+                detail:
+                    "a key that is bound to one organization cannot do this; use one that is not"
+                        .to_owned(),
             }),
         }
     }
@@ -196,13 +198,21 @@ impl Actor {
 }
 
 /// The organization, if it exists and the actor may see it.
-async fn visible(tx: &mut ReadTx, actor: &Actor, id: OrganizationId) -> Result<vestibule_store::Organization> {
+async fn visible(
+    tx: &mut ReadTx,
+    actor: &Actor,
+    id: OrganizationId,
+) -> Result<vestibule_store::Organization> {
     actor.sees(id)?;
     tx.find_organization(id).await?.ok_or(AdminError::NotFound)
 }
 
 /// As [`visible`], for an organization in which something is going to be changed; others who do wait.
-async fn locked(tx: &mut WriteTx, actor: &Actor, id: OrganizationId) -> Result<vestibule_store::Organization> {
+async fn locked(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    id: OrganizationId,
+) -> Result<vestibule_store::Organization> {
     actor.sees(id)?;
     tx.lock_organization(id).await?.ok_or(AdminError::NotFound)
 }
@@ -217,8 +227,14 @@ struct Done<'a> {
 
 impl Actor {
     async fn audit(&self, tx: &mut WriteTx, done: Done<'_>) -> Result<()> {
-        tx.add_audit(done.organization_id, &self.name, done.action, &done.subject, &done.data)
-            .await?;
+        tx.add_audit(
+            done.organization_id,
+            &self.name,
+            done.action,
+            &done.subject,
+            &done.data,
+        )
+        .await?;
         Ok(())
     }
 }

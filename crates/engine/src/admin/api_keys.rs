@@ -29,7 +29,12 @@ pub struct MadeApiKey {
 
 impl Engine {
     /// Makes a key of the admin API. It can do no more, see no more and live no longer than the key that makes it.
-    pub async fn add_api_key(&self, actor: &Actor, new: ApiKeyRequest, now: Timestamp) -> Result<MadeApiKey> {
+    pub async fn add_api_key(
+        &self,
+        actor: &Actor,
+        new: ApiKeyRequest,
+        now: Timestamp,
+    ) -> Result<MadeApiKey> {
         actor.may_write(Resource::ApiKeys)?;
         let name = check::name("name", &new.name)?;
         if new.organization_id.is_none() {
@@ -49,7 +54,9 @@ impl Engine {
                 scopes: &new.scopes,
                 organization_id: new.organization_id,
                 expires_at,
-                maker: actor.key_id.map_or(ApiKeyMaker::Installation, ApiKeyMaker::Key),
+                maker: actor
+                    .key_id
+                    .map_or(ApiKeyMaker::Installation, ApiKeyMaker::Key),
             })
             .await?;
         let done = Done {
@@ -72,13 +79,29 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<ApiKey>> {
         actor.may_read(Resource::ApiKeys)?;
-        Ok(self.store().read(now).await?.list_api_keys(actor.organization_id, after, limit).await?)
+        Ok(self
+            .store()
+            .read(now)
+            .await?
+            .list_api_keys(actor.organization_id, after, limit)
+            .await?)
     }
 
     /// One key that is not revoked.
-    pub async fn read_api_key(&self, actor: &Actor, id: ApiKeyId, now: Timestamp) -> Result<ApiKey> {
+    pub async fn read_api_key(
+        &self,
+        actor: &Actor,
+        id: ApiKeyId,
+        now: Timestamp,
+    ) -> Result<ApiKey> {
         actor.may_read(Resource::ApiKeys)?;
-        let key = self.store().read(now).await?.find_api_key(id).await?.ok_or(AdminError::NotFound)?;
+        let key = self
+            .store()
+            .read(now)
+            .await?
+            .find_api_key(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         actor.sees_optional(key.organization_id)?;
         Ok(key)
     }
@@ -93,7 +116,12 @@ impl Engine {
             return Err(AdminError::NotFound);
         }
         let organization_id = key.organization_id;
-        let done = Done { organization_id, action: "api_key.revoke", subject: id.to_string(), data: json!({ "name": key.name }) };
+        let done = Done {
+            organization_id,
+            action: "api_key.revoke",
+            subject: id.to_string(),
+            data: json!({ "name": key.name }),
+        };
         actor.audit(&mut tx, done).await?;
         tx.commit().await?;
         Ok(())
@@ -102,26 +130,39 @@ impl Engine {
 
 fn check_scopes(actor: &Actor, scopes: &[ApiScope]) -> Result<()> {
     if scopes.is_empty() {
-        return Err(AdminError::invalid("scopes", "needs at least one scope, such as users:read or *"));
+        return Err(AdminError::invalid(
+            "scopes",
+            "needs at least one scope, such as users:read or *",
+        ));
     }
     let is_covered = |wanted: &ApiScope| match wanted {
         ApiScope::All => actor.scopes.contains(&ApiScope::All),
-        ApiScope::One(resource, access) => actor.scopes.iter().any(|own| own.allows(*resource, *access)),
+        ApiScope::One(resource, access) => actor
+            .scopes
+            .iter()
+            .any(|own| own.allows(*resource, *access)),
     };
     match scopes.iter().find(|wanted| !is_covered(wanted)) {
         None => Ok(()),
-        Some(wanted) => Err(AdminError::Forbidden { detail: format!("the key lacks the scope {wanted} and cannot give it on") }),
+        Some(wanted) => Err(AdminError::Forbidden {
+            detail: format!("the key lacks the scope {wanted} and cannot give it on"),
+        }),
     }
 }
 
-fn checked_expiry(actor: &Actor, wanted: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>> {
+fn checked_expiry(
+    actor: &Actor,
+    wanted: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
     if wanted.is_some_and(|expires_at| expires_at <= now) {
         return Err(AdminError::invalid("expires_at", "must lie ahead"));
     }
     match (wanted, actor.expires_at) {
-        (Some(wanted), Some(own)) if wanted > own => {
-            Err(AdminError::invalid("expires_at", "must not be later than the end of the key that makes it"))
-        }
+        (Some(wanted), Some(own)) if wanted > own => Err(AdminError::invalid(
+            "expires_at",
+            "must not be later than the end of the key that makes it",
+        )),
         (None, Some(own)) => Ok(Some(own)),
         (wanted, _) => Ok(wanted),
     }

@@ -72,14 +72,30 @@ impl Engine {
             return Err(AdminError::invalid("name", "is required"));
         }
         if record.redirect_uris.is_empty() {
-            return Err(AdminError::invalid("redirect_uris", "needs at least one URI"));
+            return Err(AdminError::invalid(
+                "redirect_uris",
+                "needs at least one URI",
+            ));
         }
         let mut tx = self.store().write(now).await?;
-        let client_secret = (record.token_endpoint_auth_method != "none").then(|| tx.generator().token("vcs_"));
-        let application = tx.add_application(&record, client_secret.as_ref().map(Secret::hash)).await?;
-        audit(&mut tx, actor, "application.create", application.id, &record).await?;
+        let client_secret =
+            (record.token_endpoint_auth_method != "none").then(|| tx.generator().token("vcs_"));
+        let application = tx
+            .add_application(&record, client_secret.as_ref().map(Secret::hash))
+            .await?;
+        audit(
+            &mut tx,
+            actor,
+            "application.create",
+            application.id,
+            &record,
+        )
+        .await?;
         tx.commit().await?;
-        Ok(MadeApplication { application, client_secret })
+        Ok(MadeApplication {
+            application,
+            client_secret,
+        })
     }
 
     /// Applications in the order of their making.
@@ -92,11 +108,21 @@ impl Engine {
     ) -> Result<Vec<Application>> {
         actor.may_read(Resource::Applications)?;
         actor.is_unbound()?;
-        Ok(self.store().read(now).await?.list_applications(after, limit).await?)
+        Ok(self
+            .store()
+            .read(now)
+            .await?
+            .list_applications(after, limit)
+            .await?)
     }
 
     /// One application.
-    pub async fn read_application(&self, actor: &Actor, id: ApplicationId, now: Timestamp) -> Result<Application> {
+    pub async fn read_application(
+        &self,
+        actor: &Actor,
+        id: ApplicationId,
+        now: Timestamp,
+    ) -> Result<Application> {
         actor.may_read(Resource::Applications)?;
         actor.is_unbound()?;
         let found = self.store().read(now).await?.find_application(id).await?;
@@ -118,7 +144,10 @@ impl Engine {
         let mut record = before.record();
         self.apply_application(&mut record, change)?;
         tx.set_application(id, &record).await?;
-        let client_secret = match (before.is_confidential(), record.token_endpoint_auth_method.as_str()) {
+        let client_secret = match (
+            before.is_confidential(),
+            record.token_endpoint_auth_method.as_str(),
+        ) {
             (true, "none") => {
                 tx.set_application_secret(id, None).await?;
                 None
@@ -127,14 +156,26 @@ impl Engine {
             _ => None,
         };
         if before.active != record.active {
-            let cause = if record.active { EndCause::Reactivated } else { EndCause::ApplicationEnded };
-            tx.end(Ending { scope: EndScope::Application(id), cause, actor: &actor.name }).await?;
+            let cause = if record.active {
+                EndCause::Reactivated
+            } else {
+                EndCause::ApplicationEnded
+            };
+            tx.end(Ending {
+                scope: EndScope::Application(id),
+                cause,
+                actor: &actor.name,
+            })
+            .await?;
         }
         audit(&mut tx, actor, "application.update", id, &record).await?;
         let application = tx.find_application(id).await?.ok_or(AdminError::NotFound)?;
         tx.commit().await?;
         self.wake();
-        Ok(MadeApplication { application, client_secret })
+        Ok(MadeApplication {
+            application,
+            client_secret,
+        })
     }
 
     /// Gives an application a new secret; the old one is refused from now on.
@@ -154,13 +195,28 @@ impl Engine {
             ));
         }
         let client_secret = new_secret(&mut tx, id).await?;
-        audit(&mut tx, actor, "application.rotate_secret", id, &application.record()).await?;
+        audit(
+            &mut tx,
+            actor,
+            "application.rotate_secret",
+            id,
+            &application.record(),
+        )
+        .await?;
         tx.commit().await?;
-        Ok(MadeApplication { application, client_secret: Some(client_secret) })
+        Ok(MadeApplication {
+            application,
+            client_secret: Some(client_secret),
+        })
     }
 
     /// Deletes an application; every share that it has in a sign-in is over.
-    pub async fn delete_application(&self, actor: &Actor, id: ApplicationId, now: Timestamp) -> Result<()> {
+    pub async fn delete_application(
+        &self,
+        actor: &Actor,
+        id: ApplicationId,
+        now: Timestamp,
+    ) -> Result<()> {
         actor.may_write(Resource::Applications)?;
         actor.is_unbound()?;
         let mut tx = self.store().write(now).await?;
@@ -172,43 +228,68 @@ impl Engine {
         })
         .await?;
         tx.delete_application(id).await?;
-        audit(&mut tx, actor, "application.delete", id, &application.record()).await?;
+        audit(
+            &mut tx,
+            actor,
+            "application.delete",
+            id,
+            &application.record(),
+        )
+        .await?;
         tx.commit().await?;
         self.wake();
         Ok(())
     }
 
-    fn apply_application(&self, record: &mut ApplicationRecord, change: ApplicationChange) -> Result<()> {
+    fn apply_application(
+        &self,
+        record: &mut ApplicationRecord,
+        change: ApplicationChange,
+    ) -> Result<()> {
         if let Some(name) = &change.name {
             record.name = check::name("name", name)?;
         }
         if let Some(uris) = change.redirect_uris {
             record.redirect_uris = checked_uris("redirect_uris", uris)?;
             if record.redirect_uris.is_empty() {
-                return Err(AdminError::invalid("redirect_uris", "needs at least one URI"));
+                return Err(AdminError::invalid(
+                    "redirect_uris",
+                    "needs at least one URI",
+                ));
             }
         }
         if let Some(uris) = change.post_logout_redirect_uris {
             record.post_logout_redirect_uris = checked_uris("post_logout_redirect_uris", uris)?;
         }
         if let Some(uri) = change.backchannel_logout_uri {
-            record.backchannel_logout_uri = uri.map(|uri| self.checked_url("backchannel_logout_uri", &uri)).transpose()?;
+            record.backchannel_logout_uri = uri
+                .map(|uri| self.checked_url("backchannel_logout_uri", &uri))
+                .transpose()?;
         }
         if let Some(uri) = change.initiate_login_uri {
-            record.initiate_login_uri = uri.map(|uri| self.checked_url("initiate_login_uri", &uri)).transpose()?;
+            record.initiate_login_uri = uri
+                .map(|uri| self.checked_url("initiate_login_uri", &uri))
+                .transpose()?;
         }
         if let Some(method) = &change.token_endpoint_auth_method {
-            record.token_endpoint_auth_method = check::word("token_endpoint_auth_method", method, AUTH_METHODS)?;
+            record.token_endpoint_auth_method =
+                check::word("token_endpoint_auth_method", method, AUTH_METHODS)?;
         }
         if let Some(format) = &change.access_token_format {
             record.access_token_format = check::word("access_token_format", format, TOKEN_FORMATS)?;
         }
         if let Some(algorithm) = &change.id_token_signed_response_alg {
-            record.id_token_signed_response_alg = check::word("id_token_signed_response_alg", algorithm, ALGORITHMS)?;
+            record.id_token_signed_response_alg =
+                check::word("id_token_signed_response_alg", algorithm, ALGORITHMS)?;
         }
-        record.refresh_retry_seconds = change.refresh_retry_seconds.unwrap_or(record.refresh_retry_seconds);
+        record.refresh_retry_seconds = change
+            .refresh_retry_seconds
+            .unwrap_or(record.refresh_retry_seconds);
         if !(0..=10).contains(&record.refresh_retry_seconds) {
-            return Err(AdminError::invalid("refresh_retry_seconds", "must be 0 to 10"));
+            return Err(AdminError::invalid(
+                "refresh_retry_seconds",
+                "must be 0 to 10",
+            ));
         }
         record.active = change.active.unwrap_or(record.active);
         Ok(())
@@ -220,7 +301,8 @@ fn checked_uris(field: &str, uris: Vec<String>) -> Result<Vec<String>> {
         return Err(AdminError::invalid(field, "must have at most 100 URIs"));
     }
     for (place, uri) in uris.iter().enumerate() {
-        redirect::validate(uri).map_err(|error| AdminError::invalid(format!("{field}[{place}]"), error.to_string()))?;
+        redirect::validate(uri)
+            .map_err(|error| AdminError::invalid(format!("{field}[{place}]"), error.to_string()))?;
     }
     Ok(uris)
 }

@@ -99,7 +99,10 @@ mod tests {
     fn texts_that_break_pages_or_rows_are_refused() {
         assert_eq!(name("name", "  Acme ").unwrap(), "Acme");
         for text in ["", "  ", "a\0b", "a\nb"] {
-            assert!(matches!(name("name", text), Err(AdminError::Invalid { field, .. }) if field == "name"), "{text:?}");
+            assert!(
+                matches!(name("name", text), Err(AdminError::Invalid { field, .. }) if field == "name"),
+                "{text:?}"
+            );
         }
         assert!(name("name", &"a".repeat(201)).is_err());
     }

@@ -13,10 +13,8 @@ use crate::{
     upstream::{CLIENT_SECRET_PLACE, OidcSettings},
 };
 
-const SAML_LATER: &str =
-    "SAML connections come with the next release; until then connect the identity provider by OpenID Connect";
-const JIT_WITH_DIRECTORY: &str =
-    "the organization has a directory, so its users come from there and a login never creates one; set jit to false, or delete the directory";
+const SAML_LATER: &str = "SAML connections come with the next release; until then connect the identity provider by OpenID Connect";
+const JIT_WITH_DIRECTORY: &str = "the organization has a directory, so its users come from there and a login never creates one; set jit to false, or delete the directory";
 const PASSWORD_BY_POLICY: &str =
     "the password connection follows the organization's policy; change policy.password_login";
 const JOIN_DIRECTORY: &[&str] = &["externalId", "userName", "emails.value"];
@@ -81,7 +79,9 @@ impl Engine {
         actor.may_write(Resource::Connections)?;
         let mut tx = self.store().write(now).await?;
         locked(&mut tx, actor, organization_id).await?;
-        let protocol = new.protocol.ok_or_else(|| AdminError::invalid("protocol", "must be saml or oidc"))?;
+        let protocol = new
+            .protocol
+            .ok_or_else(|| AdminError::invalid("protocol", "must be saml or oidc"))?;
         let id: ConnectionId = tx.generator().id(now);
         let mut connection = Connection {
             id,
@@ -129,7 +129,12 @@ impl Engine {
     }
 
     /// One connection.
-    pub async fn read_connection(&self, actor: &Actor, id: ConnectionId, now: Timestamp) -> Result<Connection> {
+    pub async fn read_connection(
+        &self,
+        actor: &Actor,
+        id: ConnectionId,
+        now: Timestamp,
+    ) -> Result<Connection> {
         actor.may_read(Resource::Connections)?;
         let mut tx = self.store().read(now).await?;
         let connection = tx.find_connection(id).await?.ok_or(AdminError::NotFound)?;
@@ -148,7 +153,9 @@ impl Engine {
         actor.may_write(Resource::Connections)?;
         let mut tx = self.store().write(now).await?;
         let before = lock_connection(&mut tx, actor, id).await?;
-        if before.protocol == Protocol::Password && change.state.is_some_and(|state| state != before.state) {
+        if before.protocol == Protocol::Password
+            && change.state.is_some_and(|state| state != before.state)
+        {
             return Err(AdminError::conflict(PASSWORD_BY_POLICY));
         }
         let mut after = before.clone();
@@ -170,7 +177,12 @@ impl Engine {
     }
 
     /// Deletes a connection; what came through it is over.
-    pub async fn delete_connection(&self, actor: &Actor, id: ConnectionId, now: Timestamp) -> Result<()> {
+    pub async fn delete_connection(
+        &self,
+        actor: &Actor,
+        id: ConnectionId,
+        now: Timestamp,
+    ) -> Result<()> {
         actor.may_write(Resource::Connections)?;
         let mut tx = self.store().write(now).await?;
         let mut connection = lock_connection(&mut tx, actor, id).await?;
@@ -190,49 +202,85 @@ impl Engine {
         Ok(())
     }
 
-    async fn apply(&self, tx: &mut WriteTx, connection: &mut Connection, change: &ConnectionChange) -> Result<()> {
-        if change.protocol.is_some_and(|protocol| protocol != connection.protocol) {
-            return Err(AdminError::conflict("a connection keeps its protocol; make a new connection instead"));
+    async fn apply(
+        &self,
+        tx: &mut WriteTx,
+        connection: &mut Connection,
+        change: &ConnectionChange,
+    ) -> Result<()> {
+        if change
+            .protocol
+            .is_some_and(|protocol| protocol != connection.protocol)
+        {
+            return Err(AdminError::conflict(
+                "a connection keeps its protocol; make a new connection instead",
+            ));
         }
-        if change.state == Some(ConnectionState::Draft) && connection.state != ConnectionState::Draft {
+        if change.state == Some(ConnectionState::Draft)
+            && connection.state != ConnectionState::Draft
+        {
             return Err(AdminError::invalid("state", "must be active or inactive"));
         }
         if let Some(name) = &change.name {
             connection.name = check::name("name", name)?;
         }
         connection.directory_id = change.directory_id.unwrap_or(connection.directory_id);
-        connection.default_application_id = change.default_application_id.unwrap_or(connection.default_application_id);
+        connection.default_application_id = change
+            .default_application_id
+            .unwrap_or(connection.default_application_id);
         connection.jit = change.jit.unwrap_or(connection.jit);
-        connection.allow_idp_initiated = change.allow_idp_initiated.unwrap_or(connection.allow_idp_initiated);
+        connection.allow_idp_initiated = change
+            .allow_idp_initiated
+            .unwrap_or(connection.allow_idp_initiated);
         connection.state = change.state.unwrap_or(connection.state);
         match connection.protocol {
-            Protocol::Saml => return Err(AdminError::NotYet { detail: SAML_LATER.to_owned() }),
+            Protocol::Saml => {
+                return Err(AdminError::NotYet {
+                    detail: SAML_LATER.to_owned(),
+                });
+            }
             Protocol::Oidc => self.apply_oidc(connection, change)?,
-            Protocol::Password if change.oidc.is_some() || change.join.is_some() || connection.jit => {
+            Protocol::Password
+                if change.oidc.is_some() || change.join.is_some() || connection.jit =>
+            {
                 return Err(AdminError::conflict(PASSWORD_BY_POLICY));
             }
             Protocol::Password => return Ok(()),
         }
         if let Some(application_id) = change.default_application_id.flatten() {
-            tx.find_application(application_id)
-                .await?
-                .ok_or_else(|| AdminError::invalid("default_application_id", "names no application"))?;
+            tx.find_application(application_id).await?.ok_or_else(|| {
+                AdminError::invalid("default_application_id", "names no application")
+            })?;
         }
-        check_directory(&tx.list_directories(connection.organization_id).await?, connection)
+        check_directory(
+            &tx.list_directories(connection.organization_id).await?,
+            connection,
+        )
     }
 
     fn apply_oidc(&self, connection: &mut Connection, change: &ConnectionChange) -> Result<()> {
         let stored = serde_json::from_value::<OidcSettings>(connection.settings.clone()).ok();
         let empty = OidcChange::default();
         let oidc = change.oidc.as_ref().unwrap_or(&empty);
-        let issuer = oidc.issuer.clone().or_else(|| stored.as_ref().map(|stored| stored.issuer.clone()));
+        let issuer = oidc
+            .issuer
+            .clone()
+            .or_else(|| stored.as_ref().map(|stored| stored.issuer.clone()));
         let issuer = issuer.ok_or_else(|| AdminError::invalid("oidc.issuer", "is required"))?;
-        let client_id = oidc.client_id.clone().or_else(|| stored.as_ref().map(|stored| stored.client_id.clone()));
-        let client_id = client_id.ok_or_else(|| AdminError::invalid("oidc.client_id", "is required"))?;
+        let client_id = oidc
+            .client_id
+            .clone()
+            .or_else(|| stored.as_ref().map(|stored| stored.client_id.clone()));
+        let client_id =
+            client_id.ok_or_else(|| AdminError::invalid("oidc.client_id", "is required"))?;
         match &oidc.client_secret {
             Some(Some(secret)) => {
                 let secret = check::name("oidc.client_secret", secret.expose())?;
-                let sealed = self.vault().seal(CLIENT_SECRET_PLACE, &connection.id.to_string(), secret.as_bytes());
+                let sealed = self.vault().seal(
+                    CLIENT_SECRET_PLACE,
+                    &connection.id.to_string(),
+                    secret.as_bytes(),
+                );
                 connection.client_secret_sealed = Some(sealed);
             }
             Some(None) => connection.client_secret_sealed = None,
@@ -242,7 +290,10 @@ impl Engine {
             Some(_) => "client_secret_basic",
             None => "none",
         };
-        let kept = stored.as_ref().map(|stored| stored.client_auth.as_str()).filter(|_| oidc.client_secret.is_none());
+        let kept = stored
+            .as_ref()
+            .map(|stored| stored.client_auth.as_str())
+            .filter(|_| oidc.client_secret.is_none());
         let client_auth = oidc.client_auth.as_deref().or(kept).unwrap_or(implied);
         let client_auth = check::word("oidc.client_auth", client_auth, CLIENT_AUTH)?;
         if (client_auth == "none") != connection.client_secret_sealed.is_none() {
@@ -268,7 +319,8 @@ impl Engine {
             (None, Some(_)) => None,
         };
         if let Some(join) = join {
-            (connection.join_directory, connection.join_claim) = (Some(join.directory), Some(join.claim));
+            (connection.join_directory, connection.join_claim) =
+                (Some(join.directory), Some(join.claim));
         }
         connection.settings = serde_json::to_value(settings)
             .map_err(|_| Fault::internal("a connection's settings could not be written"))?;
@@ -277,7 +329,11 @@ impl Engine {
 
     /// A new join must not be overruled by links that the old one made.
     async fn relink(&self, tx: &mut WriteTx, actor: &Actor, connection: &Connection) -> Result<()> {
-        if tx.list_directories(connection.organization_id).await?.is_empty() {
+        if tx
+            .list_directories(connection.organization_id)
+            .await?
+            .is_empty()
+        {
             return Ok(());
         }
         tx.remove_connection_identities(connection.id).await?;
@@ -290,9 +346,9 @@ fn check_directory(directories: &[Directory], connection: &Connection) -> Result
         return Err(AdminError::conflict(JIT_WITH_DIRECTORY));
     }
     match connection.directory_id {
-        Some(id) if !directories.iter().any(|directory| directory.id == id) => {
-            Err(AdminError::invalid("directory_id", "names no directory of this organization"))
-        }
+        Some(id) if !directories.iter().any(|directory| directory.id == id) => Err(
+            AdminError::invalid("directory_id", "names no directory of this organization"),
+        ),
         None if directories.len() >= 2 => Err(AdminError::invalid(
             "directory_id",
             "is required, because the organization has more than one directory",
@@ -303,10 +359,17 @@ fn check_directory(directories: &[Directory], connection: &Connection) -> Result
 
 fn checked_scopes(scopes: &[String]) -> Result<Vec<String>> {
     let is_token = |scope: &String| {
-        !scope.is_empty() && scope.len() <= 200 && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+        !scope.is_empty()
+            && scope.len() <= 200
+            && scope
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
     };
     if scopes.len() > 50 || !scopes.iter().all(is_token) {
-        return Err(AdminError::invalid("oidc.scopes", "must be at most 50 scope names without spaces and quotes"));
+        return Err(AdminError::invalid(
+            "oidc.scopes",
+            "must be at most 50 scope names without spaces and quotes",
+        ));
     }
     let mut scopes = scopes.to_vec();
     if !scopes.iter().any(|scope| scope == "openid") {
@@ -318,34 +381,64 @@ fn checked_scopes(scopes: &[String]) -> Result<Vec<String>> {
 fn checked_join(join: &Join) -> Result<Join> {
     let directory = check::word("join.directory", &join.directory, JOIN_DIRECTORY)?;
     let claim = join.claim.strip_prefix("attribute:").unwrap_or(&join.claim);
-    let is_name = (1..=200).contains(&claim.len()) && claim.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_name =
+        (1..=200).contains(&claim.len()) && claim.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_name || claim == "name_id" {
-        return Err(AdminError::invalid("join.claim", "must name a claim of the ID token, such as sub, oid or preferred_username"));
+        return Err(AdminError::invalid(
+            "join.claim",
+            "must name a claim of the ID token, such as sub, oid or preferred_username",
+        ));
     }
-    Ok(Join { directory, claim: claim.to_owned() })
+    Ok(Join {
+        directory,
+        claim: claim.to_owned(),
+    })
 }
 
 /// `oid` is the same in Entra's provisioning and in all of its ID tokens; its `sub` is another one for every client.
 fn default_join(settings: &OidcSettings) -> Join {
-    let is_entra = ["https://login.microsoftonline.com/", "https://login.microsoftonline.us/", "https://login.partner.microsoftonline.cn/"]
-        .iter()
-        .any(|prefix| settings.issuer.starts_with(prefix));
+    let is_entra = [
+        "https://login.microsoftonline.com/",
+        "https://login.microsoftonline.us/",
+        "https://login.partner.microsoftonline.cn/",
+    ]
+    .iter()
+    .any(|prefix| settings.issuer.starts_with(prefix));
     let claim = if is_entra { "oid" } else { "sub" };
-    Join { directory: "externalId".to_owned(), claim: claim.to_owned() }
+    Join {
+        directory: "externalId".to_owned(),
+        claim: claim.to_owned(),
+    }
 }
 
 fn default_name(connection: &Connection) -> String {
-    let issuer = connection.settings.get("issuer").and_then(Value::as_str).unwrap_or_default();
-    let host = issuer.split("://").nth(1).and_then(|rest| rest.split('/').next());
-    host.filter(|host| !host.is_empty()).unwrap_or("OpenID Connect").to_owned()
+    let issuer = connection
+        .settings
+        .get("issuer")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let host = issuer
+        .split("://")
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
+    host.filter(|host| !host.is_empty())
+        .unwrap_or("OpenID Connect")
+        .to_owned()
 }
 
 fn trust_anchor(connection: &Connection) -> (Option<&Value>, Option<&Value>) {
-    (connection.settings.get("issuer"), connection.settings.get("client_id"))
+    (
+        connection.settings.get("issuer"),
+        connection.settings.get("client_id"),
+    )
 }
 
 fn joins(connection: &Connection) -> (Option<DirectoryId>, Option<&str>, Option<&str>) {
-    (connection.directory_id, connection.join_directory.as_deref(), connection.join_claim.as_deref())
+    (
+        connection.directory_id,
+        connection.join_directory.as_deref(),
+        connection.join_claim.as_deref(),
+    )
 }
 
 async fn lock_connection(tx: &mut WriteTx, actor: &Actor, id: ConnectionId) -> Result<Connection> {
@@ -356,7 +449,12 @@ async fn lock_connection(tx: &mut WriteTx, actor: &Actor, id: ConnectionId) -> R
 }
 
 async fn end(tx: &mut WriteTx, actor: &Actor, id: ConnectionId, cause: EndCause) -> Result<()> {
-    tx.end(Ending { scope: EndScope::Connection(id), cause, actor: &actor.name }).await?;
+    tx.end(Ending {
+        scope: EndScope::Connection(id),
+        cause,
+        actor: &actor.name,
+    })
+    .await?;
     Ok(())
 }
 
@@ -371,7 +469,12 @@ async fn activated(tx: &mut WriteTx, actor: &Actor, connection: &Connection) -> 
     Ok(())
 }
 
-async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, connection: &Connection) -> Result<()> {
+async fn audit(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    action: &str,
+    connection: &Connection,
+) -> Result<()> {
     let done = Done {
         organization_id: Some(connection.organization_id),
         action,

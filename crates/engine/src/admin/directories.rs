@@ -12,13 +12,21 @@ use super::{
 };
 use crate::Engine;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
+const YEAR: Duration = Duration::from_hours(365 * 24);
 /// Users that one request deactivates; all of them have to fit in one transaction.
 const DEACTIVATED_AT_ONCE: i64 = 10_000;
-const DIALECTS: &[&str] = &["auto", "standard", "okta", "entra", "google", "onelogin", "jumpcloud", "ping"];
-const NAME_TAKEN: &str =
-    "a user that no directory owns has the user name of one of the directory's users; delete or rename that user first";
+const DIALECTS: &[&str] = &[
+    "auto",
+    "standard",
+    "okta",
+    "entra",
+    "google",
+    "onelogin",
+    "jumpcloud",
+    "ping",
+];
+const NAME_TAKEN: &str = "a user that no directory owns has the user name of one of the directory's users; delete or rename that user first";
 
 /// What a directory is made of or changed to; what is absent stays, or takes its default.
 #[derive(Debug, Default)]
@@ -75,13 +83,20 @@ impl Engine {
             name: "Directory".to_owned(),
             dialect: "auto".to_owned(),
             accept_password: false,
-            state: if adopts { DirectoryState::Adopting } else { DirectoryState::Active },
+            state: if adopts {
+                DirectoryState::Adopting
+            } else {
+                DirectoryState::Active
+            },
             last_seen_at: None,
             created_at: now,
             updated_at: now,
         };
         if new.state.is_some() {
-            return Err(AdminError::invalid("state", "follows from the organization's users; change it later"));
+            return Err(AdminError::invalid(
+                "state",
+                "follows from the organization's users; change it later",
+            ));
         }
         apply(&mut directory, &new)?;
         tx.add_directory(&directory).await?;
@@ -108,7 +123,12 @@ impl Engine {
     }
 
     /// One directory.
-    pub async fn read_directory(&self, actor: &Actor, id: DirectoryId, now: Timestamp) -> Result<Directory> {
+    pub async fn read_directory(
+        &self,
+        actor: &Actor,
+        id: DirectoryId,
+        now: Timestamp,
+    ) -> Result<Directory> {
         actor.may_read(Resource::Directories)?;
         let mut tx = self.store().read(now).await?;
         let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
@@ -130,7 +150,9 @@ impl Engine {
         let mut after = before.clone();
         apply(&mut after, &change)?;
         if after.state == DirectoryState::Adopting && before.state != DirectoryState::Adopting {
-            return Err(AdminError::conflict("an adoption begins only when a directory is attached; state can become active or paused"));
+            return Err(AdminError::conflict(
+                "an adoption begins only when a directory is attached; state can become active or paused",
+            ));
         }
         after.updated_at = now;
         tx.set_directory(&after).await?;
@@ -172,7 +194,12 @@ impl Engine {
     }
 
     /// How many users a directory owns, and how many of its organization none owns yet.
-    pub async fn preview_adoption(&self, actor: &Actor, id: DirectoryId, now: Timestamp) -> Result<(i64, i64)> {
+    pub async fn preview_adoption(
+        &self,
+        actor: &Actor,
+        id: DirectoryId,
+        now: Timestamp,
+    ) -> Result<(i64, i64)> {
         actor.may_read(Resource::Directories)?;
         let mut tx = self.store().read(now).await?;
         let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
@@ -193,12 +220,17 @@ impl Engine {
         let name = check::name("name", name.as_deref().unwrap_or("SCIM token"))?;
         let expires_at = expires_at.unwrap_or_else(|| now.after(YEAR));
         if expires_at <= now || expires_at > now.after(10 * YEAR) {
-            return Err(AdminError::invalid("expires_at", "must lie ahead, and within ten years"));
+            return Err(AdminError::invalid(
+                "expires_at",
+                "must lie ahead, and within ten years",
+            ));
         }
         let mut tx = self.store().write(now).await?;
         let directory = lock_directory(&mut tx, actor, id).await?;
         let token = tx.generator().token("vdt_");
-        let stored = tx.add_directory_token(&directory, &name, token.hash(), expires_at).await?;
+        let stored = tx
+            .add_directory_token(&directory, &name, token.hash(), expires_at)
+            .await?;
         let data = json!({ "name": name, "expires_at": expires_at, "directory_id": id });
         audit_token(&mut tx, actor, "directory_token.create", &stored, data).await?;
         tx.commit().await?;
@@ -229,12 +261,22 @@ impl Engine {
     ) -> Result<()> {
         actor.may_write(Resource::Directories)?;
         let mut tx = self.store().write(now).await?;
-        let token = tx.find_directory_token(id).await?.ok_or(AdminError::NotFound)?;
+        let token = tx
+            .find_directory_token(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         locked(&mut tx, actor, token.organization_id).await?;
         if token.directory_id != directory_id || !tx.revoke_directory_token(id).await? {
             return Err(AdminError::NotFound);
         }
-        audit_token(&mut tx, actor, "directory_token.revoke", &token, json!({ "name": token.name })).await?;
+        audit_token(
+            &mut tx,
+            actor,
+            "directory_token.revoke",
+            &token,
+            json!({ "name": token.name }),
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -267,7 +309,9 @@ async fn lock_directory(tx: &mut WriteTx, actor: &Actor, id: DirectoryId) -> Res
 }
 
 async fn deactivate_all(tx: &mut WriteTx, actor: &Actor, directory: &Directory) -> Result<()> {
-    let ids = tx.list_active_users_of(directory.id, None, DEACTIVATED_AT_ONCE + 1).await?;
+    let ids = tx
+        .list_active_users_of(directory.id, None, DEACTIVATED_AT_ONCE + 1)
+        .await?;
     if i64::try_from(ids.len()).is_ok_and(|count| count > DEACTIVATED_AT_ONCE) {
         return Err(AdminError::conflict(
             "the directory owns more than 10,000 active users; pause it, deactivate them in parts, and repeat",
@@ -280,7 +324,8 @@ async fn deactivate_all(tx: &mut WriteTx, actor: &Actor, directory: &Directory) 
         let mut record = record_of(&user);
         record.active = false;
         record.attributes.insert("active".to_owned(), false.into());
-        tx.set_user(&user, &record, &["active".to_owned()], &actor.name).await?;
+        tx.set_user(&user, &record, &["active".to_owned()], &actor.name)
+            .await?;
     }
     Ok(())
 }
@@ -309,8 +354,19 @@ async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, directory: &Direct
     actor.audit(tx, done).await
 }
 
-async fn audit_token(tx: &mut WriteTx, actor: &Actor, action: &str, token: &DirectoryToken, data: Value) -> Result<()> {
+async fn audit_token(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    action: &str,
+    token: &DirectoryToken,
+    data: Value,
+) -> Result<()> {
     let organization_id = Some(token.organization_id);
-    let done = Done { organization_id, action, subject: token.id.to_string(), data };
+    let done = Done {
+        organization_id,
+        action,
+        subject: token.id.to_string(),
+        data,
+    };
     actor.audit(tx, done).await
 }

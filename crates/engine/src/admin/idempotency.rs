@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use vestibule_core::{SecretHash, Timestamp};
 use vestibule_store::Idempotency;
 
@@ -9,7 +10,7 @@ use crate::{Engine, Fault};
 /// Where answers are sealed to; the row is the hash of the key.
 const PLACE: &str = "idempotency.answer";
 /// How long an answer is given again.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
+const KEPT: Duration = Duration::from_hours(24);
 /// How long a request that left no answer, because its node died, keeps its key.
 const LEASE: Duration = Duration::from_mins(2);
 const MAX_KEY: usize = 255;
@@ -43,24 +44,35 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Idempotent> {
         if key.is_empty() || key.len() > MAX_KEY {
-            return Err(AdminError::invalid("Idempotency-Key", "must have 1 to 255 bytes"));
+            return Err(AdminError::invalid(
+                "Idempotency-Key",
+                "must have 1 to 255 bytes",
+            ));
         }
         // No part contains NUL: header values and paths cannot.
         let key = SecretHash::of([actor.name.as_str(), route, key].join("\0").as_bytes());
         let mut tx = self.store().write(now).await?;
-        let taken = tx.take_idempotency(key, SecretHash::of(body), now.after(LEASE)).await?;
+        let taken = tx
+            .take_idempotency(key, SecretHash::of(body), now.after(LEASE))
+            .await?;
         tx.commit().await?;
         match taken {
             Idempotency::Taken => Ok(Idempotent::New(IdempotencyKey(key))),
-            Idempotency::InFlight => Err(AdminError::conflict("a request with this Idempotency-Key is under way; repeat it when that is answered")),
+            Idempotency::InFlight => Err(AdminError::conflict(
+                "a request with this Idempotency-Key is under way; repeat it when that is answered",
+            )),
             Idempotency::OtherBody => Err(AdminError::invalid(
                 "Idempotency-Key",
                 "was used for another body; use a new key for a new request",
             )),
-            Idempotency::Answered { status, answer_sealed } => {
+            Idempotency::Answered {
+                status,
+                answer_sealed,
+            } => {
                 let body = self.vault().unseal(PLACE, &row(key), &answer_sealed);
                 let body = body.ok_or(Fault::internal("a kept answer does not open"))?;
-                let status = u16::try_from(status).map_err(|_| Fault::internal("a kept answer has no status"))?;
+                let status = u16::try_from(status)
+                    .map_err(|_| Fault::internal("a kept answer has no status"))?;
                 Ok(Idempotent::Answered { status, body })
             }
         }
@@ -76,12 +88,17 @@ impl Engine {
     ) -> std::result::Result<(), Fault> {
         let sealed = self.vault().seal(PLACE, &row(key.0), body);
         let mut tx = self.store().write(now).await?;
-        tx.set_idempotency(key.0, i64::from(status), &sealed, now.after(KEPT)).await?;
+        tx.set_idempotency(key.0, i64::from(status), &sealed, now.after(KEPT))
+            .await?;
         Ok(tx.commit().await?)
     }
 
     /// Frees the key of a request that changed nothing, so that it can be corrected and repeated.
-    pub async fn abandon_idempotent(&self, key: IdempotencyKey, now: Timestamp) -> std::result::Result<(), Fault> {
+    pub async fn abandon_idempotent(
+        &self,
+        key: IdempotencyKey,
+        now: Timestamp,
+    ) -> std::result::Result<(), Fault> {
         let mut tx = self.store().write(now).await?;
         tx.remove_idempotency(key.0).await?;
         Ok(tx.commit().await?)
@@ -89,5 +106,5 @@ impl Engine {
 }
 
 fn row(key: SecretHash) -> String {
-    key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    STANDARD.encode(key.as_bytes())
 }

@@ -91,10 +91,10 @@ impl Engine {
         actor.may_write(Resource::Organizations)?;
         actor.is_unbound()?;
         let name = check::name("name", new.name.as_deref().unwrap_or_default())?;
-        let external_id = checked_external_id(new.external_id)?.flatten();
+        let external_id = checked_external_id(new.external_id.flatten())?;
         let mut policy = Policy::default();
         new.policy.unwrap_or_default().apply(&mut policy)?;
-        let domains = parsed_domains(new.domains.unwrap_or_default())?;
+        let domains = parsed_domains(&new.domains.unwrap_or_default())?;
 
         let mut tx = self.store().write(now).await?;
         let mut organization = tx
@@ -109,7 +109,14 @@ impl Engine {
         for domain in &domains {
             add_domain(&mut tx, actor, organization.id, domain, now).await?;
         }
-        audit(&mut tx, actor, "organization.create", organization.id, json!({ "name": name })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "organization.create",
+            organization.id,
+            json!({ "name": name }),
+        )
+        .await?;
         let made = OrganizationDetails::read(&mut tx, organization).await?;
         tx.commit().await?;
         Ok(made)
@@ -126,7 +133,10 @@ impl Engine {
         actor.may_read(Resource::Organizations)?;
         let mut tx = self.store().read(now).await?;
         let mut found = Vec::new();
-        for organization in tx.list_organizations(actor.organization_id, after, limit).await? {
+        for organization in tx
+            .list_organizations(actor.organization_id, after, limit)
+            .await?
+        {
             found.push(OrganizationDetails::read(&mut tx, organization).await?);
         }
         Ok(found)
@@ -154,8 +164,8 @@ impl Engine {
         now: Timestamp,
     ) -> Result<OrganizationDetails> {
         actor.may_write(Resource::Organizations)?;
-        let external_id = checked_external_id(change.external_id)?;
-        let domains = change.domains.map(parsed_domains).transpose()?;
+        let external_id = change.external_id.map(checked_external_id).transpose()?;
+        let domains = change.domains.as_deref().map(parsed_domains).transpose()?;
         let mut tx = self.store().write(now).await?;
         let before = locked(&mut tx, actor, id).await?;
         if change.active.is_some_and(|active| active != before.active) {
@@ -169,7 +179,9 @@ impl Engine {
         after.active = change.active.unwrap_or(after.active);
         change.policy.unwrap_or_default().apply(&mut after.policy)?;
         after.updated_at = now;
-        tx.set_organization(&after).await.map_err(taken(EXTERNAL_ID_TAKEN))?;
+        tx.set_organization(&after)
+            .await
+            .map_err(taken(EXTERNAL_ID_TAKEN))?;
         if before.policy.password_login != after.policy.password_login {
             switch_password_connection(&mut tx, actor, &after).await?;
         }
@@ -181,7 +193,12 @@ impl Engine {
                 true => EndCause::Reactivated,
                 false => EndCause::OrganizationEnded,
             };
-            tx.end(Ending { scope: EndScope::Organization(id), cause, actor: &actor.name }).await?;
+            tx.end(Ending {
+                scope: EndScope::Organization(id),
+                cause,
+                actor: &actor.name,
+            })
+            .await?;
             after.epoch += 1;
         }
         let data = json!({ "name": after.name, "active": after.active, "policy": after.policy, "domains": domains });
@@ -228,18 +245,31 @@ impl Engine {
         actor.may_write(Resource::Organizations)?;
         let domain: Domain = domain
             .parse()
-            .map_err(|error: vestibule_core::InvalidDomain| AdminError::invalid("domain", error.to_string()))?;
+            .map_err(|error: vestibule_core::InvalidDomain| {
+                AdminError::invalid("domain", error.to_string())
+            })?;
         let mut tx = self.store().write(now).await?;
         let organization = locked(&mut tx, actor, id).await?;
         let known = tx.list_domains(id).await?;
         if known.len() >= MAX_DOMAINS {
-            return Err(AdminError::conflict("an organization has at most 1000 domains"));
+            return Err(AdminError::conflict(
+                "an organization has at most 1000 domains",
+            ));
         }
         if known.iter().any(|known| known.domain == domain.as_str()) {
-            return Err(AdminError::conflict("the organization has this domain already"));
+            return Err(AdminError::conflict(
+                "the organization has this domain already",
+            ));
         }
         add_domain(&mut tx, actor, id, &domain, now).await?;
-        audit(&mut tx, actor, "domain.create", id, json!({ "domain": domain })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "domain.create",
+            id,
+            json!({ "domain": domain }),
+        )
+        .await?;
         let details = OrganizationDetails::read(&mut tx, organization).await?;
         tx.commit().await?;
         Ok(details)
@@ -257,10 +287,21 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         let organization = locked(&mut tx, actor, id).await?;
         actor.is_unbound()?;
-        if !tx.set_domain_verified(id, domain).await.map_err(taken(DOMAIN_TAKEN))? {
+        if !tx
+            .set_domain_verified(id, domain)
+            .await
+            .map_err(taken(DOMAIN_TAKEN))?
+        {
             return Err(AdminError::NotFound);
         }
-        audit(&mut tx, actor, "domain.verify", id, json!({ "domain": domain })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "domain.verify",
+            id,
+            json!({ "domain": domain }),
+        )
+        .await?;
         let details = OrganizationDetails::read(&mut tx, organization).await?;
         tx.commit().await?;
         Ok(details)
@@ -280,27 +321,39 @@ impl Engine {
         if !tx.remove_domain(id, domain).await? {
             return Err(AdminError::NotFound);
         }
-        audit(&mut tx, actor, "domain.delete", id, json!({ "domain": domain })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "domain.delete",
+            id,
+            json!({ "domain": domain }),
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }
 }
 
-fn checked_external_id(external_id: Option<Option<String>>) -> Result<Option<Option<String>>> {
-    match external_id {
-        Some(Some(text)) => Ok(Some(Some(check::name("external_id", &text)?))),
-        other => Ok(other),
-    }
+fn checked_external_id(external_id: Option<String>) -> Result<Option<String>> {
+    external_id
+        .map(|text| check::name("external_id", &text))
+        .transpose()
 }
 
-fn parsed_domains(texts: Vec<String>) -> Result<Vec<Domain>> {
+fn parsed_domains(texts: &[String]) -> Result<Vec<Domain>> {
     if texts.len() > MAX_DOMAINS {
-        return Err(AdminError::invalid("domains", "an organization has at most 1000 domains"));
+        return Err(AdminError::invalid(
+            "domains",
+            "an organization has at most 1000 domains",
+        ));
     }
     let mut domains = texts
         .iter()
         .enumerate()
-        .map(|(place, text)| text.parse().map_err(|error| AdminError::domain(place, error)))
+        .map(|(place, text)| {
+            text.parse()
+                .map_err(|error| AdminError::domain(place, error))
+        })
         .collect::<Result<Vec<Domain>>>()?;
     domains.sort_unstable();
     domains.dedup();
@@ -317,7 +370,9 @@ async fn add_domain(
 ) -> Result<()> {
     let token = tx.generator().token("vestibule-verification=");
     let verified = actor.organization_id.is_none().then_some(now);
-    tx.add_domain(id, domain, token.expose(), verified).await.map_err(taken(DOMAIN_TAKEN))
+    tx.add_domain(id, domain, token.expose(), verified)
+        .await
+        .map_err(taken(DOMAIN_TAKEN))
 }
 
 async fn replace_domains(
@@ -328,14 +383,19 @@ async fn replace_domains(
     now: Timestamp,
 ) -> Result<()> {
     let known = tx.list_domains(id).await?;
-    for gone in known.iter().filter(|known| !domains.iter().any(|domain| domain.as_str() == known.domain)) {
+    for gone in known
+        .iter()
+        .filter(|known| !domains.iter().any(|domain| domain.as_str() == known.domain))
+    {
         tx.remove_domain(id, &gone.domain).await?;
     }
     for domain in domains {
         match known.iter().find(|known| known.domain == domain.as_str()) {
             None => add_domain(tx, actor, id, domain, now).await?,
             Some(known) if known.verified_at.is_none() && actor.organization_id.is_none() => {
-                tx.set_domain_verified(id, domain.as_str()).await.map_err(taken(DOMAIN_TAKEN))?;
+                tx.set_domain_verified(id, domain.as_str())
+                    .await
+                    .map_err(taken(DOMAIN_TAKEN))?;
             }
             Some(_) => {}
         }
@@ -343,7 +403,11 @@ async fn replace_domains(
     Ok(())
 }
 
-async fn add_password_connection(tx: &mut WriteTx, organization: &Organization, now: Timestamp) -> Result<()> {
+async fn add_password_connection(
+    tx: &mut WriteTx,
+    organization: &Organization,
+    now: Timestamp,
+) -> Result<()> {
     let id: ConnectionId = tx.generator().id(now);
     tx.add_connection(&Connection {
         id,
@@ -367,7 +431,11 @@ async fn add_password_connection(tx: &mut WriteTx, organization: &Organization, 
     Ok(())
 }
 
-async fn switch_password_connection(tx: &mut WriteTx, actor: &Actor, organization: &Organization) -> Result<()> {
+async fn switch_password_connection(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    organization: &Organization,
+) -> Result<()> {
     let state = password_state(&organization.policy);
     for mut connection in tx.list_connections(organization.id).await? {
         if connection.protocol != Protocol::Password || connection.state == state {
@@ -381,7 +449,11 @@ async fn switch_password_connection(tx: &mut WriteTx, actor: &Actor, organizatio
 }
 
 /// Tells that a connection's state has changed; one that goes out of use takes along what came through it.
-pub(super) async fn tell_connection_state(tx: &mut WriteTx, actor: &Actor, connection: &Connection) -> Result<()> {
+pub(super) async fn tell_connection_state(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    connection: &Connection,
+) -> Result<()> {
     let kind = match connection.state {
         ConnectionState::Active => EventKind::ConnectionActivated,
         ConnectionState::Inactive | ConnectionState::Draft => {
@@ -411,7 +483,18 @@ const fn password_state(policy: &Policy) -> ConnectionState {
     }
 }
 
-async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, id: OrganizationId, data: Value) -> Result<()> {
-    let done = Done { organization_id: Some(id), action, subject: id.to_string(), data };
+async fn audit(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    action: &str,
+    id: OrganizationId,
+    data: Value,
+) -> Result<()> {
+    let done = Done {
+        organization_id: Some(id),
+        action,
+        subject: id.to_string(),
+        data,
+    };
     actor.audit(tx, done).await
 }

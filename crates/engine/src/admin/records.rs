@@ -5,7 +5,9 @@ use vestibule_core::{
     AuditId, DirectoryId, EventId, EventKind, LoginId, OffboardingId, OrganizationId,
     ProvisioningId, Resource, Timestamp,
 };
-use vestibule_store::{AuditEntry, Event, Job, LoginRecord, Offboarding, ProvisioningRecord, StoredSigningKey};
+use vestibule_store::{
+    AuditEntry, Event, Job, LoginRecord, Offboarding, ProvisioningRecord, StoredSigningKey,
+};
 
 use super::{Actor, AdminError, Done, Result, visible};
 use crate::Engine;
@@ -40,13 +42,24 @@ impl Engine {
             tx.place_events().await?;
             tx.commit().await?;
         }
-        Ok(self.store().read(now).await?.list_events(after, limit, organization_id, kind).await?)
+        Ok(self
+            .store()
+            .read(now)
+            .await?
+            .list_events(after, limit, organization_id, kind)
+            .await?)
     }
 
     /// The position of an event that the actor may see, for going on after it.
     pub async fn event_position(&self, actor: &Actor, id: EventId, now: Timestamp) -> Result<i64> {
         actor.may_read(Resource::Events)?;
-        let event = self.store().read(now).await?.find_event(id).await?.ok_or(AdminError::NotFound)?;
+        let event = self
+            .store()
+            .read(now)
+            .await?
+            .find_event(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         actor.sees_optional(event.organization_id)?;
         event.position.ok_or(AdminError::NotFound)
     }
@@ -79,7 +92,9 @@ impl Engine {
         actor.may_read(Resource::Audit)?;
         let mut tx = self.store().read(now).await?;
         visible(&mut tx, actor, organization_id).await?;
-        Ok(tx.list_provisioning_records(organization_id, directory_id, before, limit).await?)
+        Ok(tx
+            .list_provisioning_records(organization_id, directory_id, before, limit)
+            .await?)
     }
 
     /// The receipts of an organization, the newest first.
@@ -98,7 +113,12 @@ impl Engine {
     }
 
     /// One receipt with its notices.
-    pub async fn read_offboarding(&self, actor: &Actor, id: OffboardingId, now: Timestamp) -> Result<Receipt> {
+    pub async fn read_offboarding(
+        &self,
+        actor: &Actor,
+        id: OffboardingId,
+        now: Timestamp,
+    ) -> Result<Receipt> {
         actor.may_read(Resource::Audit)?;
         let mut tx = self.store().read(now).await?;
         let offboarding = tx.find_offboarding(id).await?.ok_or(AdminError::NotFound)?;
@@ -106,7 +126,10 @@ impl Engine {
         let mut notices = tx.list_jobs_of(id).await?;
         // A fan-out writes notices and is none itself.
         notices.retain(|job| job.payload.get("sid").is_some());
-        Ok(Receipt { offboarding, notices })
+        Ok(Receipt {
+            offboarding,
+            notices,
+        })
     }
 
     /// The audit log, the newest first; of one organization where wanted.
@@ -123,24 +146,41 @@ impl Engine {
         if let Some(organization_id) = organization_id {
             actor.sees(organization_id)?;
         }
-        Ok(self.store().read(now).await?.list_audit(organization_id, before, limit).await?)
+        Ok(self
+            .store()
+            .read(now)
+            .await?
+            .list_audit(organization_id, before, limit)
+            .await?)
     }
 
     /// The keys that sign our tokens or did so lately.
-    pub async fn list_signing_keys(&self, actor: &Actor, now: Timestamp) -> Result<Vec<StoredSigningKey>> {
+    pub async fn list_signing_keys(
+        &self,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Vec<StoredSigningKey>> {
         actor.may_read(Resource::SigningKeys)?;
         actor.is_unbound()?;
         Ok(self.store().read(now).await?.list_signing_keys().await?)
     }
 
     /// Makes new signing keys; the old ones stay published until nothing that they signed is valid.
-    pub async fn rotate_keys(&self, actor: &Actor, now: Timestamp) -> Result<Vec<StoredSigningKey>> {
+    pub async fn rotate_keys(
+        &self,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Vec<StoredSigningKey>> {
         actor.may_write(Resource::SigningKeys)?;
         actor.is_unbound()?;
         self.rotate_signing_keys(now).await?;
         let mut tx = self.store().write(now).await?;
         let keys = tx.list_signing_keys().await?;
-        let active: Vec<&str> = keys.iter().filter(|key| key.state == "active").map(|key| key.id.as_str()).collect();
+        let active: Vec<&str> = keys
+            .iter()
+            .filter(|key| key.state == "active")
+            .map(|key| key.id.as_str())
+            .collect();
         let done = Done {
             organization_id: None,
             action: "signing_keys.rotate",

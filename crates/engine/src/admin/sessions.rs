@@ -11,10 +11,18 @@ use crate::Engine;
 
 impl Engine {
     /// A user's sign-ins that are live now, the newest first.
-    pub async fn list_sessions(&self, actor: &Actor, id: UserId, now: Timestamp) -> Result<Vec<UserSession>> {
+    pub async fn list_sessions(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<UserSession>> {
         actor.may_read(Resource::Sessions)?;
         let mut tx = self.store().read(now).await?;
-        let organization_id = tx.find_user_organization(id).await?.ok_or(AdminError::NotFound)?;
+        let organization_id = tx
+            .find_user_organization(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         visible(&mut tx, actor, organization_id).await?;
         Ok(tx.list_user_sessions(id).await?)
     }
@@ -25,20 +33,39 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         let user = lock_user(&mut tx, actor, id).await?;
         let ended = end_user(&mut tx, actor, id, EndCause::Operator).await?;
-        audit(&mut tx, actor, "user.end_sessions", &user, json!({ "user_sessions": ended.user_sessions })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "user.end_sessions",
+            &user,
+            json!({ "user_sessions": ended.user_sessions }),
+        )
+        .await?;
         tx.commit().await?;
         self.wake();
         Ok(ended)
     }
 
     /// Ends one sign-in, with the application shares that are not offline.
-    pub async fn end_session(&self, actor: &Actor, id: UserSessionId, now: Timestamp) -> Result<Ended> {
+    pub async fn end_session(
+        &self,
+        actor: &Actor,
+        id: UserSessionId,
+        now: Timestamp,
+    ) -> Result<Ended> {
         actor.may_write(Resource::Sessions)?;
         let mut tx = self.store().write(now).await?;
-        let session = tx.find_user_session(id).await?.ok_or(AdminError::NotFound)?;
+        let session = tx
+            .find_user_session(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         visible(&mut tx, actor, session.organization_id).await?;
         let ended = tx
-            .end(Ending { scope: EndScope::UserSession(id), cause: EndCause::Operator, actor: &actor.name })
+            .end(Ending {
+                scope: EndScope::UserSession(id),
+                cause: EndCause::Operator,
+                actor: &actor.name,
+            })
             .await?;
         let done = Done {
             organization_id: Some(session.organization_id),
@@ -53,6 +80,17 @@ impl Engine {
     }
 }
 
-pub(super) async fn end_user(tx: &mut WriteTx, actor: &Actor, id: UserId, cause: EndCause) -> Result<Ended> {
-    Ok(tx.end(Ending { scope: EndScope::User(id), cause, actor: &actor.name }).await?)
+pub(super) async fn end_user(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    id: UserId,
+    cause: EndCause,
+) -> Result<Ended> {
+    Ok(tx
+        .end(Ending {
+            scope: EndScope::User(id),
+            cause,
+            actor: &actor.name,
+        })
+        .await?)
 }

@@ -27,7 +27,12 @@ pub(super) fn addresses(attributes: &Map<String, Value>, primary: Option<&str>) 
     let mut found: Vec<String> = listed
         .into_iter()
         .flatten()
-        .filter_map(|email| email.get("value").and_then(Value::as_str).map(str::to_owned))
+        .filter_map(|email| {
+            email
+                .get("value")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        })
         .collect();
     if let Some(primary) = primary.filter(|primary| !found.iter().any(|email| email == primary)) {
         found.push(primary.to_owned());
@@ -66,7 +71,10 @@ pub(super) fn put_email(attributes: &mut Map<String, Value>, value: Option<&str>
         !is_primary && email.get("value").and_then(Value::as_str) != value
     });
     if let Some(value) = value {
-        emails.insert(0, json!({ "value": value, "type": "work", "primary": true }));
+        emails.insert(
+            0,
+            json!({ "value": value, "type": "work", "primary": true }),
+        );
     }
     if !emails.is_empty() {
         attributes.insert("emails".to_owned(), Value::Array(emails));
@@ -77,15 +85,20 @@ pub(super) fn put_email(attributes: &mut Map<String, Value>, value: Option<&str>
 mod tests {
     use super::*;
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn another_primary_address_leaves_the_further_ones() {
-        let mut attributes = map(json!({ "emails": [{ "value": "a@x.test", "primary": true }, { "value": "b@x.test" }] }));
+        let mut attributes = map(
+            &json!({ "emails": [{ "value": "a@x.test", "primary": true }, { "value": "b@x.test" }] }),
+        );
         put_email(&mut attributes, Some("c@x.test"));
-        assert_eq!(addresses(&attributes, Some("c@x.test")), ["c@x.test", "b@x.test"]);
+        assert_eq!(
+            addresses(&attributes, Some("c@x.test")),
+            ["c@x.test", "b@x.test"]
+        );
         put_email(&mut attributes, None);
         assert_eq!(addresses(&attributes, None), ["b@x.test"]);
     }
@@ -94,7 +107,10 @@ mod tests {
     fn a_name_without_parts_goes() {
         let mut attributes = Map::new();
         put_name(&mut attributes, "givenName", Some("Ada"));
-        assert_eq!(Value::Object(attributes.clone()), json!({ "name": { "givenName": "Ada" } }));
+        assert_eq!(
+            Value::Object(attributes.clone()),
+            json!({ "name": { "givenName": "Ada" } })
+        );
         put_name(&mut attributes, "givenName", None);
         assert!(attributes.is_empty());
     }

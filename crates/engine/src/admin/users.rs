@@ -10,10 +10,8 @@ use super::{
 use crate::Engine;
 
 const NAME_TAKEN: &str = "another user of the organization has this user_name";
-const OWNED: &str =
-    "a directory owns this user and would overwrite the change; change it there, or deactivate the user or end their sessions here";
-const PASSWORD_OF_OWNED: &str =
-    "a directory owns this user, who signs in through the organization's identity provider and has no password here";
+const OWNED: &str = "a directory owns this user and would overwrite the change; change it there, or deactivate the user or end their sessions here";
+const PASSWORD_OF_OWNED: &str = "a directory owns this user, who signs in through the organization's identity provider and has no password here";
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 8..=1024;
 
 /// What a user is made of or changed to; what is absent stays, or takes its default.
@@ -56,20 +54,35 @@ impl UserChange {
             put(attributes, "userName", Some(&record.user_name));
         }
         if let Some(email) = &self.email {
-            record.email = email.as_deref().map(|email| check::email("email", email)).transpose()?;
+            record.email = email
+                .as_deref()
+                .map(|email| check::email("email", email))
+                .transpose()?;
             put_email(attributes, record.email.as_deref());
         }
         if let Some(id) = &self.external_id {
-            record.external_id = id.as_deref().map(|id| check::name("external_id", id)).transpose()?;
+            record.external_id = id
+                .as_deref()
+                .map(|id| check::name("external_id", id))
+                .transpose()?;
             put(attributes, "externalId", record.external_id.as_deref());
         }
         if let Some(name) = &self.display_name {
-            record.display_name = name.as_deref().map(|name| check::name("display_name", name)).transpose()?;
+            record.display_name = name
+                .as_deref()
+                .map(|name| check::name("display_name", name))
+                .transpose()?;
             put(attributes, "displayName", record.display_name.as_deref());
         }
-        for (field, part, value) in [("given_name", "givenName", &self.given_name), ("family_name", "familyName", &self.family_name)] {
+        for (field, part, value) in [
+            ("given_name", "givenName", &self.given_name),
+            ("family_name", "familyName", &self.family_name),
+        ] {
             if let Some(value) = value {
-                let value = value.as_deref().map(|value| check::name(field, value)).transpose()?;
+                let value = value
+                    .as_deref()
+                    .map(|value| check::name(field, value))
+                    .transpose()?;
                 put_name(attributes, part, value.as_deref());
             }
         }
@@ -83,7 +96,12 @@ impl UserChange {
 }
 
 fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
-    let mut names: Vec<String> = before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)).cloned().collect();
+    let mut names: Vec<String> = before
+        .keys()
+        .chain(after.keys())
+        .filter(|name| before.get(*name) != after.get(*name))
+        .cloned()
+        .collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -110,18 +128,32 @@ impl Engine {
             attributes: Map::new(),
         };
         let active = new.active.unwrap_or(true);
-        UserChange { active: Some(active), ..new.without_password() }.apply(&mut record)?;
+        UserChange {
+            active: Some(active),
+            ..new.without_password()
+        }
+        .apply(&mut record)?;
         if record.user_name.is_empty() {
             return Err(AdminError::invalid("user_name", "is required"));
         }
         let phc = self.hashed(new.password).await?;
         let mut tx = self.store().write(now).await?;
         locked(&mut tx, actor, organization_id).await?;
-        let user = tx.add_user(organization_id, None, &record).await.map_err(taken(NAME_TAKEN))?;
+        let user = tx
+            .add_user(organization_id, None, &record)
+            .await
+            .map_err(taken(NAME_TAKEN))?;
         if let Some(phc) = phc {
             tx.set_password(user.id, &phc, &actor.name).await?;
         }
-        audit(&mut tx, actor, "user.create", &user, json!({ "user_name": user.user_name, "active": user.active })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "user.create",
+            &user,
+            json!({ "user_name": user.user_name, "active": user.active }),
+        )
+        .await?;
         tx.commit().await?;
         self.wake();
         Ok(user)
@@ -160,13 +192,24 @@ impl Engine {
     pub async fn read_user(&self, actor: &Actor, id: UserId, now: Timestamp) -> Result<User> {
         actor.may_read(Resource::Users)?;
         let mut tx = self.store().read(now).await?;
-        let organization_id = tx.find_user_organization(id).await?.ok_or(AdminError::NotFound)?;
+        let organization_id = tx
+            .find_user_organization(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         visible(&mut tx, actor, organization_id).await?;
-        tx.find_user(organization_id, id).await?.ok_or(AdminError::NotFound)
+        tx.find_user(organization_id, id)
+            .await?
+            .ok_or(AdminError::NotFound)
     }
 
     /// Changes a user. Of one that a directory owns, only `active` can be changed here.
-    pub async fn set_user(&self, actor: &Actor, id: UserId, change: UserChange, now: Timestamp) -> Result<User> {
+    pub async fn set_user(
+        &self,
+        actor: &Actor,
+        id: UserId,
+        change: UserChange,
+        now: Timestamp,
+    ) -> Result<User> {
         actor.may_write(Resource::Users)?;
         self.read_user(actor, id, now).await?;
         let phc = self.hashed(change.password.clone()).await?;
@@ -187,13 +230,23 @@ impl Engine {
         }
         let mut after = before.clone();
         if !changed.is_empty() {
-            after = tx.set_user(&before, &record, &changed, &actor.name).await.map_err(taken(NAME_TAKEN))?;
+            after = tx
+                .set_user(&before, &record, &changed, &actor.name)
+                .await
+                .map_err(taken(NAME_TAKEN))?;
         }
         if let Some(phc) = phc {
             tx.set_password(id, &phc, &actor.name).await?;
             changed.push("password".to_owned());
         }
-        audit(&mut tx, actor, "user.update", &after, json!({ "changed": changed, "active": after.active })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "user.update",
+            &after,
+            json!({ "changed": changed, "active": after.active }),
+        )
+        .await?;
         tx.commit().await?;
         self.wake();
         Ok(after)
@@ -205,7 +258,14 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         let user = lock_user(&mut tx, actor, id).await?;
         let ended = tx.delete_user(&user, &actor.name).await?;
-        audit(&mut tx, actor, "user.delete", &user, json!({ "directory_id": user.directory_id })).await?;
+        audit(
+            &mut tx,
+            actor,
+            "user.delete",
+            &user,
+            json!({ "directory_id": user.directory_id }),
+        )
+        .await?;
         tx.commit().await?;
         self.wake();
         Ok(ended)
@@ -231,7 +291,10 @@ impl Engine {
         };
         let length = password.expose().len();
         if !PASSWORD_LENGTH.contains(&length) || password.expose().contains('\0') {
-            return Err(AdminError::invalid("password", "must have 8 to 1024 bytes, and no NUL"));
+            return Err(AdminError::invalid(
+                "password",
+                "must have 8 to 1024 bytes, and no NUL",
+            ));
         }
         Ok(Some(self.hash_password(password).await?))
     }
@@ -254,12 +317,28 @@ impl UserChange {
 
 /// A user that the actor may see, held for a change.
 pub(super) async fn lock_user(tx: &mut WriteTx, actor: &Actor, id: UserId) -> Result<User> {
-    let organization_id = tx.find_user_organization(id).await?.ok_or(AdminError::NotFound)?;
+    let organization_id = tx
+        .find_user_organization(id)
+        .await?
+        .ok_or(AdminError::NotFound)?;
     visible(tx, actor, organization_id).await?;
-    tx.lock_user(organization_id, id).await?.ok_or(AdminError::NotFound)
+    tx.lock_user(organization_id, id)
+        .await?
+        .ok_or(AdminError::NotFound)
 }
 
-pub(super) async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, user: &User, data: Value) -> Result<()> {
-    let done = Done { organization_id: Some(user.organization_id), action, subject: user.id.to_string(), data };
+pub(super) async fn audit(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    action: &str,
+    user: &User,
+    data: Value,
+) -> Result<()> {
+    let done = Done {
+        organization_id: Some(user.organization_id),
+        action,
+        subject: user.id.to_string(),
+        data,
+    };
     actor.audit(tx, done).await
 }

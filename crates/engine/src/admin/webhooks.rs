@@ -33,13 +33,21 @@ pub struct MadeWebhook {
 
 impl Engine {
     /// Registers a receiver of events; a key that is bound to an organization makes one that is bound to it too.
-    pub async fn add_webhook(&self, actor: &Actor, new: WebhookChange, now: Timestamp) -> Result<MadeWebhook> {
+    pub async fn add_webhook(
+        &self,
+        actor: &Actor,
+        new: WebhookChange,
+        now: Timestamp,
+    ) -> Result<MadeWebhook> {
         actor.may_write(Resource::Webhooks)?;
         let organization_id = new.organization_id;
         if organization_id.is_none() {
             actor.is_unbound()?;
         }
-        let url = new.url.as_deref().ok_or_else(|| AdminError::invalid("url", "is required"))?;
+        let url = new
+            .url
+            .as_deref()
+            .ok_or_else(|| AdminError::invalid("url", "is required"))?;
         let url = self.checked_url("url", url)?;
         let kinds = checked_kinds(new.events.unwrap_or_default())?;
         let mut tx = self.store().write(now).await?;
@@ -73,13 +81,29 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Webhook>> {
         actor.may_read(Resource::Webhooks)?;
-        Ok(self.store().read(now).await?.list_webhooks(actor.organization_id, after, limit).await?)
+        Ok(self
+            .store()
+            .read(now)
+            .await?
+            .list_webhooks(actor.organization_id, after, limit)
+            .await?)
     }
 
     /// One webhook.
-    pub async fn read_webhook(&self, actor: &Actor, id: WebhookId, now: Timestamp) -> Result<Webhook> {
+    pub async fn read_webhook(
+        &self,
+        actor: &Actor,
+        id: WebhookId,
+        now: Timestamp,
+    ) -> Result<Webhook> {
         actor.may_read(Resource::Webhooks)?;
-        let webhook = self.store().read(now).await?.find_webhook(id).await?.ok_or(AdminError::NotFound)?;
+        let webhook = self
+            .store()
+            .read(now)
+            .await?
+            .find_webhook(id)
+            .await?
+            .ok_or(AdminError::NotFound)?;
         actor.sees_optional(webhook.organization_id)?;
         Ok(webhook)
     }
@@ -96,7 +120,9 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         let mut webhook = lock_webhook(&mut tx, actor, id).await?;
         if change.organization_id.is_some() && change.organization_id != webhook.organization_id {
-            return Err(AdminError::conflict("a webhook keeps its organization; make a new webhook instead"));
+            return Err(AdminError::conflict(
+                "a webhook keeps its organization; make a new webhook instead",
+            ));
         }
         if let Some(url) = &change.url {
             webhook.url = self.checked_url("url", url)?;
@@ -113,7 +139,12 @@ impl Engine {
     }
 
     /// Gives a webhook a new secret, which signs everything that is sent from now on.
-    pub async fn rotate_webhook_secret(&self, actor: &Actor, id: WebhookId, now: Timestamp) -> Result<MadeWebhook> {
+    pub async fn rotate_webhook_secret(
+        &self,
+        actor: &Actor,
+        id: WebhookId,
+        now: Timestamp,
+    ) -> Result<MadeWebhook> {
         actor.may_write(Resource::Webhooks)?;
         let mut tx = self.store().write(now).await?;
         let mut webhook = lock_webhook(&mut tx, actor, id).await?;
@@ -147,18 +178,30 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Delivery>> {
         self.read_webhook(actor, id, now).await?;
-        Ok(self.store().read(now).await?.list_deliveries(id, before, limit).await?)
+        Ok(self
+            .store()
+            .read(now)
+            .await?
+            .list_deliveries(id, before, limit)
+            .await?)
     }
 
     /// Tries a delivery again at once, a dead one too.
-    pub async fn retry_delivery(&self, actor: &Actor, id: OutboxId, now: Timestamp) -> Result<Delivery> {
+    pub async fn retry_delivery(
+        &self,
+        actor: &Actor,
+        id: OutboxId,
+        now: Timestamp,
+    ) -> Result<Delivery> {
         actor.may_write(Resource::Webhooks)?;
         let mut tx = self.store().write(now).await?;
         let job = tx.find_job(id).await?.ok_or(AdminError::NotFound)?;
         let webhook_id: WebhookId = job.destination.parse().map_err(|_| AdminError::NotFound)?;
         let webhook = lock_webhook(&mut tx, actor, webhook_id).await?;
         if !tx.retry_job(id).await? {
-            return Err(AdminError::conflict("this event was delivered; there is nothing to retry"));
+            return Err(AdminError::conflict(
+                "this event was delivered; there is nothing to retry",
+            ));
         }
         audit(&mut tx, actor, "delivery.retry", &webhook).await?;
         let delivery = tx.find_delivery(id).await?.ok_or(AdminError::NotFound)?;
@@ -169,8 +212,11 @@ impl Engine {
 
     fn new_webhook_secret(&self, tx: &WriteTx, id: WebhookId) -> Result<(Secret, Vec<u8>)> {
         let bytes: [u8; 32] = tx.generator().bytes();
-        let secret = WebhookSecret::from_bytes(&bytes).map_err(|_| Fault::internal("a webhook secret could not be made"))?;
-        let sealed = self.vault().seal(WEBHOOK_SECRET_PLACE, &id.to_string(), secret.expose_bytes());
+        let secret = WebhookSecret::from_bytes(&bytes)
+            .map_err(|_| Fault::internal("a webhook secret could not be made"))?;
+        let sealed =
+            self.vault()
+                .seal(WEBHOOK_SECRET_PLACE, &id.to_string(), secret.expose_bytes());
         Ok((Secret::new(secret.expose()), sealed))
     }
 }
@@ -181,7 +227,10 @@ fn checked_kinds(events: Vec<String>) -> Result<Vec<String>> {
     }
     for (place, event) in events.iter().enumerate() {
         if event != "*" && event.parse::<EventKind>().is_err() {
-            return Err(AdminError::invalid(format!("events[{place}]"), "must be the name of an event, such as user.deactivated, or *"));
+            return Err(AdminError::invalid(
+                format!("events[{place}]"),
+                "must be the name of an event, such as user.deactivated, or *",
+            ));
         }
     }
     Ok(events)
@@ -194,7 +243,13 @@ async fn lock_webhook(tx: &mut WriteTx, actor: &Actor, id: WebhookId) -> Result<
 }
 
 async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, webhook: &Webhook) -> Result<()> {
-    let data: Value = json!({ "url": webhook.url, "events": webhook.kinds, "active": webhook.active });
-    let done = Done { organization_id: webhook.organization_id, action, subject: webhook.id.to_string(), data };
+    let data: Value =
+        json!({ "url": webhook.url, "events": webhook.kinds, "active": webhook.active });
+    let done = Done {
+        organization_id: webhook.organization_id,
+        action,
+        subject: webhook.id.to_string(),
+        data,
+    };
     actor.audit(tx, done).await
 }

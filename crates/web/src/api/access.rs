@@ -13,7 +13,8 @@ use super::problem::Problem;
 use crate::now::Now;
 
 const MISSING: &str = "send the header Authorization: Bearer with a key of the admin API";
-const REFUSED: &str = "the key is unknown, revoked or expired; make a new one with `vestibule api-key create`";
+const REFUSED: &str =
+    "the key is unknown, revoked or expired; make a new one with `vestibule api-key create`";
 
 pub(super) async fn authenticate(
     State(engine): State<Engine>,
@@ -54,6 +55,8 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let actor = parts.extensions.get::<Actor>().cloned();
-        actor.map(Self).ok_or_else(|| Problem::unauthorized(MISSING))
+        actor
+            .map(Self)
+            .ok_or_else(|| Problem::unauthorized(MISSING))
     }
 }

@@ -88,7 +88,10 @@ async fn create(
     };
     let made = engine.add_api_key(&actor, request, now).await?;
     let key = Some(made.key.expose().to_owned());
-    Ok(Answer::created(ApiKey { key, ..made.stored.into() }))
+    Ok(Answer::created(ApiKey {
+        key,
+        ..made.stored.into()
+    }))
 }
 
 /// List the keys of the admin API
@@ -101,8 +104,14 @@ async fn list(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<ApiKey>> {
     let page = query.parse()?;
-    let found = engine.list_api_keys(&actor, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::ApiKey| row.id.to_string())))
+    let found = engine
+        .list_api_keys(&actor, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::ApiKey| row.id.to_string(),
+    )))
 }
 
 /// Read a key of the admin API
@@ -114,7 +123,9 @@ async fn read(
     By(actor): By,
     Target(id): Target<ApiKeyId>,
 ) -> Handled<ApiKey> {
-    Ok(Answer::ok(engine.read_api_key(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine.read_api_key(&actor, id, now).await?.into(),
+    ))
 }
 
 /// Revoke a key of the admin API

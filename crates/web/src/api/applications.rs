@@ -12,7 +12,7 @@ use vestibule_engine::{
 
 use super::{
     access::By,
-    body::{Answer, Body, Handled, Params, Target, nullable},
+    body::{Answer, Body, Handled, Nullable, Params, Target, nullable},
     page::{List, PageQuery},
     problem::Problem,
 };
@@ -38,11 +38,11 @@ struct ApplicationInput {
     /// Where logout tokens go (OpenID Connect Back-Channel Logout).
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    backchannel_logout_uri: Option<Option<String>>,
+    backchannel_logout_uri: Nullable<String>,
     /// Where a login that somebody else begins is sent to.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    initiate_login_uri: Option<Option<String>>,
+    initiate_login_uri: Nullable<String>,
     /// `client_secret_basic`, `client_secret_post`, or `none` for a public application.
     token_endpoint_auth_method: Option<String>,
     /// `opaque`, or `jwt` after RFC 9068.
@@ -119,7 +119,10 @@ impl From<admin::Application> for Application {
 impl From<MadeApplication> for Application {
     fn from(made: MadeApplication) -> Self {
         let client_secret = made.client_secret.map(|secret| secret.expose().to_owned());
-        Self { client_secret, ..made.application.into() }
+        Self {
+            client_secret,
+            ..made.application.into()
+        }
     }
 }
 
@@ -132,7 +135,12 @@ async fn create(
     By(actor): By,
     Body(input): Body<ApplicationInput>,
 ) -> Handled<Application> {
-    Ok(Answer::created(engine.add_application(&actor, input.into(), now).await?.into()))
+    Ok(Answer::created(
+        engine
+            .add_application(&actor, input.into(), now)
+            .await?
+            .into(),
+    ))
 }
 
 /// List applications
@@ -145,8 +153,14 @@ async fn list(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<Application>> {
     let page = query.parse()?;
-    let found = engine.list_applications(&actor, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::Application| row.id.to_string())))
+    let found = engine
+        .list_applications(&actor, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::Application| row.id.to_string(),
+    )))
 }
 
 /// Read an application
@@ -158,7 +172,9 @@ async fn read(
     By(actor): By,
     Target(id): Target<ApplicationId>,
 ) -> Handled<Application> {
-    Ok(Answer::ok(engine.read_application(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine.read_application(&actor, id, now).await?.into(),
+    ))
 }
 
 /// Change an application
@@ -171,7 +187,12 @@ async fn update(
     Target(id): Target<ApplicationId>,
     Body(input): Body<ApplicationInput>,
 ) -> Handled<Application> {
-    Ok(Answer::ok(engine.set_application(&actor, id, input.into(), now).await?.into()))
+    Ok(Answer::ok(
+        engine
+            .set_application(&actor, id, input.into(), now)
+            .await?
+            .into(),
+    ))
 }
 
 /// Delete an application
@@ -198,5 +219,10 @@ async fn rotate_secret(
     By(actor): By,
     Target(id): Target<ApplicationId>,
 ) -> Handled<Application> {
-    Ok(Answer::ok(engine.rotate_application_secret(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine
+            .rotate_application_secret(&actor, id, now)
+            .await?
+            .into(),
+    ))
 }

@@ -29,7 +29,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if content_type.is_some_and(|value| !is_json(&value)) {
             return Err(Problem::content_type());
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::json(&error))
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| Problem::json(&error))
     }
 }
 
@@ -45,7 +47,9 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::json(&error))
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| Problem::json(&error))
     }
 }
 
@@ -62,8 +66,15 @@ pub(super) async fn read(body: RawBody) -> Result<axum::body::Bytes, Problem> {
 }
 
 fn is_json(content_type: &HeaderValue) -> bool {
-    let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+    let essence = content_type
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.to_ascii_lowercase().ends_with("+json")
 }
 
 /// The one id in a path. What is no id names nothing.
@@ -74,7 +85,9 @@ impl<I: FromStr, S: Send + Sync> FromRequestParts<S> for Target<I> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::not_found())?;
         text.parse().map(Self).map_err(|_| Problem::not_found())
     }
 }
@@ -88,12 +101,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        serde_urlencoded::from_str(query).map(Self).map_err(|error| Problem::query(error.to_string()))
+        serde_urlencoded::from_str(query)
+            .map(Self)
+            .map_err(|error| Problem::query(error.to_string()))
     }
 }
 
 /// A field that can be absent, null or a value: absent leaves, null clears.
-pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(super) type Nullable<T> = Option<Option<T>>;
+
+/// Reads a [`Nullable`] that is there.
+pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Nullable<T>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }
 

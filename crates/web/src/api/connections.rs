@@ -14,7 +14,7 @@ use vestibule_engine::{
 
 use super::{
     access::By,
-    body::{Answer, Body, Handled, Target, nullable},
+    body::{Answer, Body, Handled, Nullable, Target, nullable},
     page::List,
     problem::Problem,
 };
@@ -38,11 +38,11 @@ struct ConnectionInput {
     /// The directory whose users are joined; required once the organization has two.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    directory_id: Option<Option<DirectoryId>>,
+    directory_id: Nullable<DirectoryId>,
     /// Where an unsolicited login is sent to.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    default_application_id: Option<Option<ApplicationId>>,
+    default_application_id: Nullable<ApplicationId>,
     join: Option<Join>,
     /// Whether a login may create a user; never while the organization has a directory.
     jit: Option<bool>,
@@ -78,7 +78,7 @@ struct OidcInput {
     /// Our client secret there; it is sealed and never shown again.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, write_only)]
-    client_secret: Option<Option<String>>,
+    client_secret: Nullable<String>,
     /// `client_secret_basic`, `client_secret_post` or `none`.
     client_auth: Option<String>,
     /// The scopes asked for.
@@ -94,7 +94,10 @@ impl From<ConnectionInput> for ConnectionChange {
             name: input.name,
             directory_id: input.directory_id,
             default_application_id: input.default_application_id,
-            join: input.join.map(|join| admin::Join { directory: join.directory, claim: join.claim }),
+            join: input.join.map(|join| admin::Join {
+                directory: join.directory,
+                claim: join.claim,
+            }),
             jit: input.jit,
             allow_idp_initiated: input.allow_idp_initiated,
             state: input.state,
@@ -202,7 +205,10 @@ async fn list(
     Target(id): Target<OrganizationId>,
 ) -> Handled<List<Connection>> {
     let found = engine.list_connections(&actor, id, now).await?;
-    let data: Vec<Connection> = found.into_iter().map(|connection| Connection::of(&engine, connection)).collect();
+    let data: Vec<Connection> = found
+        .into_iter()
+        .map(|connection| Connection::of(&engine, connection))
+        .collect();
     Ok(Answer::ok(List::whole(data)))
 }
 

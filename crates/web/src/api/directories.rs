@@ -113,7 +113,10 @@ async fn list(
     Target(id): Target<OrganizationId>,
 ) -> Handled<List<Directory>> {
     let found = engine.list_directories(&actor, id, now).await?;
-    let data: Vec<Directory> = found.into_iter().map(|directory| Directory::of(&engine, directory)).collect();
+    let data: Vec<Directory> = found
+        .into_iter()
+        .map(|directory| Directory::of(&engine, directory))
+        .collect();
     Ok(Answer::ok(List::whole(data)))
 }
 
@@ -180,7 +183,9 @@ async fn delete(
     Target(id): Target<DirectoryId>,
     Params(query): Params<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
-    engine.delete_directory(&actor, id, query.users.map(Into::into), now).await?;
+    engine
+        .delete_directory(&actor, id, query.users.map(Into::into), now)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -219,6 +224,10 @@ struct TokenInput {
 
 /// A bearer token of a directory.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the field's name is part of the public surface"
+)]
 struct Token {
     id: String,
     directory_id: String,
@@ -255,9 +264,14 @@ async fn create_token(
     Target(id): Target<DirectoryId>,
     OptionalBody(input): OptionalBody<TokenInput>,
 ) -> Handled<Token> {
-    let made = engine.add_directory_token(&actor, id, input.name, input.expires_at, now).await?;
+    let made = engine
+        .add_directory_token(&actor, id, input.name, input.expires_at, now)
+        .await?;
     let token = Some(made.token.expose().to_owned());
-    Ok(Answer::created(Token { token, ..made.stored.into() }))
+    Ok(Answer::created(Token {
+        token,
+        ..made.stored.into()
+    }))
 }
 
 /// List the tokens of a directory
@@ -269,7 +283,9 @@ async fn list_tokens(
     By(actor): By,
     Target(id): Target<DirectoryId>,
 ) -> Handled<List<Token>> {
-    Ok(Answer::ok(List::whole(engine.list_directory_tokens(&actor, id, now).await?)))
+    Ok(Answer::ok(List::whole(
+        engine.list_directory_tokens(&actor, id, now).await?,
+    )))
 }
 
 /// Revoke a token of a directory
@@ -283,6 +299,8 @@ async fn revoke_token(
 ) -> Result<StatusCode, Problem> {
     let id: DirectoryId = id.parse().map_err(|_| Problem::not_found())?;
     let token_id: DirectoryTokenId = token_id.parse().map_err(|_| Problem::not_found())?;
-    engine.revoke_directory_token(&actor, id, token_id, now).await?;
+    engine
+        .revoke_directory_token(&actor, id, token_id, now)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -46,10 +46,15 @@ pub(super) async fn replay(
             Ok(bytes) => bytes,
             Err(problem) => return problem.into_response(),
         };
-        match engine.begin_idempotent(&actor, key, &route, &bytes, now).await {
+        match engine
+            .begin_idempotent(&actor, key, &route, &bytes, now)
+            .await
+        {
             Ok(Idempotent::Answered { status, body }) => again(status, body),
             Ok(Idempotent::New(key)) => {
-                let answer = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+                let answer = next
+                    .run(Request::from_parts(parts, Body::from(bytes)))
+                    .await;
                 keep(&engine, key, answer, now).await
             }
             Err(error) => Problem::from(error).into_response(),
@@ -59,7 +64,7 @@ pub(super) async fn replay(
         Ok(answer) => answer,
         Err(error) => {
             tracing::error!(error = %error, "A request of the admin API did not end");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            Problem::internal().into_response()
         }
     }
 }
@@ -73,9 +78,12 @@ async fn keep(engine: &Engine, key: IdempotencyKey, answer: Response, now: Times
     }
     let (parts, body) = answer.into_parts();
     let Ok(bytes) = to_bytes(body, MAX_ANSWER).await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        return Problem::internal().into_response();
     };
-    if let Err(fault) = engine.finish_idempotent(key, parts.status.as_u16(), &bytes, now).await {
+    if let Err(fault) = engine
+        .finish_idempotent(key, parts.status.as_u16(), &bytes, now)
+        .await
+    {
         // What the request asked for has happened; only its repetition would not be recognized.
         tracing::error!(error = %fault, "An answer could not be kept for its Idempotency-Key");
     }
@@ -86,7 +94,10 @@ fn again(status: u16, body: Vec<u8>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     let mut answer = (status, body).into_response();
     let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     answer

@@ -12,7 +12,7 @@ use vestibule_engine::{
 
 use super::{
     access::By,
-    body::{Answer, Body, Handled, Params, Target, nullable},
+    body::{Answer, Body, Handled, Nullable, Params, Target, nullable},
     page::{List, PageQuery},
     problem::Problem,
 };
@@ -36,7 +36,7 @@ struct OrganizationInput {
     /// Your own id of this customer.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    external_id: Option<Option<String>>,
+    external_id: Nullable<String>,
     /// All of its domains; given by the operator, they count as verified.
     #[schema(example = json!(["acme.test"]))]
     domains: Option<Vec<String>>,
@@ -94,6 +94,10 @@ struct Organization {
 
 /// A domain of an organization.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the field's name is part of the public surface"
+)]
 struct Domain {
     domain: String,
     verified: bool,
@@ -174,8 +178,14 @@ async fn list(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<Organization>> {
     let page = query.parse()?;
-    let found = engine.list_organizations(&actor, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &OrganizationDetails| row.organization.id.to_string())))
+    let found = engine
+        .list_organizations(&actor, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &OrganizationDetails| row.organization.id.to_string(),
+    )))
 }
 
 /// Read an organization
@@ -187,7 +197,9 @@ async fn read(
     By(actor): By,
     Target(id): Target<OrganizationId>,
 ) -> Handled<Organization> {
-    Ok(Answer::ok(engine.read_organization(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine.read_organization(&actor, id, now).await?.into(),
+    ))
 }
 
 /// Change an organization
@@ -200,7 +212,9 @@ async fn update(
     Target(id): Target<OrganizationId>,
     Body(input): Body<OrganizationInput>,
 ) -> Handled<Organization> {
-    let changed = engine.set_organization(&actor, id, input.into(), now).await?;
+    let changed = engine
+        .set_organization(&actor, id, input.into(), now)
+        .await?;
     Ok(Answer::ok(changed.into()))
 }
 
@@ -237,7 +251,9 @@ async fn create_domain(
     Target(id): Target<OrganizationId>,
     Body(input): Body<DomainInput>,
 ) -> Handled<Organization> {
-    let details = engine.add_organization_domain(&actor, id, &input.domain, now).await?;
+    let details = engine
+        .add_organization_domain(&actor, id, &input.domain, now)
+        .await?;
     Ok(Answer::created(details.into()))
 }
 
@@ -272,7 +288,9 @@ async fn delete_domain(
     path: DomainPath,
 ) -> Result<StatusCode, Problem> {
     let (id, domain) = domain_target(path)?;
-    engine.remove_organization_domain(&actor, id, &domain, now).await?;
+    engine
+        .remove_organization_domain(&actor, id, &domain, now)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -288,6 +306,8 @@ async fn verify_domain(
     path: DomainPath,
 ) -> Handled<Organization> {
     let (id, domain) = domain_target(path)?;
-    let details = engine.verify_organization_domain(&actor, id, &domain, now).await?;
+    let details = engine
+        .verify_organization_domain(&actor, id, &domain, now)
+        .await?;
     Ok(Answer::ok(details.into()))
 }

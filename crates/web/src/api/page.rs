@@ -42,8 +42,13 @@ impl PageQuery {
     /// The page in ids of a noun.
     pub(super) fn parse<N: Noun>(self) -> Result<Page<N>, Problem> {
         let limit = checked_limit(self.limit)?;
-        let after = self.after.or(self.cursor).filter(|cursor| !cursor.is_empty());
-        let after = after.map(|cursor| cursor.parse().map_err(|_| Problem::cursor())).transpose()?;
+        let after = self
+            .after
+            .or(self.cursor)
+            .filter(|cursor| !cursor.is_empty());
+        let after = after
+            .map(|cursor| cursor.parse().map_err(|_| Problem::cursor()))
+            .transpose()?;
         Ok(Page { after, limit })
     }
 }
@@ -59,13 +64,19 @@ pub(super) fn checked_limit(limit: Option<i64>) -> Result<i64, Problem> {
 impl<T: utoipa::ToSchema> List<T> {
     /// A list that always fits into one page.
     pub(super) fn whole<R: Into<T>>(rows: Vec<R>) -> Self {
-        Self { data: rows.into_iter().map(Into::into).collect(), next_cursor: None }
+        Self {
+            data: rows.into_iter().map(Into::into).collect(),
+            next_cursor: None,
+        }
     }
 
     /// A page of rows; a full one may be followed by another.
     pub(super) fn page<R: Into<T>>(rows: Vec<R>, limit: i64, id: impl Fn(&R) -> String) -> Self {
         let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= limit);
         let next_cursor = rows.last().filter(|_| is_full).map(id);
-        Self { data: rows.into_iter().map(Into::into).collect(), next_cursor }
+        Self {
+            data: rows.into_iter().map(Into::into).collect(),
+            next_cursor,
+        }
     }
 }

@@ -40,7 +40,12 @@ pub(super) struct FieldProblem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         let body = ProblemBody {
             r#type: format!("urn:vestibule:problem:{code}"),
             title,
@@ -53,7 +58,10 @@ impl Problem {
     }
 
     fn about(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.body.errors.push(FieldProblem { field: field.into(), detail: detail.into() });
+        self.body.errors.push(FieldProblem {
+            field: field.into(),
+            detail: detail.into(),
+        });
         self
     }
 
@@ -67,51 +75,103 @@ impl Problem {
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        let detail = "the path exists and has no such method; the Allow header names the ones it has";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail)
+        let detail =
+            "the path exists and has no such method; the Allow header names the ones it has";
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "Method not allowed",
+            detail,
+        )
     }
 
     pub(super) fn unauthorized(detail: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail)
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "Unauthorized",
+            detail,
+        )
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal error",
+            "the server failed; its log says why",
+        )
     }
 
     pub(super) fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large", "a body has at most 1 MiB")
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "Body too large",
+            "a body has at most 1 MiB",
+        )
     }
 
     pub(super) fn query(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_query",
+            "Invalid query",
+            detail,
+        )
     }
 
     pub(super) fn cursor() -> Self {
-        Self::query("the cursor is none that this list gave").about("after", "use next_cursor of the page before")
+        Self::query("the cursor is none that this list gave")
+            .about("after", "use next_cursor of the page before")
     }
 
     pub(super) fn unreadable() -> Self {
         let detail = "the connection broke before the body was complete";
-        Self::new(StatusCode::BAD_REQUEST, "unreadable_body", "Unreadable body", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "unreadable_body",
+            "Unreadable body",
+            detail,
+        )
     }
 
     pub(super) fn content_type() -> Self {
         let detail = "send the body with Content-Type: application/json";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type", detail)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Unsupported media type",
+            detail,
+        )
     }
 
     pub(super) fn json(error: &serde_json::Error) -> Self {
         if !error.is_data() {
             let detail = format!("the body is not JSON: {error}");
-            return Self::new(StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON", detail);
+            return Self::new(
+                StatusCode::BAD_REQUEST,
+                "malformed_json",
+                "Malformed JSON",
+                detail,
+            );
         }
         let text = error.to_string();
         // The position says nothing about a field; the name stands between the first backticks.
-        let text = text.split(" at line ").next().unwrap_or_default().to_owned();
+        let text = text
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let named = text.split('`').nth(1).map(str::to_owned);
         let (code, title) = match text.starts_with("unknown field") {
             true => ("unknown_field", "Unknown field"),
             false => ("invalid_body", "Invalid body"),
         };
         let problem = Self::new(StatusCode::BAD_REQUEST, code, title, text.clone());
-        match named.filter(|_| text.starts_with("unknown field") || text.starts_with("missing field")) {
+        match named
+            .filter(|_| text.starts_with("unknown field") || text.starts_with("missing field"))
+        {
             Some(field) => problem.about(field, text),
             None => problem,
         }
@@ -122,8 +182,12 @@ impl From<AdminError> for Problem {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::NotFound => Self::not_found(),
-            AdminError::Forbidden { detail } => Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail),
-            AdminError::Conflict { detail } => Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail),
+            AdminError::Forbidden { detail } => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+            }
+            AdminError::Conflict { detail } => {
+                Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+            }
             AdminError::Invalid { field, detail } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid_field",
@@ -131,7 +195,9 @@ impl From<AdminError> for Problem {
                 format!("{field} {detail}"),
             )
             .about(field, detail),
-            AdminError::NotYet { detail } => Self::new(StatusCode::NOT_IMPLEMENTED, "not_yet", "Not yet", detail),
+            AdminError::NotYet { detail } => {
+                Self::new(StatusCode::NOT_IMPLEMENTED, "not_yet", "Not yet", detail)
+            }
             AdminError::Fault(fault) => fault.into(),
         }
     }
@@ -146,8 +212,7 @@ impl From<Fault> for Problem {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail);
         }
         tracing::error!(error = %fault, cause, "The admin API failed");
-        let detail = "the server failed and changed nothing; its log says why";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+        Self::internal()
     }
 }
 
@@ -155,11 +220,17 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.body)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"vestibule admin API\""));
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"vestibule admin API\""),
+                );
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

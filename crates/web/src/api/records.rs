@@ -83,18 +83,37 @@ async fn list_events(
     Params(query): Params<EventsQuery>,
 ) -> Handled<List<Event>> {
     let limit = checked_limit(query.limit)?;
-    let kind = query.r#type.as_deref().map(str::parse::<EventKind>).transpose();
+    let kind = query
+        .r#type
+        .as_deref()
+        .map(str::parse::<EventKind>)
+        .transpose();
     let kind = kind.map_err(|_| Problem::query("type names no kind of event"))?;
-    let after = match query.after.or(query.cursor).filter(|cursor| !cursor.is_empty()) {
+    let after = match query
+        .after
+        .or(query.cursor)
+        .filter(|cursor| !cursor.is_empty())
+    {
         None => 0,
         Some(cursor) => match cursor.parse::<EventId>() {
-            Ok(id) => engine.event_position(&actor, id, now).await.map_err(not_a_cursor)?,
+            Ok(id) => engine
+                .event_position(&actor, id, now)
+                .await
+                .map_err(not_a_cursor)?,
             Err(_) => cursor.parse().map_err(|_| Problem::cursor())?,
         },
     };
-    let found = engine.list_events(&actor, after, limit, query.organization_id, kind, now).await?;
-    let next_cursor = found.last().and_then(|event| event.position).map(|position| position.to_string());
-    Ok(Answer::ok(List { data: found.into_iter().map(Into::into).collect(), next_cursor }))
+    let found = engine
+        .list_events(&actor, after, limit, query.organization_id, kind, now)
+        .await?;
+    let next_cursor = found
+        .last()
+        .and_then(|event| event.position)
+        .map(|position| position.to_string());
+    Ok(Answer::ok(List {
+        data: found.into_iter().map(Into::into).collect(),
+        next_cursor,
+    }))
 }
 
 fn not_a_cursor(error: AdminError) -> Problem {
@@ -157,8 +176,14 @@ async fn list_logins(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<Login>> {
     let page = query.parse()?;
-    let found = engine.list_logins(&actor, id, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::LoginRecord| row.id.to_string())))
+    let found = engine
+        .list_logins(&actor, id, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::LoginRecord| row.id.to_string(),
+    )))
 }
 
 /// The record of one SCIM request.
@@ -228,9 +253,20 @@ async fn list_provisioning_log(
     Target(id): Target<OrganizationId>,
     Params(query): Params<ProvisioningQuery>,
 ) -> Handled<List<ProvisioningRecord>> {
-    let page = PageQuery { limit: query.limit, after: query.after, cursor: query.cursor }.parse()?;
-    let found = engine.list_provisioning_log(&actor, id, query.directory_id, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::ProvisioningRecord| row.id.to_string())))
+    let page = PageQuery {
+        limit: query.limit,
+        after: query.after,
+        cursor: query.cursor,
+    }
+    .parse()?;
+    let found = engine
+        .list_provisioning_log(&actor, id, query.directory_id, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::ProvisioningRecord| row.id.to_string(),
+    )))
 }
 
 /// The receipt of an ending.
@@ -320,8 +356,14 @@ async fn list_offboardings(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<Offboarding>> {
     let page = query.parse()?;
-    let found = engine.list_offboardings(&actor, id, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::Offboarding| row.id.to_string())))
+    let found = engine
+        .list_offboardings(&actor, id, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::Offboarding| row.id.to_string(),
+    )))
 }
 
 /// Read a receipt with its notices
@@ -335,7 +377,10 @@ async fn read_offboarding(
 ) -> Handled<Offboarding> {
     let receipt = engine.read_offboarding(&actor, id, now).await?;
     let notices = Some(receipt.notices.into_iter().map(Into::into).collect());
-    Ok(Answer::ok(Offboarding { notices, ..receipt.offboarding.into() }))
+    Ok(Answer::ok(Offboarding {
+        notices,
+        ..receipt.offboarding.into()
+    }))
 }
 
 /// A line of the audit log.
@@ -390,9 +435,20 @@ async fn list_audit(
     By(actor): By,
     Params(query): Params<AuditQuery>,
 ) -> Handled<List<AuditEntry>> {
-    let page = PageQuery { limit: query.limit, after: query.after, cursor: query.cursor }.parse()?;
-    let found = engine.list_audit(&actor, query.organization_id, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::AuditEntry| row.id.to_string())))
+    let page = PageQuery {
+        limit: query.limit,
+        after: query.after,
+        cursor: query.cursor,
+    }
+    .parse()?;
+    let found = engine
+        .list_audit(&actor, query.organization_id, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::AuditEntry| row.id.to_string(),
+    )))
 }
 
 /// A key that signs our tokens, or did so lately.
@@ -431,7 +487,9 @@ async fn list_signing_keys(
     Now(now): Now,
     By(actor): By,
 ) -> Handled<List<SigningKey>> {
-    Ok(Answer::ok(List::whole(engine.list_signing_keys(&actor, now).await?)))
+    Ok(Answer::ok(List::whole(
+        engine.list_signing_keys(&actor, now).await?,
+    )))
 }
 
 /// Make new signing keys
@@ -444,5 +502,7 @@ async fn rotate_signing_keys(
     Now(now): Now,
     By(actor): By,
 ) -> Handled<List<SigningKey>> {
-    Ok(Answer::ok(List::whole(engine.rotate_keys(&actor, now).await?)))
+    Ok(Answer::ok(List::whole(
+        engine.rotate_keys(&actor, now).await?,
+    )))
 }

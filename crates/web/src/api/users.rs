@@ -13,7 +13,7 @@ use vestibule_engine::{
 
 use super::{
     access::By,
-    body::{Answer, Body, Handled, Params, Target, nullable},
+    body::{Answer, Body, Handled, Nullable, Params, Target, nullable},
     page::{List, PageQuery},
     problem::Problem,
 };
@@ -39,23 +39,23 @@ struct UserInput {
     /// The primary e-mail address.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    email: Option<Option<String>>,
+    email: Nullable<String>,
     /// Your own id of the person.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    external_id: Option<Option<String>>,
+    external_id: Nullable<String>,
     /// The name as shown.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    display_name: Option<Option<String>>,
+    display_name: Nullable<String>,
     /// The given name.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    given_name: Option<Option<String>>,
+    given_name: Nullable<String>,
     /// The family name.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
-    family_name: Option<Option<String>>,
+    family_name: Nullable<String>,
     /// Whether the person may sign in; every change ends what was issued before.
     active: Option<bool>,
     /// A password of at least 8 bytes.
@@ -80,6 +80,10 @@ impl From<UserInput> for UserChange {
 
 /// A person in one organization.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the field's name is part of the public surface"
+)]
 struct User {
     /// The `sub` that apps see.
     id: String,
@@ -101,7 +105,11 @@ struct User {
 
 impl From<admin::User> for User {
     fn from(user: admin::User) -> Self {
-        let display_name = user.attributes.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        let display_name = user
+            .attributes
+            .get("displayName")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         Self {
             id: user.id.to_string(),
             organization_id: user.organization_id.to_string(),
@@ -129,7 +137,9 @@ async fn create(
     Target(id): Target<OrganizationId>,
     Body(input): Body<UserInput>,
 ) -> Handled<User> {
-    Ok(Answer::created(engine.add_user(&actor, id, input.into(), now).await?.into()))
+    Ok(Answer::created(
+        engine.add_user(&actor, id, input.into(), now).await?.into(),
+    ))
 }
 
 /// Which users are wanted.
@@ -161,9 +171,20 @@ async fn list(
         let found = engine.list_users_named(&actor, id, &user_name, now).await?;
         return Ok(Answer::ok(List::whole(found)));
     }
-    let page = PageQuery { limit: query.limit, after: query.after, cursor: query.cursor }.parse()?;
-    let found = engine.list_users(&actor, id, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::User| row.id.to_string())))
+    let page = PageQuery {
+        limit: query.limit,
+        after: query.after,
+        cursor: query.cursor,
+    }
+    .parse()?;
+    let found = engine
+        .list_users(&actor, id, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::User| row.id.to_string(),
+    )))
 }
 
 /// Read a user
@@ -190,7 +211,9 @@ async fn update(
     Target(id): Target<UserId>,
     Body(input): Body<UserInput>,
 ) -> Handled<User> {
-    Ok(Answer::ok(engine.set_user(&actor, id, input.into(), now).await?.into()))
+    Ok(Answer::ok(
+        engine.set_user(&actor, id, input.into(), now).await?.into(),
+    ))
 }
 
 /// Delete a user for good
@@ -218,8 +241,13 @@ async fn deactivate(
     By(actor): By,
     Target(id): Target<UserId>,
 ) -> Handled<User> {
-    let change = UserChange { active: Some(false), ..UserChange::default() };
-    Ok(Answer::ok(engine.set_user(&actor, id, change, now).await?.into()))
+    let change = UserChange {
+        active: Some(false),
+        ..UserChange::default()
+    };
+    Ok(Answer::ok(
+        engine.set_user(&actor, id, change, now).await?.into(),
+    ))
 }
 
 /// Activate a user
@@ -233,8 +261,13 @@ async fn activate(
     By(actor): By,
     Target(id): Target<UserId>,
 ) -> Handled<User> {
-    let change = UserChange { active: Some(true), ..UserChange::default() };
-    Ok(Answer::ok(engine.set_user(&actor, id, change, now).await?.into()))
+    let change = UserChange {
+        active: Some(true),
+        ..UserChange::default()
+    };
+    Ok(Answer::ok(
+        engine.set_user(&actor, id, change, now).await?.into(),
+    ))
 }
 
 /// Remove a user's links to subjects of identity providers
@@ -296,7 +329,9 @@ async fn list_sessions(
     By(actor): By,
     Target(id): Target<UserId>,
 ) -> Handled<List<Session>> {
-    Ok(Answer::ok(List::whole(engine.list_sessions(&actor, id, now).await?)))
+    Ok(Answer::ok(List::whole(
+        engine.list_sessions(&actor, id, now).await?,
+    )))
 }
 
 /// What an ending found.

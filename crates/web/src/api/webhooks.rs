@@ -87,7 +87,10 @@ impl From<admin::Webhook> for Webhook {
 impl From<MadeWebhook> for Webhook {
     fn from(made: MadeWebhook) -> Self {
         let secret = Some(made.secret.expose().to_owned());
-        Self { secret, ..made.webhook.into() }
+        Self {
+            secret,
+            ..made.webhook.into()
+        }
     }
 }
 
@@ -100,7 +103,9 @@ async fn create(
     By(actor): By,
     Body(input): Body<WebhookInput>,
 ) -> Handled<Webhook> {
-    Ok(Answer::created(engine.add_webhook(&actor, input.into(), now).await?.into()))
+    Ok(Answer::created(
+        engine.add_webhook(&actor, input.into(), now).await?.into(),
+    ))
 }
 
 /// List webhooks
@@ -113,8 +118,14 @@ async fn list(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<Webhook>> {
     let page = query.parse()?;
-    let found = engine.list_webhooks(&actor, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::Webhook| row.id.to_string())))
+    let found = engine
+        .list_webhooks(&actor, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::Webhook| row.id.to_string(),
+    )))
 }
 
 /// Read a webhook
@@ -126,7 +137,9 @@ async fn read(
     By(actor): By,
     Target(id): Target<WebhookId>,
 ) -> Handled<Webhook> {
-    Ok(Answer::ok(engine.read_webhook(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine.read_webhook(&actor, id, now).await?.into(),
+    ))
 }
 
 /// Change a webhook
@@ -139,7 +152,12 @@ async fn update(
     Target(id): Target<WebhookId>,
     Body(input): Body<WebhookInput>,
 ) -> Handled<Webhook> {
-    Ok(Answer::ok(engine.set_webhook(&actor, id, input.into(), now).await?.into()))
+    Ok(Answer::ok(
+        engine
+            .set_webhook(&actor, id, input.into(), now)
+            .await?
+            .into(),
+    ))
 }
 
 /// Delete a webhook
@@ -164,7 +182,9 @@ async fn rotate_secret(
     By(actor): By,
     Target(id): Target<WebhookId>,
 ) -> Handled<Webhook> {
-    Ok(Answer::ok(engine.rotate_webhook_secret(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine.rotate_webhook_secret(&actor, id, now).await?.into(),
+    ))
 }
 
 /// An event on its way to a webhook.
@@ -226,8 +246,14 @@ async fn list_deliveries(
     Params(query): Params<PageQuery>,
 ) -> Handled<List<Delivery>> {
     let page = query.parse()?;
-    let found = engine.list_deliveries(&actor, id, page.after, page.limit, now).await?;
-    Ok(Answer::ok(List::page(found, page.limit, |row: &admin::Delivery| row.id.to_string())))
+    let found = engine
+        .list_deliveries(&actor, id, page.after, page.limit, now)
+        .await?;
+    Ok(Answer::ok(List::page(
+        found,
+        page.limit,
+        |row: &admin::Delivery| row.id.to_string(),
+    )))
 }
 
 /// Try a delivery again at once
@@ -239,5 +265,7 @@ async fn retry_delivery(
     By(actor): By,
     Target(id): Target<OutboxId>,
 ) -> Handled<Delivery> {
-    Ok(Answer::ok(engine.retry_delivery(&actor, id, now).await?.into()))
+    Ok(Answer::ok(
+        engine.retry_delivery(&actor, id, now).await?.into(),
+    ))
 }

@@ -1,0 +1,644 @@
+//! Organizations, connections, directories, applications, webhooks, keys.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use vestibule_support::{World, on_every_database};
+
+use crate::setup::{Api, BOOTSTRAP, id};
+
+on_every_database!(
+    a_verified_domain_belongs_to_one_organization,
+    password_sign_in_follows_the_policy,
+    a_connection_says_what_to_enter_at_the_identity_provider,
+    another_trust_anchor_ends_what_came_through_a_connection,
+    attaching_a_directory_ends_just_in_time_creation,
+    a_directory_adopts_users_that_existed_before_it,
+    a_directory_with_users_is_not_deleted_by_accident,
+    an_application_gets_a_secret_once,
+    what_an_application_cannot_be_is_said,
+    webhooks_get_their_events_and_a_dead_delivery_another_chance,
+    a_key_gives_on_no_more_than_it_has,
+    an_unused_setting_is_left_alone,
+    signing_keys_rotate,
+);
+
+async fn a_verified_domain_belongs_to_one_organization(world: World) {
+    let api = Api::on(world).await;
+    let made = api
+        .post(
+            "/organizations",
+            json!({ "name": "Acme", "domains": ["Acme.Test"] }),
+        )
+        .await
+        .expect(201);
+    assert_eq!(made["domains"][0]["domain"], "acme.test");
+    assert_eq!(made["domains"][0]["verified"], true);
+    let body = json!({ "name": "Copy", "domains": ["acme.test"] });
+    assert!(
+        api.post("/organizations", body.clone())
+            .await
+            .refused(409)
+            .contains("belongs to one organization")
+    );
+    assert_eq!(
+        api.get("/organizations").await.expect(200)["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    for domain in ["gmail.com", "co.uk", "no domain"] {
+        let reply = api
+            .post(
+                "/organizations",
+                json!({ "name": "X", "domains": [domain] }),
+            )
+            .await;
+        assert_eq!(reply.field(), "domains[0]", "{domain}");
+        reply.refused(422);
+    }
+    api.delete(&format!("/organizations/{}", id(&made)))
+        .await
+        .expect(204);
+    api.get(&format!("/organizations/{}", id(&made)))
+        .await
+        .refused(404);
+    api.post("/organizations", body).await.expect(201);
+}
+
+async fn password_sign_in_follows_the_policy(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let path = format!("/organizations/{organization}");
+    let connections = format!("{path}/connections");
+    let state = async || api.get(&connections).await.expect(200)["data"][0]["state"].clone();
+    assert_eq!(state().await, "inactive");
+    let changed = api
+        .patch(
+            &path,
+            json!({ "policy": { "password_login": true, "session_idle": 900 } }),
+        )
+        .await
+        .expect(200);
+    assert_eq!(changed["policy"]["session_idle"], 900);
+    assert_eq!(changed["policy"]["session_max"], 7 * 24 * 3600);
+    assert_eq!(state().await, "active");
+    api.patch(&path, json!({ "policy": { "password_login": false } }))
+        .await
+        .expect(200);
+    assert_eq!(state().await, "inactive");
+    let password = id(&api.get(&connections).await.expect(200)["data"][0]);
+    api.delete(&format!("/connections/{password}"))
+        .await
+        .refused(409);
+    let reply = api
+        .patch(&path, json!({ "policy": { "session_max": 1 } }))
+        .await;
+    assert_eq!(reply.field(), "policy.session_max");
+    reply.refused(422);
+}
+
+async fn a_connection_says_what_to_enter_at_the_identity_provider(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let made = api.connection(&organization, json!({})).await.expect(201);
+    let url = format!("https://login.vendor.test/sso/oidc/{}", id(&made));
+    assert_eq!(made["state"], "active");
+    assert_eq!(made["oidc"]["redirect_uri"], format!("{url}/callback"));
+    assert_eq!(
+        made["oidc"]["backchannel_logout_uri"],
+        format!("{url}/backchannel-logout")
+    );
+    assert_eq!(
+        made["join"],
+        json!({ "directory": "externalId", "claim": "sub" })
+    );
+    assert_eq!(made["oidc"]["has_client_secret"], true);
+    let everything = api
+        .world
+        .database
+        .texts("SELECT CAST(settings AS TEXT) FROM connections")
+        .await;
+    assert!(everything.iter().all(|row| !row.contains("s3cret")));
+
+    let path = format!("/organizations/{organization}/connections");
+    for (body, status, field) in [
+        (json!({}), 422, "protocol"),
+        (json!({ "protocol": "oidc" }), 422, "oidc.issuer"),
+        (
+            json!({ "protocol": "oidc", "oidc": { "issuer": "http://idp.test", "client_id": "c" } }),
+            422,
+            "oidc.issuer",
+        ),
+        (
+            json!({ "protocol": "oidc", "oidc": { "issuer": "https://idp.test" } }),
+            422,
+            "oidc.client_id",
+        ),
+        (
+            json!({ "protocol": "oidc", "oidc": { "issuer": "https://idp.test", "client_id": "c", "client_auth": "client_secret_post" } }),
+            422,
+            "oidc.client_auth",
+        ),
+        (
+            json!({ "protocol": "oidc", "oidc": { "issuer": "https://idp.test", "client_id": "c" }, "join": { "directory": "phone", "claim": "sub" } }),
+            422,
+            "join.directory",
+        ),
+        (
+            json!({ "protocol": "oidc", "oidc": { "issuer": "https://idp.test", "client_id": "c" }, "directory_id": "dir_01h455vb4pex5vsknk084sn02q" }),
+            422,
+            "directory_id",
+        ),
+        (
+            json!({ "protocol": "saml", "saml": { "metadata_url": "https://idp.test" } }),
+            501,
+            "",
+        ),
+    ] {
+        let reply = api.post(&path, body.clone()).await;
+        assert_eq!(reply.field(), field, "{body}");
+        reply.refused(status);
+    }
+    assert_eq!(
+        api.get(&path).await.expect(200)["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+async fn another_trust_anchor_ends_what_came_through_a_connection(world: World) {
+    let api = Api::on(world).await;
+    let company = api.world.company("acme").await;
+    let path = format!("/connections/{}", company.connection.id);
+    let settings = json!({ "oidc": { "issuer": "https://idp.test", "client_id": "c" } });
+    api.patch(&path, settings.clone()).await.expect(200);
+    let sign_in = api.world.login(&company.user, &company.connection).await;
+    api.patch(&path, json!({ "name": "Renamed" }))
+        .await
+        .expect(200);
+    api.patch(&path, settings).await.expect(200);
+    assert!(api.world.is_signed_in(sign_in).await);
+    api.patch(&path, json!({ "oidc": { "issuer": "https://other.test" } }))
+        .await
+        .expect(200);
+    assert!(!api.world.is_signed_in(sign_in).await);
+
+    let sign_in = api.world.login(&company.user, &company.connection).await;
+    api.patch(&path, json!({ "state": "inactive" }))
+        .await
+        .expect(200);
+    api.patch(&path, json!({ "state": "active" }))
+        .await
+        .expect(200);
+    assert!(
+        !api.world.is_signed_in(sign_in).await,
+        "reactivation revives nothing"
+    );
+    let sign_in = api.world.login(&company.user, &company.connection).await;
+    api.delete(&path).await.expect(204);
+    assert!(!api.world.is_signed_in(sign_in).await);
+    api.get(&path).await.refused(404);
+}
+
+async fn attaching_a_directory_ends_just_in_time_creation(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let connection = api
+        .connection(&organization, json!({ "jit": true }))
+        .await
+        .expect(201);
+    let directories = format!("/organizations/{organization}/directories");
+    let first = api
+        .post(&directories, json!({ "name": "Okta" }))
+        .await
+        .expect(201);
+    assert_eq!(first["state"], "active");
+    let suffix = id(&first).strip_prefix("dir_").unwrap().to_owned();
+    assert_eq!(
+        first["scim_url"],
+        format!("https://login.vendor.test/scim/v2/{suffix}")
+    );
+    let path = format!("/connections/{}", id(&connection));
+    assert_eq!(api.get(&path).await.expect(200)["jit"], false);
+    assert!(
+        api.patch(&path, json!({ "jit": true }))
+            .await
+            .refused(409)
+            .contains("directory")
+    );
+
+    api.post(&directories, json!({})).await.expect(201);
+    assert_eq!(
+        api.get(&path).await.expect(200)["directory_id"],
+        first["id"],
+        "it meant the only one"
+    );
+    let reply = api.connection(&organization, json!({})).await;
+    assert_eq!(reply.field(), "directory_id");
+    reply.refused(422);
+    api.connection(&organization, json!({ "directory_id": first["id"] }))
+        .await
+        .expect(201);
+}
+
+async fn a_directory_adopts_users_that_existed_before_it(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    api.post(
+        &format!("/organizations/{organization}/users"),
+        json!({ "user_name": "ada" }),
+    )
+    .await
+    .expect(201);
+    let made = api
+        .post(
+            &format!("/organizations/{organization}/directories"),
+            json!({}),
+        )
+        .await
+        .expect(201);
+    assert_eq!(made["state"], "adopting");
+    let path = format!("/directories/{}", id(&made));
+    assert_eq!(
+        api.get(&format!("{path}/adoption")).await.expect(200),
+        json!({ "claimed": 0, "unclaimed": 1 })
+    );
+    assert_eq!(
+        api.patch(&path, json!({ "state": "active" }))
+            .await
+            .expect(200)["state"],
+        "active"
+    );
+    api.patch(&path, json!({ "state": "adopting" }))
+        .await
+        .refused(409);
+
+    let token = api
+        .post(&format!("{path}/tokens"), json!({ "name": "Okta" }))
+        .await
+        .expect(201);
+    assert!(token["token"].as_str().unwrap().starts_with("vdt_"));
+    let listed = api.get(&format!("{path}/tokens")).await.expect(200);
+    assert_eq!(
+        (&listed["data"][0]["id"], &listed["data"][0]["token"]),
+        (&token["id"], &Value::Null)
+    );
+    api.post(
+        &format!("{path}/tokens"),
+        json!({ "expires_at": "2020-01-01T00:00:00Z" }),
+    )
+    .await
+    .refused(422);
+    let revoke = format!("{path}/tokens/{}", id(&token));
+    api.delete(&revoke).await.expect(204);
+    api.delete(&revoke).await.refused(404);
+}
+
+async fn a_directory_with_users_is_not_deleted_by_accident(world: World) {
+    let api = Api::on(world).await;
+    let company = api.world.company("acme").await;
+    let directory = api.world.directory(&company.organization).await;
+    let user = api
+        .world
+        .user(&company.organization, Some(directory.id), "bob")
+        .await;
+    let sign_in = api.world.login(&user, &company.connection).await;
+    let path = format!("/directories/{}", directory.id);
+    assert!(api.delete(&path).await.refused(409).contains("1 users"));
+    assert!(api.world.is_signed_in(sign_in).await);
+    api.delete(&format!("{path}?users=deactivate"))
+        .await
+        .expect(204);
+    assert!(!api.world.is_signed_in(sign_in).await);
+    let user = api.get(&format!("/users/{}", user.id)).await.expect(200);
+    assert_eq!(
+        (&user["active"], &user["directory_id"]),
+        (&json!(false), &Value::Null)
+    );
+    api.get(&path).await.refused(404);
+}
+
+async fn an_application_gets_a_secret_once(world: World) {
+    let api = Api::on(world).await;
+    let body = json!({ "name": "App", "redirect_uris": ["https://app.test/cb"] });
+    let made = api.post("/applications", body).await.expect(201);
+    assert_eq!(made["client_id"], made["id"]);
+    let secret = made["client_secret"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("vcs_"));
+    let path = format!("/applications/{}", id(&made));
+    assert_eq!(
+        api.get(&path).await.expect(200)["client_secret"],
+        Value::Null
+    );
+    let rotated = api
+        .post(&format!("{path}/rotate-secret"), json!({}))
+        .await
+        .expect(200);
+    assert_ne!(rotated["client_secret"], secret.as_str());
+    let public = api
+        .patch(&path, json!({ "token_endpoint_auth_method": "none" }))
+        .await
+        .expect(200);
+    assert_eq!(public["client_secret"], Value::Null);
+    api.post(&format!("{path}/rotate-secret"), json!({}))
+        .await
+        .refused(409);
+    let again = api
+        .patch(
+            &path,
+            json!({ "token_endpoint_auth_method": "client_secret_post" }),
+        )
+        .await
+        .expect(200);
+    assert!(again["client_secret"].as_str().unwrap().starts_with("vcs_"));
+    let audit = api.get("/audit?limit=500").await.expect(200).to_string();
+    assert!(audit.contains("application.rotate_secret") && !audit.contains("vcs_"));
+    api.delete(&path).await.expect(204);
+    api.get(&path).await.refused(404);
+}
+
+async fn what_an_application_cannot_be_is_said(world: World) {
+    let api = Api::on(world).await;
+    for (name, value, field) in [
+        ("redirect_uris", json!([]), "redirect_uris"),
+        (
+            "redirect_uris",
+            json!(["https://app.test/cb", "http://app.test/cb"]),
+            "redirect_uris[1]",
+        ),
+        (
+            "redirect_uris",
+            json!(["https://*.test/cb"]),
+            "redirect_uris[0]",
+        ),
+        (
+            "post_logout_redirect_uris",
+            json!(["javascript:alert(1)"]),
+            "post_logout_redirect_uris[0]",
+        ),
+        (
+            "backchannel_logout_uri",
+            json!("http://app.test/logout"),
+            "backchannel_logout_uri",
+        ),
+        (
+            "initiate_login_uri",
+            json!("ftp://app.test"),
+            "initiate_login_uri",
+        ),
+        (
+            "token_endpoint_auth_method",
+            json!("private_key_jwt"),
+            "token_endpoint_auth_method",
+        ),
+        ("access_token_format", json!("JWT"), "access_token_format"),
+        (
+            "id_token_signed_response_alg",
+            json!("none"),
+            "id_token_signed_response_alg",
+        ),
+        ("refresh_retry_seconds", json!(11), "refresh_retry_seconds"),
+        ("name", json!(" "), "name"),
+    ] {
+        let mut body = json!({ "name": "App", "redirect_uris": ["https://app.test/cb"] });
+        body[name] = value;
+        let reply = api.post("/applications", body).await;
+        assert_eq!(reply.field(), field);
+        reply.refused(422);
+    }
+    assert_eq!(
+        api.get("/applications").await.expect(200)["data"],
+        json!([])
+    );
+    let body = json!({ "name": "App", "redirect_uris": ["https://app.test/cb"], "backchannel_logout_uri": "http://127.0.0.1:3000/logout" });
+    api.post("/applications", body).await.expect(201);
+}
+
+async fn webhooks_get_their_events_and_a_dead_delivery_another_chance(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let made = api
+        .post(
+            "/webhooks",
+            json!({ "url": "https://app.test/hook", "events": ["user.created"] }),
+        )
+        .await
+        .expect(201);
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"));
+    let path = format!("/webhooks/{}", id(&made));
+    assert_eq!(api.get(&path).await.expect(200)["secret"], Value::Null);
+    for (body, field) in [
+        (json!({}), "url"),
+        (json!({ "url": "http://app.test/hook" }), "url"),
+        (
+            json!({ "url": "https://app.test/hook", "events": ["user.exploded"] }),
+            "events[0]",
+        ),
+    ] {
+        let reply = api.post("/webhooks", body).await;
+        assert_eq!(reply.field(), field);
+        reply.refused(422);
+    }
+    let user = api
+        .post(
+            &format!("/organizations/{organization}/users"),
+            json!({ "user_name": "ada" }),
+        )
+        .await
+        .expect(201);
+    api.post(&format!("/users/{}/deactivate", id(&user)), json!({}))
+        .await
+        .expect(200);
+    let deliveries = api.get(&format!("{path}/deliveries")).await.expect(200);
+    assert_eq!(deliveries["data"].as_array().unwrap().len(), 1);
+    let delivery = &deliveries["data"][0];
+    assert_eq!(
+        (&delivery["event_type"], &delivery["state"]),
+        (&json!("user.created"), &json!("waiting"))
+    );
+
+    let outbox = id(delivery).parse().unwrap();
+    let mut tx = api.world.write().await;
+    tx.set_job_failed(outbox, "refused", None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(
+        api.get(&format!("{path}/deliveries")).await.expect(200)["data"][0]["state"],
+        "dead"
+    );
+    let retried = api
+        .post(&format!("/deliveries/{outbox}/retry"), json!({}))
+        .await
+        .expect(200);
+    assert_eq!(retried["state"], "waiting");
+    let mut tx = api.world.write().await;
+    tx.finish_job(outbox).await.unwrap();
+    tx.commit().await.unwrap();
+    api.post(&format!("/deliveries/{outbox}/retry"), json!({}))
+        .await
+        .refused(409);
+
+    let other = api
+        .post(&format!("{path}/rotate-secret"), json!({}))
+        .await
+        .expect(200);
+    assert_ne!(other["secret"], made["secret"]);
+    api.delete(&path).await.expect(204);
+    api.get(&path).await.refused(404);
+}
+
+async fn a_key_gives_on_no_more_than_it_has(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let ends = "2026-12-01T00:00:00Z";
+    let body =
+        json!({ "name": "maker", "scopes": ["api_keys:write", "users:read"], "expires_at": ends });
+    let made = api.post("/api-keys", body).await.expect(201);
+    let key = made["key"].as_str().unwrap();
+    assert!(key.starts_with("vak_"));
+    let make = async |body: Value| api.call(key, Method::POST, "/api-keys", Some(body)).await;
+    for scopes in [
+        json!(["*"]),
+        json!(["users:write"]),
+        json!(["users:read", "audit:read"]),
+    ] {
+        make(json!({ "name": "x", "scopes": scopes }))
+            .await
+            .refused(403);
+    }
+    make(json!({ "name": "x", "scopes": [] }))
+        .await
+        .refused(422);
+    make(json!({ "name": "x", "scopes": ["users:read"], "expires_at": "2027-01-01T00:00:00Z" }))
+        .await
+        .refused(422);
+    let child = make(json!({ "name": "x", "scopes": ["users:read"] }))
+        .await
+        .expect(201);
+    assert_eq!(
+        child["expires_at"], ends,
+        "it lives no longer than its maker"
+    );
+    let child_key = child["key"].as_str().unwrap();
+    let users = format!("/organizations/{organization}/users");
+    api.call(child_key, Method::GET, &users, None)
+        .await
+        .expect(200);
+    assert!(
+        api.call(
+            child_key,
+            Method::POST,
+            &users,
+            Some(json!({ "user_name": "a" }))
+        )
+        .await
+        .refused(403)
+        .contains("users:write")
+    );
+
+    api.world.clock.advance(Duration::from_hours(24 * 30));
+    api.call(child_key, Method::GET, &users, None)
+        .await
+        .refused(401);
+    let fresh = api.bound_key(&organization).await;
+    api.call(&fresh, Method::GET, &users, None)
+        .await
+        .expect(200);
+    let keys = api.get("/api-keys").await.expect(200);
+    let bound = keys["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["organization_id"] == organization.as_str())
+        .unwrap();
+    api.delete(&format!("/api-keys/{}", id(bound)))
+        .await
+        .expect(204);
+    api.call(&fresh, Method::GET, &users, None)
+        .await
+        .refused(401);
+    api.call(BOOTSTRAP, Method::GET, &users, None)
+        .await
+        .expect(200);
+}
+
+async fn an_unused_setting_is_left_alone(world: World) {
+    let api = Api::on(world).await;
+    let made = api
+        .post(
+            "/organizations",
+            json!({ "name": "Acme", "external_id": "7" }),
+        )
+        .await
+        .expect(201);
+    let path = format!("/organizations/{}", id(&made));
+    let renamed = api
+        .patch(&path, json!({ "name": "Acme Inc" }))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&renamed["name"], &renamed["external_id"]),
+        (&json!("Acme Inc"), &json!("7"))
+    );
+    api.post(
+        "/organizations",
+        json!({ "name": "Other", "external_id": "7" }),
+    )
+    .await
+    .refused(409);
+    assert_eq!(
+        api.patch(&path, json!({ "external_id": null }))
+            .await
+            .expect(200)["external_id"],
+        Value::Null
+    );
+    let two = api
+        .patch(&path, json!({ "domains": ["a.test", "b.test"] }))
+        .await
+        .expect(200);
+    assert_eq!(two["domains"].as_array().unwrap().len(), 2);
+    let one = api
+        .patch(&path, json!({ "domains": ["b.test"] }))
+        .await
+        .expect(200);
+    assert_eq!(one["domains"][0]["domain"], "b.test");
+    api.delete(&format!("{path}/domains/b.test"))
+        .await
+        .expect(204);
+    api.delete(&format!("{path}/domains/b.test"))
+        .await
+        .refused(404);
+}
+
+async fn signing_keys_rotate(world: World) {
+    let api = Api::on(world).await;
+    let active = |keys: &Value| -> Vec<String> {
+        keys["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|key| key["state"] == "active")
+            .map(id)
+            .collect()
+    };
+    let before = api.get("/signing-keys").await.expect(200);
+    let after = api
+        .post("/signing-keys/rotate", json!({}))
+        .await
+        .expect(200);
+    assert_eq!(active(&before).len(), active(&after).len());
+    assert!(
+        active(&before)
+            .iter()
+            .all(|key| !active(&after).contains(key))
+    );
+    assert!(
+        after["data"].as_array().unwrap().len() > before["data"].as_array().unwrap().len(),
+        "the old ones stay published"
+    );
+    assert!(!after.to_string().contains("\"d\":"));
+}

@@ -1,0 +1,243 @@
+//! No route answers without a key, and none tells one organization about another.
+
+use http::Method;
+use serde_json::{Value, json};
+use vestibule_support::{World, on_every_database};
+
+use crate::setup::{Api, id};
+
+on_every_database!(
+    no_route_answers_without_a_key,
+    another_organizations_rows_do_not_exist,
+    a_bound_key_runs_no_installation,
+    a_bound_key_has_to_prove_its_domains,
+);
+
+fn routes() -> Vec<(Method, String)> {
+    let document = serde_json::to_value(vestibule_web::api::openapi()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method = method.to_uppercase().parse().unwrap();
+            routes.push((method, path.strip_prefix("/api/v1").unwrap().to_owned()));
+        }
+    }
+    assert!(routes.len() > 40, "{}", routes.len());
+    routes
+}
+
+async fn no_route_answers_without_a_key(world: World) {
+    let api = Api::on(world).await;
+    for (method, path) in routes() {
+        for key in ["", "vak_wrong", "bootstrap"] {
+            let reply = api.call(key, method.clone(), &path, Some(json!({}))).await;
+            assert_eq!(reply.status, 401, "{method} {path}");
+            assert!(
+                reply.headers["www-authenticate"]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("Bearer")
+            );
+        }
+    }
+}
+
+async fn another_organizations_rows_do_not_exist(world: World) {
+    let api = Api::on(world).await;
+    let company = api.world.company("acme").await;
+    let directory = api.world.directory(&company.organization).await;
+    let organization = company.organization.id.to_string();
+    let token = api
+        .post(&format!("/directories/{}/tokens", directory.id), json!({}))
+        .await
+        .expect(201);
+    let sign_in = api.world.login(&company.user, &company.connection).await;
+    let webhook = api
+        .post(
+            "/webhooks",
+            json!({ "url": "https://a.test", "organization_id": organization }),
+        )
+        .await
+        .expect(201);
+    let api_key = api
+        .post(
+            "/api-keys",
+            json!({ "name": "a", "scopes": ["*"], "organization_id": organization }),
+        )
+        .await
+        .expect(201);
+    api.post(&format!("/users/{}/deactivate", company.user.id), json!({}))
+        .await
+        .expect(200);
+    let delivery = id(&api
+        .get(&format!("/webhooks/{}/deliveries", id(&webhook)))
+        .await
+        .expect(200)["data"][0]);
+    let receipt = id(&api
+        .get(&format!("/organizations/{organization}/offboardings"))
+        .await
+        .expect(200)["data"][0]);
+    let stranger = api.bound_key(&api.organization("Other").await).await;
+
+    let before = rows(&api).await;
+    for (method, template) in routes() {
+        let noun = template.split('/').nth(1).unwrap();
+        let own = match noun {
+            "organizations" => organization.clone(),
+            "connections" => company.connection.id.to_string(),
+            "directories" => directory.id.to_string(),
+            "applications" => company.application.id.to_string(),
+            "users" => company.user.id.to_string(),
+            "sessions" => sign_in.id.to_string(),
+            "webhooks" => id(&webhook),
+            "deliveries" => delivery.clone(),
+            "api-keys" => id(&api_key),
+            "offboardings" => receipt.clone(),
+            _ => String::new(),
+        };
+        let path = template
+            .replace("{id}", &own)
+            .replace("{token_id}", &id(&token))
+            .replace("{domain}", "acme.test");
+        let reply = api
+            .call(&stranger, method.clone(), &path, Some(body_of(&template)))
+            .await;
+        if template.contains("{id}") {
+            let wanted = if noun == "applications" { 403 } else { 404 };
+            assert_eq!(reply.status, wanted, "{method} {path}: {}", reply.body);
+        } else if reply.status == 200 {
+            let told = reply.body.to_string();
+            assert!(
+                !told.contains(&organization) && !told.contains(&company.user.id.to_string()),
+                "{method} {path}: {told}"
+            );
+        } else {
+            assert!(
+                matches!(reply.status, 400 | 403),
+                "{method} {path}: {}",
+                reply.body
+            );
+        }
+    }
+    assert_eq!(rows(&api).await, before, "nothing changed");
+    for path in ["/events", "/audit"] {
+        api.call(
+            &stranger,
+            Method::GET,
+            &format!("{path}?organization_id={organization}"),
+            None,
+        )
+        .await
+        .refused(404);
+    }
+    let body = json!({ "name": "x", "scopes": ["users:read"], "organization_id": organization });
+    api.call(&stranger, Method::POST, "/api-keys", Some(body))
+        .await
+        .refused(404);
+    let body = json!({ "url": "https://x.test", "organization_id": organization });
+    api.call(&stranger, Method::POST, "/webhooks", Some(body))
+        .await
+        .refused(404);
+}
+
+/// A body that would be accepted, so that only the wall can refuse it.
+fn body_of(template: &str) -> Value {
+    match template {
+        "/organizations/{id}/domains" => json!({ "domain": "stolen.test" }),
+        "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
+        "/organizations/{id}/connections" => {
+            json!({ "protocol": "oidc", "oidc": { "issuer": "https://i.test", "client_id": "c" } })
+        }
+        _ => json!({}),
+    }
+}
+
+async fn rows(api: &Api) -> Vec<i64> {
+    let mut counts = Vec::new();
+    for sql in [
+        "SELECT COUNT(*) FROM audit",
+        "SELECT COUNT(*) FROM users WHERE deleted_at IS NULL",
+        "SELECT COUNT(*) FROM connections WHERE deleted_at IS NULL",
+        "SELECT COUNT(*) FROM directory_tokens WHERE revoked_at IS NULL",
+        "SELECT COUNT(*) FROM events",
+        "SELECT COUNT(*) FROM offboardings",
+    ] {
+        counts.push(api.world.database.number(sql).await);
+    }
+    counts
+}
+
+async fn a_bound_key_runs_no_installation(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let key = api.bound_key(&organization).await;
+    let path = format!("/organizations/{organization}");
+    for (method, path, body) in [
+        (Method::POST, "/organizations", json!({ "name": "X" })),
+        (
+            Method::POST,
+            "/applications",
+            json!({ "name": "X", "redirect_uris": ["https://x.test"] }),
+        ),
+        (
+            Method::POST,
+            "/webhooks",
+            json!({ "url": "https://x.test" }),
+        ),
+        (
+            Method::POST,
+            "/api-keys",
+            json!({ "name": "x", "scopes": ["users:read"] }),
+        ),
+        (Method::POST, "/signing-keys/rotate", json!({})),
+        (Method::DELETE, path.as_str(), json!({})),
+        (Method::PATCH, path.as_str(), json!({ "active": false })),
+    ] {
+        api.call(&key, method, path, Some(body)).await.refused(403);
+    }
+    api.call(
+        &key,
+        Method::PATCH,
+        &path,
+        Some(json!({ "name": "Acme Inc" })),
+    )
+    .await
+    .expect(200);
+    let listed = api
+        .call(&key, Method::GET, "/organizations", None)
+        .await
+        .expect(200);
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+}
+
+async fn a_bound_key_has_to_prove_its_domains(world: World) {
+    let api = Api::on(world).await;
+    let organization = api.organization("Acme").await;
+    let key = api.bound_key(&organization).await;
+    let path = format!("/organizations/{organization}/domains");
+    let details = api
+        .call(
+            &key,
+            Method::POST,
+            &path,
+            Some(json!({ "domain": "rival.test" })),
+        )
+        .await
+        .expect(201);
+    assert_eq!(details["domains"][0]["verified"], false);
+    assert!(
+        details["domains"][0]["txt_record"]
+            .as_str()
+            .unwrap()
+            .starts_with("vestibule-verification=")
+    );
+    let verify = format!("{path}/rival.test/verify");
+    api.call(&key, Method::POST, &verify, None)
+        .await
+        .refused(403);
+    let details = api.post(&verify, json!({})).await.expect(200);
+    assert_eq!(details["domains"][0]["verified"], true);
+    api.post(&format!("{path}/unknown.test/verify"), json!({}))
+        .await
+        .refused(404);
+}
