@@ -13,11 +13,13 @@
 
 mod clock;
 mod database;
+#[cfg(feature = "server")]
+pub mod server;
 mod world;
 
 pub use clock::TestClock;
 pub use database::{Database, DatabaseKind, Databases};
-pub use world::{Grant, Lasting, SHARE_TTL, Share, SignIn, World, application_record, person};
+pub use world::{Company, Grant, Lasting, SHARE_TTL, Share, SignIn, World, application_record, person};
 
 /// Turns async functions that take a [`World`] into one test for each database.
 ///

@@ -1,0 +1,275 @@
+use serde_json::{Value, json};
+use vestibule_simulate::{
+    Browser, Client, IdentityProvider, IdpConfig, Page, Person, Place, SampleApp, ScimClient,
+    app::{AppConfig, AppSession, AppUrls, LogoutToken},
+};
+
+use super::TestServer;
+
+const UPSTREAM_SECRET: &str = "the secret that we have at the company's provider";
+
+/// A customer: its identity provider, its directory, and an app that its people use.
+///
+/// To a browser the provider is `idp.localhost`, we are `127.0.0.1` and the app is `app.localhost`: three sites.
+pub struct Company {
+    /// The organization.
+    pub organization_id: String,
+    /// Its verified domain.
+    pub domain: String,
+    /// Its directory.
+    pub directory_id: String,
+    /// Where the directory pushes to.
+    pub scim_url: String,
+    /// The directory's bearer token.
+    pub scim_token: String,
+    /// The directory's client, speaking as Entra does.
+    pub scim: ScimClient,
+    /// Its way in.
+    pub connection_id: String,
+    /// Its identity provider.
+    pub idp: IdentityProvider,
+    /// The app, which listens to logout notices.
+    pub app: SampleApp,
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's client secret.
+    pub client_secret: String,
+}
+
+/// Somebody whom the directory has pushed.
+#[derive(Debug, Clone)]
+pub struct Employee {
+    /// As the company knows them.
+    pub person: Person,
+    /// The id of the user, which is the `sub`, and the SCIM id too.
+    pub user_id: String,
+}
+
+impl Company {
+    /// The company with the domain `acme.test`.
+    pub async fn set_up(server: &TestServer) -> Self {
+        Self::with_domain(server, "acme.test").await
+    }
+
+    /// A company with this domain.
+    pub async fn with_domain(server: &TestServer, domain: &str) -> Self {
+        let admin = &server.admin;
+        let organization = admin
+            .post(
+                "/organizations",
+                json!({ "name": domain, "domains": [domain] }),
+            )
+            .await;
+        let organization_id = text(&organization, "id");
+        let directory = admin
+            .post(
+                &format!("/organizations/{organization_id}/directories"),
+                json!({ "name": "People" }),
+            )
+            .await;
+        let directory_id = text(&directory, "id");
+        let scim_url = text(&directory, "scim_url").replace(
+            server.issuer(),
+            server.url("").as_str().trim_end_matches('/'),
+        );
+        let token = admin
+            .post(
+                &format!("/directories/{directory_id}/tokens"),
+                json!({ "name": "sync" }),
+            )
+            .await;
+        let scim_token = text(&token, "token");
+        let idp = provider().await;
+        let connection_id = connect(server, &organization_id, &idp).await;
+        let (app, client_id, client_secret) = app(server).await;
+        Self {
+            scim: ScimClient::new(&scim_url, &scim_token).expect("a SCIM client"),
+            domain: domain.to_owned(),
+            organization_id,
+            directory_id,
+            scim_url,
+            scim_token,
+            connection_id,
+            idp,
+            app,
+            client_id,
+            client_secret,
+        }
+    }
+
+    /// Lets the directory push somebody, and the identity provider know them.
+    pub async fn hire(&self, given_name: &str, family_name: &str) -> Employee {
+        let person = Person::new(given_name, family_name, &self.domain).expect("a person");
+        self.idp.add_person(person.clone());
+        self.push(person).await
+    }
+
+    /// Lets the directory push somebody.
+    pub async fn push(&self, person: Person) -> Employee {
+        let hired = self
+            .scim
+            .hire(&person)
+            .await
+            .expect("the directory is answered");
+        let user_id = hired
+            .id
+            .clone()
+            .unwrap_or_else(|| panic!("{person:?} is pushed: {hired:?}"));
+        Employee { person, user_id }
+    }
+
+    /// Lets the identity provider know somebody whom the directory does not push.
+    pub fn stranger(&self, given_name: &str, family_name: &str) -> Person {
+        let person = Person::new(given_name, family_name, &self.domain).expect("a person");
+        self.idp.add_person(person.clone());
+        person
+    }
+
+    /// Signs somebody in to the app and gives the page where they end up.
+    pub async fn sign_in(&self, browser: &mut Browser, person: &Person) -> Page {
+        let login = format!("login?organization={}", self.organization_id);
+        let login = self.app.url().join(&login).expect("the app's login");
+        let page = browser.get(&login).await.expect("the login begins");
+        self.at_provider(browser, page, person).await
+    }
+
+    /// Types name and password, where the provider asks for them.
+    pub async fn at_provider(&self, browser: &mut Browser, page: Page, person: &Person) -> Page {
+        if page.url.host_str() != Some("idp.localhost") && page.url.port() != self.idp.url().port()
+        {
+            return page;
+        }
+        let fields = [
+            ("username", person.user_name.as_str()),
+            ("password", person.password.as_str()),
+        ];
+        browser
+            .submit(&page, &fields)
+            .await
+            .expect("the provider's form is answered")
+    }
+
+    /// Signs somebody in to the app; fails the test unless they are in.
+    pub async fn signed_in(&self, browser: &mut Browser, employee: &Employee) -> AppSession {
+        let page = self.sign_in(browser, &employee.person).await;
+        assert_eq!(
+            (page.status, &page.url),
+            (200, self.app.url()),
+            "{}",
+            page.body
+        );
+        self.live_session(&employee.user_id)
+            .expect("a session at the app")
+    }
+
+    /// The app's live session of a user, the newest if there are several.
+    pub fn live_session(&self, user_id: &str) -> Option<AppSession> {
+        let state = self.app.state();
+        state
+            .live_sessions()
+            .filter(|session| session.sub == user_id)
+            .last()
+            .cloned()
+    }
+
+    /// The verified logout notices that named this session of this user.
+    pub fn notices(&self, session: &AppSession) -> Vec<LogoutToken> {
+        let named = |token: &LogoutToken| {
+            token.sid == session.sid && token.sub.as_ref() == Some(&session.sub)
+        };
+        self.app
+            .state()
+            .logout_tokens
+            .into_iter()
+            .filter(named)
+            .collect()
+    }
+
+    /// The newest login record of the organization.
+    pub async fn last_login(&self, server: &TestServer) -> Value {
+        let logins = server
+            .admin
+            .get(&format!(
+                "/organizations/{}/logins?limit=1",
+                self.organization_id
+            ))
+            .await;
+        logins["data"].get(0).cloned().unwrap_or_default()
+    }
+
+    /// How many users the organization has.
+    pub async fn count_users(&self, server: &TestServer) -> usize {
+        let users = server
+            .admin
+            .get(&format!(
+                "/organizations/{}/users?limit=500",
+                self.organization_id
+            ))
+            .await;
+        users["data"].as_array().map_or(0, Vec::len)
+    }
+}
+
+async fn provider() -> IdentityProvider {
+    let place = Place::bind("127.0.0.1", 0)
+        .await
+        .expect("a place for the provider");
+    let mut config = IdpConfig::new(place);
+    config.browser_host = Some("idp.localhost".to_owned());
+    // Keys of this kind are made at once; the others take a debug build a second.
+    config.algorithm = vestibule_simulate::jose::Algorithm::Es256;
+    IdentityProvider::start(config).await.expect("a provider")
+}
+
+/// Connects an organization to a provider: the directory's `externalId` is the claim `oid`.
+async fn connect(server: &TestServer, organization_id: &str, idp: &IdentityProvider) -> String {
+    let connection = json!({
+        "protocol": "oidc",
+        "oidc": { "issuer": idp.issuer(), "client_id": "vestibule", "client_secret": UPSTREAM_SECRET },
+        "join": { "directory": "externalId", "claim": "oid" },
+    });
+    let connection = server
+        .admin
+        .post(
+            &format!("/organizations/{organization_id}/connections"),
+            connection,
+        )
+        .await;
+    let redirect_uri = text(&connection["oidc"], "redirect_uri");
+    idp.add_client(Client::new(
+        "vestibule",
+        UPSTREAM_SECRET,
+        [redirect_uri.as_str()],
+    ));
+    text(&connection, "id")
+}
+
+async fn app(server: &TestServer) -> (SampleApp, String, String) {
+    let place = Place::bind("app.localhost", 0)
+        .await
+        .expect("a place for the app");
+    let urls = AppUrls::of(&place);
+    let application = json!({
+        "name": "Fieldnotes",
+        "redirect_uris": [urls.redirect_uri],
+        "post_logout_redirect_uris": [urls.post_logout_redirect_uri],
+        "backchannel_logout_uri": urls.backchannel_logout_uri,
+    });
+    let application = server.admin.post("/applications", application).await;
+    let (client_id, client_secret) = (
+        text(&application, "client_id"),
+        text(&application, "client_secret"),
+    );
+    let config = AppConfig::new(place, server.issuer(), &client_id, &client_secret);
+    (
+        SampleApp::start(config).await.expect("an app"),
+        client_id,
+        client_secret,
+    )
+}
+
+fn text(value: &Value, member: &str) -> String {
+    let text = value.get(member).and_then(Value::as_str);
+    text.unwrap_or_else(|| panic!("{value} has no {member}"))
+        .to_owned()
+}
