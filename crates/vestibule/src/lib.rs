@@ -104,6 +104,7 @@ pub enum OpenError {
 impl Vestibule {
     /// Opens the database, brings its schema up to date, finds or makes the master key, and loads the signing keys.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        config.check()?;
         let store = open_store(&config).await?;
         let opened = Self::open_on(store.clone(), config).await;
         if opened.is_err() {
@@ -214,7 +215,6 @@ pub async fn migrate(config: &Config) -> Result<(), OpenError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, OpenError> {
-    config.check()?;
     let opened = Store::open(config.database.url().expose(), Generator::system()).await;
     opened.map_err(|source| OpenError::Database {
         database: config.database.to_string(),
