@@ -31,7 +31,12 @@ pub struct Database {
 #[derive(Debug)]
 enum Place {
     Folder(#[expect(dead_code, reason = "removes the folder when it is dropped")] TempDir),
-    Server { url: String, name: String },
+    Server {
+        url: String,
+        name: String,
+    },
+    /// Somebody else removes it.
+    Borrowed,
 }
 
 /// The databases to test on.
@@ -86,6 +91,17 @@ impl Database {
             DatabaseKind::Postgres => Store::open(&self.url, Generator::system())
                 .await
                 .expect("the second node opens the database"),
+        }
+    }
+
+    /// The same database, reached through another store; what made it keeps it alive.
+    pub fn twin(&self, store: &Store) -> Self {
+        Self {
+            name: self.name,
+            kind: self.kind,
+            store: store.clone(),
+            url: self.url.clone(),
+            _place: Place::Borrowed,
         }
     }
 

@@ -29,6 +29,19 @@ pub struct World {
     pub clock: TestClock,
 }
 
+/// An organization with one way in, one person and an application.
+#[derive(Debug, Clone)]
+pub struct Company {
+    /// The organization.
+    pub organization: Organization,
+    /// Its way in.
+    pub connection: Connection,
+    /// A person in it, whom no directory owns.
+    pub user: User,
+    /// An application that people sign in to; it belongs to nobody.
+    pub application: Application,
+}
+
 /// A browser's sign-in and the secret of its cookie.
 #[derive(Debug, Clone, Copy)]
 pub struct SignIn {
@@ -182,6 +195,26 @@ impl World {
             .expect("an application");
         commit(tx).await;
         made
+    }
+
+    /// An organization with an OpenID Connect connection, a user and an application.
+    pub async fn company(&self, name: &str) -> Company {
+        let organization = self.organization(name).await;
+        Company {
+            connection: self.connection(&organization, Protocol::Oidc).await,
+            user: self
+                .user(&organization, None, &format!("ada@{name}.test"))
+                .await,
+            application: self.application("App").await,
+            organization,
+        }
+    }
+
+    /// Signs the company's person in to its application.
+    pub async fn sign_in_to_app(&self, company: &Company) -> Share {
+        let sign_in = self.login(&company.user, &company.connection).await;
+        self.exchange(self.authorize(sign_in, &company.application).await)
+            .await
     }
 
     /// Signs a user in as the login of an identity provider does; none where the login is refused.
