@@ -130,6 +130,12 @@ impl WriteTx {
 
     async fn end_user_session(&mut self, id: UserSessionId, ending: Ending<'_>) -> Result<Ended> {
         let (now, reason) = (self.now().micros(), ending.cause.as_str());
+        // Waits for whoever holds the user FOR SHARE while exchanging a code of this sign-in; that share is seen below.
+        run!(self, c => sqlx::query(
+            "UPDATE users SET epoch = epoch WHERE id = (SELECT s.user_id FROM user_sessions s WHERE s.id = $1)")
+            .bind(id.to_string())
+            .execute(&mut *c)
+            .await?);
         let owner: Option<(String, String)> = each!(self, c => sqlx::query_as(
             "UPDATE user_sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL RETURNING user_id, organization_id")
             .bind(id.to_string())

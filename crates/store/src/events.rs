@@ -62,7 +62,7 @@ impl WriteTx {
     /// Records an event and what has to be delivered because of it.
     pub async fn push_event(&mut self, event: NewEvent) -> Result<EventId> {
         let now = self.now();
-        let id: EventId = self.generator().id(now);
+        let id = self.next_event_id();
         let sequence = match event.user_id {
             Some(user_id) => Some(self.next_sequence(user_id).await?),
             None => None,
@@ -129,11 +129,15 @@ impl WriteTx {
             .fetch_one(&mut *c)
             .await?);
         let placed = each!(self, c => sqlx::query(
+            // One user's events stand in their sequence, also where clocks of nodes differ: none comes before one with a
+            // smaller sequence, which has been committed before it.
             "WITH waiting AS (
-               SELECT id, ROW_NUMBER() OVER (ORDER BY created_at, id) AS place FROM (
-                 SELECT id, created_at FROM events WHERE position IS NULL ORDER BY id LIMIT $2) AS oldest)
-             UPDATE events SET position = $1 + (SELECT waiting.place FROM waiting WHERE waiting.id = events.id)
-             WHERE events.id IN (SELECT waiting.id FROM waiting)")
+               SELECT id, ROW_NUMBER() OVER (ORDER BY place, sequence) AS place FROM (
+                 SELECT id, sequence, CASE WHEN user_id IS NULL THEN told
+                   ELSE MAX(told) OVER (PARTITION BY user_id ORDER BY sequence) END AS place FROM (
+                     SELECT id, user_id, sequence, ROW_NUMBER() OVER (ORDER BY created_at, id) AS told FROM (
+                       SELECT id, user_id, sequence, created_at FROM events WHERE position IS NULL ORDER BY id LIMIT $2) AS oldest) AS by_time) AS by_user)
+             UPDATE events SET position = $1 + waiting.place FROM waiting WHERE waiting.id = events.id")
             .bind(first)
             .bind(PLACED_AT_ONCE)
             .execute(&mut *c)

@@ -11,7 +11,7 @@ use sqlx::{
     postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use vestibule_core::{Generator, Timestamp};
+use vestibule_core::{EventId, Generator, Timestamp};
 
 use crate::{
     Error, Result,
@@ -44,6 +44,7 @@ pub struct ReadTx {
     connection: Connection,
     now: Timestamp,
     generator: Generator,
+    last_event: Option<EventId>,
 }
 
 /// Reads and writes; [`commit`](WriteTx::commit) stores everything, dropping stores nothing.
@@ -89,6 +90,7 @@ impl Store {
             connection,
             now,
             generator: self.generator.clone(),
+            last_event: None,
         })
     }
 
@@ -102,6 +104,7 @@ impl Store {
             connection,
             now,
             generator: self.generator.clone(),
+            last_event: None,
         }))
     }
 
@@ -207,6 +210,22 @@ impl WriteTx {
             Connection::PostgresWriter(transaction) => Ok(transaction.commit().await?),
             Connection::SqliteReader(_) | Connection::PostgresReader(_) => Ok(()),
         }
+    }
+}
+
+impl WriteTx {
+    /// The id of an event that happens after those of this transaction; ids of one millisecond sort by chance otherwise.
+    pub(crate) fn next_event_id(&mut self) -> EventId {
+        let drawn: EventId = self.0.generator.id(self.0.now);
+        let id = match self.0.last_event {
+            Some(last) if drawn <= last => {
+                let after = u128::from_be_bytes(last.to_bytes()).saturating_add(1);
+                EventId::from_bytes(after.to_be_bytes())
+            }
+            _ => drawn,
+        };
+        self.0.last_event = Some(id);
+        id
     }
 }
 

@@ -55,8 +55,9 @@ impl Writer {
 
     /// Waits for the turn and opens its savepoint.
     pub(crate) async fn turn(&self) -> Result<Turn> {
-        let entry = Waiting::new(&self.waiting);
+        let mut entry = Waiting::new(self);
         let shared = Arc::clone(&self.shared).lock_owned().await;
+        entry.has_turn = true;
         drop(entry);
         let mut turn = Turn {
             shared: Some(shared),
@@ -85,18 +86,38 @@ impl Writer {
 }
 
 /// Counts one who waits, also when the wait is given up.
-struct Waiting<'w>(&'w AtomicUsize);
+struct Waiting<'w> {
+    writer: &'w Writer,
+    has_turn: bool,
+}
 
 impl<'w> Waiting<'w> {
-    fn new(count: &'w AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
+    fn new(writer: &'w Writer) -> Self {
+        writer.waiting.fetch_add(1, Ordering::SeqCst);
+        Self {
+            writer,
+            has_turn: false,
+        }
     }
 }
 
 impl Drop for Waiting<'_> {
+    /// One who gives up may have been the one to whom the group left its commit.
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.writer.waiting.fetch_sub(1, Ordering::SeqCst);
+        if self.has_turn {
+            return;
+        }
+        let (shared, waiting) = (
+            Arc::clone(&self.writer.shared),
+            Arc::clone(&self.writer.waiting),
+        );
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let mut shared = shared.lock_owned().await;
+                shared.commit_unless_others_wait(&waiting).await;
+            });
+        }
     }
 }
 
