@@ -95,6 +95,7 @@ impl Database {
     }
 
     /// The same database, reached through another store; what made it keeps it alive.
+    #[must_use]
     pub fn twin(&self, store: &Store) -> Self {
         Self {
             name: self.name,

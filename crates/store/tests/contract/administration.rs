@@ -31,7 +31,7 @@ async fn an_application_keeps_its_secret_as_a_hash(world: World) {
         .await
         .unwrap();
     let mut record = made.record();
-    record.name = "Renamed".to_owned();
+    "Renamed".clone_into(&mut record.name);
     record.refresh_retry_seconds = 10;
     tx.set_application(made.id, &record).await.unwrap();
     tx.commit().await.unwrap();
@@ -96,7 +96,7 @@ async fn a_webhook_is_changed_and_deleted_with_what_waits_for_it(world: World) {
     tx.add_webhook(&webhook).await.unwrap();
     let locked = tx.lock_webhook(webhook.id).await.unwrap().unwrap();
     assert_eq!(locked.kinds, webhook.kinds);
-    webhook.url = "https://hooks.test/2".to_owned();
+    "https://hooks.test/2".clone_into(&mut webhook.url);
     webhook.kinds = vec!["*".to_owned()];
     tx.set_webhook(&webhook).await.unwrap();
     tx.commit().await.unwrap();

@@ -128,7 +128,7 @@ async fn a_deleted_organization_frees_what_it_held(world: World) {
     let mut tx = world.write().await;
     let mut organization = tx.lock_organization(id).await.unwrap().unwrap();
     organization.external_id = Some("customer-1".to_owned());
-    organization.name = "Acme & Sons".to_owned();
+    "Acme & Sons".clone_into(&mut organization.name);
     tx.set_organization(&organization).await.unwrap();
     tx.add_domain(id, &domain, "t", Some(world.now()))
         .await
@@ -186,7 +186,7 @@ async fn attaching_a_directory_ends_just_in_time_creation(world: World) {
     let mut tx = world.write().await;
     let mut directory = tx.find_directory(second.id).await.unwrap().unwrap();
     directory.state = DirectoryState::Adopting;
-    directory.dialect = "okta".to_owned();
+    "okta".clone_into(&mut directory.dialect);
     tx.set_directory(&directory).await.unwrap();
     tx.commit().await.unwrap();
     let stored = world.read().await.find_directory(second.id).await;
