@@ -17,10 +17,16 @@ mod records;
 mod users;
 mod webhooks;
 
+use std::iter;
+
 use axum::{Json, Router, extract::DefaultBodyLimit, middleware, routing::get};
 use utoipa::{
     Modify, OpenApi as _,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        ContentBuilder, OpenApi, Ref, ResponseBuilder,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 use vestibule_engine::Engine;
@@ -34,8 +40,14 @@ pub fn api_router<S: Clone + Send + Sync + 'static>(engine: Engine) -> Router<S>
     let (guarded, _) = routes().split_for_parts();
     let guarded = guarded
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::from_fn_with_state(engine.clone(), idempotency::replay))
-        .layer(middleware::from_fn_with_state(engine.clone(), access::authenticate))
+        .layer(middleware::from_fn_with_state(
+            engine.clone(),
+            idempotency::replay,
+        ))
+        .layer(middleware::from_fn_with_state(
+            engine.clone(),
+            access::authenticate,
+        ))
         .layer(DefaultBodyLimit::disable())
         .with_state(engine);
     let open = Router::new()
@@ -46,10 +58,49 @@ pub fn api_router<S: Clone + Send + Sync + 'static>(engine: Engine) -> Router<S>
 }
 
 /// The OpenAPI 3.1 document of the admin API, made from its handlers.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(Document::openapi())
+pub fn openapi() -> OpenApi {
+    let mut document = OpenApiRouter::with_openapi(Document::openapi())
         .nest(PREFIX, routes())
-        .into_openapi()
+        .into_openapi();
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                complete(operation, method, path);
+            }
+        }
+    }
+    document
+}
+
+/// What every operation has in common: a name of its own, and problem details as its refusals.
+fn complete(operation: &mut Operation, method: &str, path: &str) {
+    let words = path
+        .trim_start_matches(PREFIX)
+        .split(['/', '{', '}', '-'])
+        .filter(|word| !word.is_empty());
+    operation.operation_id = Some(
+        iter::once(method)
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join("_"),
+    );
+    let problem = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("ProblemBody")))
+        .build();
+    let refusal = ResponseBuilder::new()
+        .description("A refusal")
+        .content("application/problem+json", problem)
+        .build();
+    operation
+        .responses
+        .responses
+        .insert("default".to_owned(), refusal.into());
 }
 
 fn routes() -> OpenApiRouter<Engine> {
@@ -80,10 +131,12 @@ struct Document;
 struct BearerKey;
 
 impl Modify for BearerKey {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, document: &mut OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("a key of the admin API, `vak_…`, or the bootstrap key"))
+            .description(Some(
+                "a key of the admin API, `vak_…`, or the bootstrap key",
+            ))
             .build();
         document
             .components

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod credentials;
 mod nouns;
 mod people;
 mod setup;

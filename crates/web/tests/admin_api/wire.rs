@@ -9,6 +9,7 @@ use crate::setup::{Api, BOOTSTRAP, Reply, id};
 
 on_every_database!(
     a_broken_request_is_explained_and_changes_nothing,
+    the_document_describes_every_operation,
     a_repeated_post_gets_the_same_answer,
     a_refused_post_frees_its_key,
     no_secret_is_in_a_record,
@@ -104,6 +105,40 @@ async fn a_broken_request_is_explained_and_changes_nothing(world: World) {
     let document = api.send(document).await.expect(200);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(document["paths"]["/api/v1/organizations/{id}/connections"]["post"].is_object());
+}
+
+async fn the_document_describes_every_operation(world: World) {
+    let api = Api::on(world).await;
+    let request = Request::builder()
+        .uri("/api/v1/openapi.json")
+        .body(Body::empty())
+        .unwrap();
+    let document = api.send(request).await.expect(200);
+    let mut names = Vec::new();
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            names.push(operation["operationId"].as_str().unwrap());
+            assert!(
+                operation["responses"]["default"]["content"]["application/problem+json"]
+                    .is_object()
+            );
+            assert!(
+                operation["summary"].is_string()
+                    && operation["responses"].as_object().unwrap().len() >= 2
+            );
+        }
+    }
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "each operation has a name of its own");
+    assert!(names.contains(&"post_organizations_id_connections"));
+    let text = document.to_string();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name}");
+    }
 }
 
 async fn keyed(api: &Api, key: &str, idempotency: &str, path: &str, body: &Value) -> Reply {
