@@ -83,10 +83,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     tracing::info!("Draining: no new connections, what is under way is finished");
     handle.graceful_shutdown(None);
     tokio::select! {
-        drained = tokio::time::timeout(DRAIN_LIMIT, drain(serving, &vestibule)) => match drained {
-            Ok(done) => done?,
-            Err(_) => tracing::warn!("Some requests or deliveries took longer than {} s and were cut off", DRAIN_LIMIT.as_secs()),
-        },
+        done = drain_within_limit(serving, &vestibule) => done?,
         () = signals.next() => tracing::warn!("Told to stop a second time; what was under way is cut off"),
     }
     metrics_handle.shutdown();
@@ -94,6 +91,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 type Serving = JoinHandle<std::io::Result<()>>;
+
+async fn drain_within_limit(serving: Serving, vestibule: &Vestibule) -> anyhow::Result<()> {
+    if let Ok(done) = tokio::time::timeout(DRAIN_LIMIT, drain(serving, vestibule)).await {
+        return done;
+    }
+    let limit = DRAIN_LIMIT.as_secs();
+    tracing::warn!("Some requests or deliveries took longer than {limit} s and were cut off");
+    Ok(())
+}
 
 async fn drain(serving: Serving, vestibule: &Vestibule) -> anyhow::Result<()> {
     serving.await??;
@@ -145,9 +151,8 @@ impl Local {
     /// Drains and closes, within the limit.
     pub(crate) async fn shutdown(self) {
         self.handle.graceful_shutdown(None);
-        let drained = drain(self.serving, &self.vestibule);
-        if !matches!(tokio::time::timeout(DRAIN_LIMIT, drained).await, Ok(Ok(()))) {
-            tracing::warn!("The server did not end cleanly");
+        if let Err(error) = drain_within_limit(self.serving, &self.vestibule).await {
+            tracing::warn!(error = %error, "The server did not end cleanly");
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The binary as an operator meets it: started, asked, stopped.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+)]
 
 mod commands;
 mod serve;
