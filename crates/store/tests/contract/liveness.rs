@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use vestibule_core::{ApiScope, ConnectionState, EndCause, EndScope, Protocol};
-use vestibule_store::{ApiKeyMaker, NewApiKey};
+use vestibule_store::{ApiKeyMaker, NewApiKey, NewAppSession, NewUserSession, TakenCode};
 use vestibule_support::{Company, Grant, Lasting, Share, SignIn, World, on_every_database};
 
 on_every_database!(
     deactivation_kills_every_kind_and_reactivation_revives_nothing,
     a_login_after_reactivation_works_at_once,
+    what_was_under_way_is_dead_at_birth,
     each_scope_ends_its_own_and_nothing_else,
     an_offline_share_survives_logout_and_expiry_but_no_epoch,
     a_switched_off_parent_refuses_its_children,
@@ -83,6 +84,83 @@ async fn a_login_after_reactivation_works_at_once(world: World) {
     world.set_active(&company.user, true).await;
     // The clock stands still: nothing may depend on a later second.
     assert_eq!(live(&world, &issue(&world, &company).await).await, ALL);
+}
+
+/// Every kind is begun from a parent that was proven live in an earlier transaction, and all came back meanwhile (I2).
+async fn what_was_under_way_is_dead_at_birth(world: World) {
+    let scopes: [fn(&Company) -> EndScope; 4] = [
+        |company| EndScope::User(company.user.id),
+        |company| EndScope::Organization(company.organization.id),
+        |company| EndScope::Connection(company.connection.id),
+        |company| EndScope::Application(company.application.id),
+    ];
+    for scope in scopes {
+        let name = world.store.generator().uuid().simple().to_string();
+        let company = world.company(&name).await;
+        let (user, connection) = (&company.user, &company.connection);
+        let sign_in = world.login(user, connection).await;
+        let grant = world.authorize(sign_in, &company.application).await;
+        let mut tx = world.write().await;
+        let epochs = tx.hold_login(user.id, connection.id).await.unwrap();
+        let session = tx.hold_user_session(sign_in.id, sign_in.secret).await;
+        let session = session.unwrap().unwrap();
+        let taken = tx.take_code(grant.code, grant.application_id).await;
+        let TakenCode::Live(taken) = taken.unwrap() else {
+            panic!("the code is live");
+        };
+        tx.commit().await.unwrap();
+
+        let scope = scope(&company);
+        world.end(scope, EndCause::Deactivated).await;
+        world.end(scope, EndCause::Reactivated).await;
+
+        let expires_at = world.now().after(Duration::from_mins(1));
+        let (secret, code) = (world.secret(), world.secret());
+        let mut tx = world.write().await;
+        let late = tx
+            .add_user_session(NewUserSession {
+                user_id: user.id,
+                organization_id: user.organization_id,
+                connection_id: connection.id,
+                epochs: epochs.unwrap(),
+                secret_hash: secret,
+                auth_time: world.now(),
+                acr: "1".to_owned(),
+                amr: Vec::new(),
+                upstream: Some(("i".to_owned(), "s".to_owned(), None)),
+                idle_seconds: 60,
+                expires_at,
+            })
+            .await
+            .unwrap();
+        let new = NewAppSession {
+            code,
+            application_id: company.application.id,
+            application_epoch: company.application.epoch,
+            scope: "openid",
+            nonce: None,
+            redirect_uri: "https://app.test/callback",
+            code_challenge: "challenge",
+            expires_at,
+        };
+        let begun = tx.add_code(&session, new).await.unwrap();
+        tx.add_app_session(&taken, true, expires_at).await.unwrap();
+        tx.commit().await.unwrap();
+        let late = SignIn { id: late, secret };
+        let late_code = Grant {
+            code,
+            application_id: company.application.id,
+            app_session_id: begun,
+        };
+        let found = [
+            world.is_signed_in(late).await,
+            world.is_code_live(late_code).await,
+            world.is_share_live(taken.app_session_id).await,
+        ];
+        // An application's ending leaves the sign-in alone.
+        let signed_in = matches!(scope, EndScope::Application(_));
+        assert_eq!(found, [signed_in, false, false], "{scope:?}");
+    }
 }
 
 async fn each_scope_ends_its_own_and_nothing_else(world: World) {

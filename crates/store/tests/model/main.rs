@@ -22,7 +22,7 @@ use proptest::{
 use vestibule_support::{Database, World};
 
 /// Histories on each database.
-const CASES: u32 = 24;
+const CASES: u32 = 96;
 const STEPS: usize = 40;
 
 fn check(world: &World, runtime: &tokio::runtime::Runtime) {
