@@ -14,7 +14,11 @@
 mod clock;
 mod database;
 #[cfg(feature = "server")]
+pub mod installation;
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+pub mod webdriver;
 mod world;
 
 pub use clock::TestClock;

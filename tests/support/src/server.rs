@@ -7,6 +7,7 @@
 
 mod admin;
 mod company;
+mod site;
 
 use std::{
     net::SocketAddr,
@@ -29,6 +30,7 @@ use crate::Database;
 
 pub use admin::{Admin, Reply, http_client};
 pub use company::{Company, Employee};
+pub use site::Site;
 
 /// How long tests wait for something that should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use reqwest::{
-    Client, Method,
+    Certificate, Client, ClientBuilder, Method,
     dns::{Addrs, Name, Resolve, Resolving},
     header::HeaderMap,
     redirect,
@@ -75,6 +75,21 @@ impl Admin {
         }
     }
 
+    /// The same over a client that trusts further certificates (PEM).
+    pub fn trusting(public_url: &str, key: &str, root_certificates: &[String]) -> Self {
+        let certificates = root_certificates
+            .iter()
+            .map(|pem| Certificate::from_pem(pem.as_bytes()).expect("a PEM certificate"));
+        let http = builder()
+            .tls_certs_merge(certificates)
+            .build()
+            .expect("an HTTP client");
+        Self {
+            http,
+            ..Self::new(public_url, key)
+        }
+    }
+
     /// The same API with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
@@ -141,11 +156,14 @@ impl Admin {
 
 /// A client that follows no redirect, and for which names below `.localhost` are loopback.
 pub fn http_client() -> Client {
-    let client = Client::builder()
+    builder().build().expect("an HTTP client")
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
-        .dns_resolver(Arc::new(Loopback));
-    client.build().expect("an HTTP client")
+        .dns_resolver(Arc::new(Loopback))
 }
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use vestibule_simulate::{
     app::{AppConfig, AppSession, AppUrls, LogoutToken},
 };
 
-use super::TestServer;
+use super::{Site, TestServer};
 
 const UPSTREAM_SECRET: &str = "the secret that we have at the company's provider";
 
@@ -53,7 +53,12 @@ impl Company {
 
     /// A company with this domain.
     pub async fn with_domain(server: &TestServer, domain: &str) -> Self {
-        let admin = &server.admin;
+        Self::at(&Site::of(server), domain).await
+    }
+
+    /// A company with this domain at any installation.
+    pub async fn at(site: &Site, domain: &str) -> Self {
+        let admin = &site.admin;
         let organization = admin
             .post(
                 "/organizations",
@@ -68,10 +73,7 @@ impl Company {
             )
             .await;
         let directory_id = text(&directory, "id");
-        let scim_url = text(&directory, "scim_url").replace(
-            server.issuer(),
-            server.url("").as_str().trim_end_matches('/'),
-        );
+        let scim_url = text(&directory, "scim_url").replace(&site.issuer, &site.url);
         let token = admin
             .post(
                 &format!("/directories/{directory_id}/tokens"),
@@ -80,10 +82,10 @@ impl Company {
             .await;
         let scim_token = text(&token, "token");
         let idp = provider().await;
-        let connection_id = connect(server, &organization_id, &idp).await;
-        let (app, client_id, client_secret) = app(server).await;
+        let connection_id = connect(site, &organization_id, &idp).await;
+        let (app, client_id, client_secret) = app(site).await;
         Self {
-            scim: ScimClient::new(&scim_url, &scim_token).expect("a SCIM client"),
+            scim: ScimClient::with_http(&scim_url, &scim_token, site.http()),
             domain: domain.to_owned(),
             organization_id,
             directory_id,
@@ -222,13 +224,13 @@ async fn provider() -> IdentityProvider {
 }
 
 /// Connects an organization to a provider: the directory's `externalId` is the claim `oid`.
-async fn connect(server: &TestServer, organization_id: &str, idp: &IdentityProvider) -> String {
+async fn connect(site: &Site, organization_id: &str, idp: &IdentityProvider) -> String {
     let connection = json!({
         "protocol": "oidc",
         "oidc": { "issuer": idp.issuer(), "client_id": "vestibule", "client_secret": UPSTREAM_SECRET },
         "join": { "directory": "externalId", "claim": "oid" },
     });
-    let connection = server
+    let connection = site
         .admin
         .post(
             &format!("/organizations/{organization_id}/connections"),
@@ -244,7 +246,7 @@ async fn connect(server: &TestServer, organization_id: &str, idp: &IdentityProvi
     text(&connection, "id")
 }
 
-async fn app(server: &TestServer) -> (SampleApp, String, String) {
+async fn app(site: &Site) -> (SampleApp, String, String) {
     let place = Place::bind("app.localhost", 0)
         .await
         .expect("a place for the app");
@@ -255,12 +257,13 @@ async fn app(server: &TestServer) -> (SampleApp, String, String) {
         "post_logout_redirect_uris": [urls.post_logout_redirect_uri],
         "backchannel_logout_uri": urls.backchannel_logout_uri,
     });
-    let application = server.admin.post("/applications", application).await;
+    let application = site.admin.post("/applications", application).await;
     let (client_id, client_secret) = (
         text(&application, "client_id"),
         text(&application, "client_secret"),
     );
-    let config = AppConfig::new(place, server.issuer(), &client_id, &client_secret);
+    let mut config = AppConfig::new(place, &site.issuer, &client_id, &client_secret);
+    config.root_certificates.clone_from(&site.root_certificates);
     (
         SampleApp::start(config).await.expect("an app"),
         client_id,
