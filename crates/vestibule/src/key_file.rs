@@ -155,6 +155,13 @@ fn make(path: &Path, generator: &Generator) -> Result<MasterKey, KeyError> {
 }
 
 fn write_private(path: &Path, key: &MasterKey) -> io::Result<()> {
+    let mut file = create_private(path)?;
+    writeln!(file, "{}", key.to_base64())?;
+    file.sync_all()
+}
+
+/// Makes an empty file that only its owner may read; an error if there is one already.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -162,9 +169,7 @@ fn write_private(path: &Path, key: &MasterKey) -> io::Result<()> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(path)?;
-    writeln!(file, "{}", key.to_base64())?;
-    file.sync_all()
+    options.open(path)
 }
 
 fn failed(path: &Path, verb: &'static str) -> impl Fn(io::Error) -> KeyError {

@@ -215,6 +215,11 @@ pub async fn migrate(config: &Config) -> Result<(), OpenError> {
 }
 
 async fn open_store(config: &Config) -> Result<Store, OpenError> {
+    if let Database::Sqlite(path) = &config.database {
+        // Who else has an account on this machine need not read people's names; the driver would make it readable.
+        // Whatever stands against making it is told better by opening it.
+        let _ = key_file::create_private(path);
+    }
     let opened = Store::open(config.database.url().expose(), Generator::system()).await;
     opened.map_err(|source| OpenError::Database {
         database: config.database.to_string(),

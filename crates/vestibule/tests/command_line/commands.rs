@@ -169,6 +169,8 @@ fn migrate_makes_the_database_without_needing_a_key() {
         folder.path().join("vestibule.db").exists()
             && !folder.path().join("vestibule.key").exists()
     );
+    let database = folder.path().join("vestibule.db");
+    assert!(!::vestibule::is_readable_by_others(&database).unwrap());
     assert!(folder.run(&["migrate"]).status.success(), "twice is once");
 }
 
