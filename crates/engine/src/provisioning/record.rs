@@ -114,13 +114,21 @@ impl std::io::Write for Size {
     }
 }
 
+/// Marks that the directory removed `active` of a person who stays active; the next word about it clears the mark.
+pub(super) fn hide_active(record: &mut UserRecord) {
+    record.attributes.insert("active".to_owned(), Value::Null);
+}
+
 /// The resource of a user.
 ///
 /// The columns have the last word: an operator may have made or deactivated the user without writing SCIM attributes.
 pub(super) fn resource_of_user(user: &User) -> Resource {
     let mut attributes = user.attributes.clone();
     attributes.insert("userName".to_owned(), json!(user.user_name));
-    attributes.insert("active".to_owned(), json!(user.active));
+    let hidden = attributes.remove("active") == Some(Value::Null);
+    if !(hidden && user.active) {
+        attributes.insert("active".to_owned(), json!(user.active));
+    }
     put_external_id(&mut attributes, user.external_id.as_deref());
     if let (Some(email), false) = (&user.email, attributes.contains_key("emails")) {
         attributes.insert(

@@ -198,9 +198,11 @@ pub(super) async fn update(
     let current = record::resource_of_user(&user);
     let changes = edit.change.apply(&current)?;
     let mut resource = changes.resource;
-    // Who removes the attribute says nothing about the person.
-    if !resource.attributes().contains_key("active") {
-        resource.set_active(user.active);
+    // Who removes the attribute says nothing about the person: a deactivated one stays so, and it is said. For an
+    // active one the attribute is no longer shown, which means the same.
+    let removed = !resource.attributes().contains_key("active");
+    if removed && !user.active {
+        resource.set_active(false);
     }
     let mut changed: Vec<String> = Vec::new();
     if resource != current {
@@ -214,7 +216,10 @@ pub(super) async fn update(
         changed.push("directory_id".to_owned());
     }
     if !changed.is_empty() {
-        let record = record::user(resource)?;
+        let mut record = record::user(resource)?;
+        if removed && user.active {
+            record::hide_active(&mut record);
+        }
         user = set(&mut tx, &grant, &user, &record, &changed).await?;
         match &edit.password {
             NewPassword::Keep => {}

@@ -107,6 +107,42 @@ async fn neither_an_incomplete_put_nor_a_removal_of_the_attribute_reactivates() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn removing_the_attribute_hides_it_and_ends_nothing() {
+    on_both(async |setup| {
+        let grant = setup.grant().await;
+        let user = setup.user(&grant, "bob").await;
+        let signed_in = setup.sign_in(user.id.parse().unwrap()).await;
+        let remove = json!([{ "op": "remove", "path": "active" }]);
+        let shown = async || {
+            let stored = setup.find(&grant, USER, &user.id).await.unwrap();
+            stored.resource.attributes().get("active").cloned()
+        };
+        setup
+            .patch(&grant, USER, &user.id, remove.clone())
+            .await
+            .unwrap();
+        assert_eq!(shown().await, None);
+        assert_eq!(setup.is_live(&signed_in).await, (true, true));
+        assert_eq!(setup.search(&grant, USER, "active eq true").await.total, 1);
+        let again = setup.patch(&grant, USER, &user.id, remove).await.unwrap();
+        assert!(!again.changed);
+
+        setup
+            .patch(&grant, USER, &user.id, active(false))
+            .await
+            .unwrap();
+        assert_eq!(shown().await, Some(json!(false)));
+        assert_eq!(setup.is_live(&signed_in).await, (false, false));
+        setup
+            .patch(&grant, USER, &user.id, active(true))
+            .await
+            .unwrap();
+        assert_eq!(shown().await, Some(json!(true)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deleted_user_is_gone_and_the_name_is_free() {
     on_both(async |setup| {
         let grant = setup.grant().await;
