@@ -410,6 +410,7 @@ CREATE TABLE offboardings (
 );
 CREATE INDEX offboardings_organization ON offboardings (organization_id, id);
 CREATE INDEX offboardings_open ON offboardings (id) WHERE completed_at IS NULL;
+CREATE INDEX offboardings_age ON offboardings (started_at);
 
 CREATE TABLE audit (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -421,6 +422,7 @@ CREATE TABLE audit (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX audit_organization ON audit (organization_id, id);
+CREATE INDEX audit_age ON audit (created_at);
 
 CREATE TABLE operators (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,

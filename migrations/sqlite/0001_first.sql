@@ -410,6 +410,7 @@ CREATE TABLE offboardings (
 ) STRICT;
 CREATE INDEX offboardings_organization ON offboardings (organization_id, id);
 CREATE INDEX offboardings_open ON offboardings (id) WHERE completed_at IS NULL;
+CREATE INDEX offboardings_age ON offboardings (started_at);
 
 CREATE TABLE audit (
     id TEXT NOT NULL PRIMARY KEY,
@@ -421,6 +422,7 @@ CREATE TABLE audit (
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX audit_organization ON audit (organization_id, id);
+CREATE INDEX audit_age ON audit (created_at);
 
 CREATE TABLE operators (
     id TEXT NOT NULL PRIMARY KEY,

@@ -497,7 +497,7 @@ impl Engine {
                     .map_or(latest, |expiry| expiry.min(latest)),
             })
             .await?;
-        login.outcome = "succeeded".to_owned();
+        "succeeded".clone_into(&mut login.outcome);
         let login_id = tx.add_login(&login).await?;
         let about = |extra: Value| NewEvent {
             kind: EventKind::LoginSucceeded,

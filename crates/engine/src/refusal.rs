@@ -109,7 +109,7 @@ impl LoginRefusal {
         mut login: NewLoginRecord,
     ) -> Result<Self, Fault> {
         let some = |text: &String| (!text.is_empty()).then(|| text.clone());
-        login.outcome = "refused".to_owned();
+        "refused".clone_into(&mut login.outcome);
         login.rule = Some(self.rule.to_owned());
         login.wanted = some(&self.wanted);
         login.got = some(&self.got);

@@ -73,21 +73,20 @@ impl Engine {
         let unusable = |reason| Error::Settings { reason };
         let settings: OidcSettings = serde_json::from_value(connection.settings.clone())
             .map_err(|_| unusable("the stored settings cannot be read"))?;
-        let metadata = match self
+        let known = self
             .oidc_metadata()
-            .get(connection.id, &settings.issuer, now)
-        {
-            Some(metadata) => metadata,
-            None => {
-                let client = self.outbound().for_oidc(Class::Customer);
-                // Plain http is for loopback hosts only; whether those may be reached at all is the guard's decision.
-                let transport = Transport::HttpsOrLoopback;
-                let found =
-                    Metadata::discover(&client, &settings.issuer, transport, now.unix_seconds())
-                        .await?;
-                self.oidc_metadata().put(connection.id, found.clone());
-                found
-            }
+            .get(connection.id, &settings.issuer, now);
+        let metadata = if let Some(metadata) = known {
+            metadata
+        } else {
+            let client = self.outbound().for_oidc(Class::Customer);
+            // Plain http is for loopback hosts only; whether those may be reached at all is the guard's decision.
+            let transport = Transport::HttpsOrLoopback;
+            let found =
+                Metadata::discover(&client, &settings.issuer, transport, now.unix_seconds())
+                    .await?;
+            self.oidc_metadata().put(connection.id, found.clone());
+            found
         };
         let redirect_uri = self.url(&format!("/sso/oidc/{}/callback", connection.id));
         let mut wanted =

@@ -313,7 +313,7 @@ impl WriteTx {
                 for share in chunk {
                     ids.push_bind(share.id.to_string());
                 }
-                query.push(")");
+                query.push(") AND ended_at IS NULL");
                 query.build().execute(&mut *c).await?;
             });
         }

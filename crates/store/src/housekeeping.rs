@@ -16,7 +16,7 @@ impl WriteTx {
         let expired = now.micros();
         // Refresh tokens and sign-ins stay a day longer, so that a late reuse is still recognised as one.
         let day_ago = now.before(DAY).micros();
-        let passes: [(&'static str, i64); 11] = [
+        let passes: [(&'static str, i64); 14] = [
             ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
             ("DELETE FROM codes WHERE hash IN (SELECT hash FROM codes WHERE expires_at < $1 LIMIT $2)", day_ago),
             ("DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)", day_ago),
@@ -37,6 +37,18 @@ impl WriteTx {
             (
                 "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at < $1 AND (done_at IS NOT NULL OR dead_at IS NOT NULL) LIMIT $2)",
                 now.before(30 * DAY).micros(),
+            ),
+            (
+                "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries WHERE created_at < $1 LIMIT $2)",
+                now.before(30 * DAY).micros(),
+            ),
+            (
+                "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE created_at < $1 LIMIT $2)",
+                now.before(365 * DAY).micros(),
+            ),
+            (
+                "DELETE FROM offboardings WHERE id IN (SELECT id FROM offboardings WHERE started_at < $1 AND completed_at IS NOT NULL LIMIT $2)",
+                now.before(365 * DAY).micros(),
             ),
         ];
         let mut more = false;

@@ -19,18 +19,35 @@ impl FromRequestParts<Web> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip());
         // A host that serves without connect info has all callers share one limit, which is the strict side.
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Ok(Self(client_of(peer, &parts.headers, &web.options.trusted_proxies)))
+        Ok(Self(client_of(
+            peer,
+            &parts.headers,
+            &web.options.trusted_proxies,
+        )))
     }
 }
 
 /// Walks `X-Forwarded-For` from its end, as long as the hop that wrote an entry is trusted.
 fn client_of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
-    let hops = headers.get_all("x-forwarded-for").into_iter().filter_map(|value| value.to_str().ok());
-    let mut hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let is_trusted = |address: IpAddr| {
+        trusted
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
+    };
+    let hops = headers
+        .get_all("x-forwarded-for")
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut hops: Vec<&str> = hops
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
     let mut client = peer;
     while is_trusted(client) {
         match hops.pop().and_then(|hop| hop.parse().ok()) {
@@ -51,7 +68,10 @@ mod tests {
             headers.append("x-forwarded-for", value.parse().unwrap());
         }
         let trusted = ["10.0.0.0/8".parse().unwrap()];
-        assert_eq!(client_of(peer.parse().unwrap(), &headers, &trusted), wanted.parse::<IpAddr>().unwrap());
+        assert_eq!(
+            client_of(peer.parse().unwrap(), &headers, &trusted),
+            wanted.parse::<IpAddr>().unwrap()
+        );
     }
 
     #[test]
@@ -59,7 +79,11 @@ mod tests {
         check("198.51.100.1", &["203.0.113.9"], "198.51.100.1");
         check("10.0.0.1", &["203.0.113.9"], "203.0.113.9");
         check("10.0.0.1", &["1.2.3.4, 203.0.113.9"], "203.0.113.9");
-        check("10.0.0.1", &["1.2.3.4", "203.0.113.9, 10.0.0.2"], "203.0.113.9");
+        check(
+            "10.0.0.1",
+            &["1.2.3.4", "203.0.113.9, 10.0.0.2"],
+            "203.0.113.9",
+        );
         check("10.0.0.1", &["nonsense"], "10.0.0.1");
         check("10.0.0.1", &[], "10.0.0.1");
     }

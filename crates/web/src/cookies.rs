@@ -34,14 +34,25 @@ impl Cookies {
             (false, "") => format!("vestibule-{name}"),
             (false, place) => format!("vestibule-{place}-{name}"),
         };
-        Self { secure, session: name("session"), browser: name("browser"), page: name("page") }
+        Self {
+            secure,
+            session: name("session"),
+            browser: name("browser"),
+            page: name("page"),
+        }
     }
 
     /// What the request's cookies say; nothing of it is believed yet.
     pub fn browser(&self, headers: &HeaderMap) -> Browser {
-        let values = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let values = headers
+            .get_all(header::COOKIE)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok());
         let mut browser = Browser::default();
-        for (name, value) in values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('=')) {
+        for (name, value) in values
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+        {
             if name == self.session {
                 browser.sessions = value.split('~').filter_map(SessionCookie::parse).collect();
             } else if name == self.browser && value.starts_with("vbr_") && value.len() <= 64 {
@@ -62,13 +73,22 @@ impl Cookies {
 
     pub(crate) fn set_sessions(&self, sessions: &[SessionCookie]) -> Option<HeaderValue> {
         let value: Vec<String> = sessions.iter().map(SessionCookie::expose).collect();
-        self.set(&self.session, &value.join("~"), if sessions.is_empty() { 0 } else { MAX_AGE_SECONDS })
+        self.set(
+            &self.session,
+            &value.join("~"),
+            if sessions.is_empty() {
+                0
+            } else {
+                MAX_AGE_SECONDS
+            },
+        )
     }
 
     /// None only if the value had characters that no header can hold, which ours never have.
     fn set(&self, name: &str, value: &str, max_age: u64) -> Option<HeaderValue> {
         let secure = if self.secure { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}");
+        let text =
+            format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}");
         let mut header = HeaderValue::from_str(&text).ok()?;
         header.set_sensitive(true);
         Some(header)
@@ -108,7 +128,12 @@ mod tests {
     fn foreign_and_broken_cookies_are_passed_over() {
         let cookies = Cookies::of(&Issuer::parse("http://127.0.0.1:8080").unwrap());
         let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, "other=1; vestibule-session=broken~x.y; vestibule-browser=evil; =; a".parse().unwrap());
+        headers.append(
+            header::COOKIE,
+            "other=1; vestibule-session=broken~x.y; vestibule-browser=evil; =; a"
+                .parse()
+                .unwrap(),
+        );
         let browser = cookies.browser(&headers);
         assert!(browser.sessions.is_empty() && browser.handle.is_none());
     }

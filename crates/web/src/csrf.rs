@@ -7,7 +7,10 @@ use vestibule_engine::Engine;
 const NAME: &str = "csrf";
 
 /// The token for the forms that this browser is shown.
-pub(crate) async fn token(session: &Session, engine: &Engine) -> Result<String, tower_sessions::session::Error> {
+pub(crate) async fn token(
+    session: &Session,
+    engine: &Engine,
+) -> Result<String, tower_sessions::session::Error> {
     if let Some(token) = session.get::<String>(NAME).await? {
         return Ok(token);
     }
@@ -19,7 +22,9 @@ pub(crate) async fn token(session: &Session, engine: &Engine) -> Result<String, 
 /// Whether a form brought the token that its page was given.
 pub(crate) async fn is_own(session: &Session, presented: &str) -> bool {
     match session.get::<String>(NAME).await {
-        Ok(Some(token)) => Secret::new(presented).hash().is(Secret::new(token).hash().as_bytes()),
+        Ok(Some(token)) => Secret::new(presented)
+            .hash()
+            .is(Secret::new(token).hash().as_bytes()),
         _ => false,
     }
 }

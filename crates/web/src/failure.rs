@@ -21,7 +21,9 @@ pub(crate) fn status(fault: &Fault) -> StatusCode {
 
 /// Writes a fault to the log, once.
 pub(crate) fn log(fault: &Fault) {
-    let cause = std::error::Error::source(fault).map(ToString::to_string).unwrap_or_default();
+    let cause = std::error::Error::source(fault)
+        .map(ToString::to_string)
+        .unwrap_or_default();
     tracing::error!(error = %fault, %cause, "A request failed on our side");
 }
 
@@ -65,17 +67,32 @@ impl IntoResponse for OAuthFailure {
     fn into_response(self) -> Response {
         log(&self.0);
         let body = serde_json::json!({ "error": "server_error", "error_description": "vestibule failed; try again" });
-        (status(&self.0), [(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response()
+        (
+            status(&self.0),
+            [(header::CACHE_CONTROL, "no-store")],
+            axum::Json(body),
+        )
+            .into_response()
     }
 }
 
 /// A panic in a handler: nothing of it reaches the caller.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer wants")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the layer wants"
+)]
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let what = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown");
+    let what = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or(panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown");
     tracing::error!(what, "A handler panicked");
     let mut response = Response::new(Body::from(r#"{"error":"server_error"}"#));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }

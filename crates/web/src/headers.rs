@@ -16,14 +16,16 @@ impl Policy {
     /// Browsers apply `form-action` to the redirects that follow a form, and the way in leads through the identity
     /// provider to the application; so any https place is allowed, and plain http only where we are on it ourselves.
     pub(crate) fn of(issuer: &Issuer) -> Self {
-        Self(HeaderValue::from_static(match issuer.as_str().starts_with("https://") {
-            true => {
-                "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' https:; base-uri 'none'; frame-ancestors 'none'"
-            }
-            false => {
-                "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
-            }
-        }))
+        Self(HeaderValue::from_static(
+            match issuer.as_str().starts_with("https://") {
+                true => {
+                    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' https:; base-uri 'none'; frame-ancestors 'none'"
+                }
+                false => {
+                    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
+                }
+            },
+        ))
     }
 }
 
@@ -33,7 +35,9 @@ pub(crate) async fn pages(State(policy): State<Policy>, request: Request, next: 
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy.0);
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -41,8 +45,12 @@ pub(crate) async fn pages(State(policy): State<Policy>, request: Request, next: 
 pub(crate) async fn all(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("no-referrer"));
     headers
         .entry(HeaderName::from_static("cross-origin-opener-policy"))
         .or_insert(HeaderValue::from_static("same-origin-allow-popups"));

@@ -67,7 +67,9 @@ impl WebOptions {
 
 impl std::fmt::Debug for WebOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebOptions").field("trusted_proxies", &self.trusted_proxies).finish_non_exhaustive()
+        f.debug_struct("WebOptions")
+            .field("trusted_proxies", &self.trusted_proxies)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,15 +97,27 @@ impl FromRef<Web> for Cookies {
 /// Every route of an installation, below the path of its public URL.
 ///
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: rate limits need to know who calls.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a host hands its engine over"
+)]
 pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     let issuer = engine.issuer().clone();
     let cookies = Cookies::of(&issuer);
-    let web = Web { engine: engine.clone(), clock: clock.clone(), cookies, options };
+    let web = Web {
+        engine: engine.clone(),
+        clock: clock.clone(),
+        cookies,
+        options,
+    };
     let pages = people::router()
         .merge(sso::router())
         .merge(oauth::page_router())
         .route_layer(page_state::layer(&web))
-        .route_layer(middleware::from_fn_with_state(headers::Policy::of(&issuer), headers::pages));
+        .route_layer(middleware::from_fn_with_state(
+            headers::Policy::of(&issuer),
+            headers::pages,
+        ));
     let inner = Router::new()
         .merge(pages)
         .merge(oauth::token_router())
@@ -112,7 +126,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .with_state(web)
         .merge(api::api_router(engine.clone()))
-        .merge(scim_router(engine.clone(), clock.clone()));
+        .merge(scim_router(&engine, clock.clone()));
     let nested = match issuer.path() {
         "" | "/" => inner,
         path => Router::new().nest(path.trim_end_matches('/'), inner),
@@ -122,17 +136,22 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .layer(middleware::from_fn(headers::all))
         .layer(Extension(clock))
         .layer(tower_http::trace::TraceLayer::new_for_http().make_span_with(headers::span))
-        .layer(tower_http::catch_panic::CatchPanicLayer::custom(failure::panicked))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(
+            failure::panicked,
+        ))
 }
 
-fn scim_router(engine: Engine, clock: Clock) -> Router {
+fn scim_router(engine: &Engine, clock: Clock) -> Router {
     let directories = Arc::new(Provisioning::new(engine.clone(), clock));
     let mut router = Router::new();
     // Clients are set up with and without the version in the URL; both are the same directory.
     for base in ["/scim/v2", "/scim"] {
         if let Ok(url) = Url::parse(&engine.url("/scim/v2")) {
             let options = vestibule_scim::Options::new(url);
-            router = router.nest(base, vestibule_scim::router(Arc::clone(&directories), options));
+            router = router.nest(
+                base,
+                vestibule_scim::router(Arc::clone(&directories), options),
+            );
         }
     }
     router

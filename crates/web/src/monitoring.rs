@@ -13,7 +13,10 @@ use crate::{Web, failure, now::Now};
 
 /// Routes for those who watch over an installation.
 pub(crate) fn router() -> Router<Web> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
 }
 
 /// The process answers.
@@ -26,12 +29,22 @@ async fn readyz(State(web): State<Web>, Now(now): Now) -> Response {
     match web.engine.readiness(now).await {
         Ok(Readiness::Ready) => Json(json!({ "status": "ready" })).into_response(),
         Ok(Readiness::ClockOff(micros)) => {
-            let detail = format!("the clock of this node is {} ms off the database's; synchronize it", micros / 1000);
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "clock_off", "detail": detail }))).into_response()
+            let detail = format!(
+                "the clock of this node is {} ms off the database's; synchronize it",
+                micros / 1000
+            );
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(json!({ "status": "clock_off", "detail": detail })),
+            )
+                .into_response()
         }
         Err(fault) => {
             failure::log(&fault);
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "database", "detail": "the database does not answer" })))
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(json!({ "status": "database", "detail": "the database does not answer" })),
+            )
                 .into_response()
         }
     }
@@ -39,20 +52,40 @@ async fn readyz(State(web): State<Web>, Now(now): Now) -> Response {
 
 /// Prometheus' text, for a key of the admin API; the own listener asks for none.
 async fn metrics(State(web): State<Web>, Now(now): Now, headers: HeaderMap) -> Response {
-    let Some(render) = &web.options.metrics else { return StatusCode::NOT_FOUND.into_response() };
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let Some(render) = &web.options.metrics else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
     let known = match bearer {
-        Some(key) => web.engine.authenticate_api_key(&Secret::new(key), now).await.ok().flatten().is_some(),
+        Some(key) => web
+            .engine
+            .authenticate_api_key(&Secret::new(key), now)
+            .await
+            .ok()
+            .flatten()
+            .is_some(),
         None => false,
     };
     if !known {
-        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a key of the admin API is needed\n").into_response();
+        return (
+            StatusCode::UNAUTHORIZED,
+            [(header::WWW_AUTHENTICATE, "Bearer")],
+            "a key of the admin API is needed\n",
+        )
+            .into_response();
     }
     if let Ok(gauges) = web.engine.gauges(now).await {
         metrics::gauge!("vestibule_outbox_waiting").set(precise(gauges.jobs_waiting));
         metrics::gauge!("vestibule_outbox_dead").set(precise(gauges.jobs_dead));
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render()).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        render(),
+    )
+        .into_response()
 }
 
 fn precise(count: i64) -> f64 {

@@ -13,6 +13,11 @@ impl<S: Sync> FromRequestParts<S> for Now {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // The outermost layer of `router` puts the clock in; without it every credential looks unborn and is refused.
-        Ok(Self(parts.extensions.get::<Clock>().map_or_else(Timestamp::default, Clock::now)))
+        Ok(Self(
+            parts
+                .extensions
+                .get::<Clock>()
+                .map_or_else(Timestamp::default, Clock::now),
+        ))
     }
 }

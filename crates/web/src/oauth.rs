@@ -39,8 +39,14 @@ pub(crate) fn token_router() -> Router<Web> {
 /// The well-known documents, whose places RFC 8414 §3 and Discovery §4 derive from the issuer.
 pub(crate) fn well_known_router(engine: &Engine) -> Router {
     Router::new()
-        .route(&engine.issuer().openid_configuration_path(), get(discovery::metadata))
-        .route(&engine.issuer().oauth_metadata_path(), get(discovery::metadata))
+        .route(
+            &engine.issuer().openid_configuration_path(),
+            get(discovery::metadata),
+        )
+        .route(
+            &engine.issuer().oauth_metadata_path(),
+            get(discovery::metadata),
+        )
         .route_layer(middleware::from_fn(cross_origin))
         .with_state(engine.clone())
 }
@@ -48,13 +54,29 @@ pub(crate) fn well_known_router(engine: &Engine) -> Router {
 /// Lets scripts of public clients call from any origin; nothing here answers to a cookie.
 async fn cross_origin(request: axum::extract::Request, next: middleware::Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
-    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let mut response = if preflight {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
     if preflight {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static("600"),
+        );
     }
     response
 }
@@ -66,8 +88,13 @@ struct NoStore<T>(T);
 impl<T: IntoResponse> IntoResponse for NoStore<T> {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.headers_mut().insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(
+            HeaderName::from_static("pragma"),
+            HeaderValue::from_static("no-cache"),
+        );
         response
     }
 }
@@ -77,7 +104,10 @@ fn refused(error: &TokenError) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = NoStore((status, Json(error))).into_response();
     if let Some(challenge) = error.www_authenticate() {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(challenge),
+        );
     }
     response
 }

@@ -19,7 +19,11 @@ pub(crate) struct Frame {
 impl Frame {
     /// The plain frame, below the path of the public URL.
     pub(crate) fn below(base: &str) -> Self {
-        Self { language: "en", style_url: format!("{}/assets/people.css", base.trim_end_matches('/')), ..Self::default() }
+        Self {
+            language: "en",
+            style_url: format!("{}/assets/people.css", base.trim_end_matches('/')),
+            ..Self::default()
+        }
     }
 }
 

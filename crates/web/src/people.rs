@@ -10,7 +10,10 @@ use axum::{
 use serde::Deserialize;
 use tower_sessions::Session;
 use vestibule_core::Secret;
-use vestibule_engine::{LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin, RefusalActor, SignedIn};
+use vestibule_engine::{
+    LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin, RefusalActor,
+    SignedIn,
+};
 
 use crate::{
     Web,
@@ -19,7 +22,10 @@ use crate::{
     csrf,
     failure::PageFailure,
     now::Now,
-    pages::{ChoosePage, ErrorPage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage, SignedOutPage, WayIn},
+    pages::{
+        ChoosePage, ErrorPage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage,
+        SignedOutPage, WayIn,
+    },
 };
 
 /// Routes for people.
@@ -33,7 +39,11 @@ pub(crate) fn router() -> Router<Web> {
 }
 
 /// Who is signed in here.
-async fn home(State(web): State<Web>, Now(now): Now, FromBrowser(browser): FromBrowser) -> Result<Response, PageFailure> {
+async fn home(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+) -> Result<Response, PageFailure> {
     Ok(match web.engine.current_user(&browser, now).await? {
         Some(user) => SignedInPage {
             page: Frame::below(web.engine.issuer().path()),
@@ -60,7 +70,11 @@ async fn begin(
 ) -> Result<Response, PageFailure> {
     let Some(handle) = waiting.handle.map(Secret::new) else {
         let begun = web.engine.begin_sign_in(browser, now).await?;
-        let mut response = Redirect::to(&web.engine.url(&format!("/login?handle={}", begun.handle.expose()))).into_response();
+        let mut response = Redirect::to(
+            &web.engine
+                .url(&format!("/login?handle={}", begun.handle.expose())),
+        )
+        .into_response();
         if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -89,7 +103,10 @@ async fn identify(
     if !csrf::is_own(&session, &form.csrf).await {
         return Ok(gone(&web));
     }
-    let step = web.engine.identify(&handle, &browser, &form.email, now).await?;
+    let step = web
+        .engine
+        .identify(&handle, &browser, &form.email, now)
+        .await?;
     show(&web, &session, &handle, step).await
 }
 
@@ -111,13 +128,21 @@ async fn choose(
     Form(form): Form<Choice>,
 ) -> Result<Response, PageFailure> {
     let handle = Secret::new(form.handle);
-    let (true, Ok(way)) = (csrf::is_own(&session, &form.csrf).await, form.connection.parse()) else { return Ok(gone(&web)) };
-    let step = web.engine.choose(&handle, &browser, way, &form.email, now).await?;
+    let (true, Ok(way)) = (
+        csrf::is_own(&session, &form.csrf).await,
+        form.connection.parse(),
+    ) else {
+        return Ok(gone(&web));
+    };
+    let step = web
+        .engine
+        .choose(&handle, &browser, way, &form.email, now)
+        .await?;
     show(&web, &session, &handle, step).await
 }
 
 #[derive(Debug, Deserialize)]
-struct Password {
+struct PasswordForm {
     csrf: String,
     handle: String,
     connection: String,
@@ -132,10 +157,15 @@ async fn password(
     ClientAddress(address): ClientAddress,
     FromBrowser(browser): FromBrowser,
     session: Session,
-    Form(form): Form<Password>,
+    Form(form): Form<PasswordForm>,
 ) -> Result<Response, PageFailure> {
     let handle = Secret::new(form.handle);
-    let (true, Ok(connection_id)) = (csrf::is_own(&session, &form.csrf).await, form.connection.parse()) else { return Ok(gone(&web)) };
+    let (true, Ok(connection_id)) = (
+        csrf::is_own(&session, &form.csrf).await,
+        form.connection.parse(),
+    ) else {
+        return Ok(gone(&web));
+    };
     let request = PasswordLogin {
         handle: handle.clone(),
         connection_id,
@@ -147,8 +177,16 @@ async fn password(
         LoginOutcome::SignedIn(signed_in) => return Ok(welcome(&web, &signed_in)),
         LoginOutcome::Refused(refusal) => return Ok(refused(&web, &refusal)),
         LoginOutcome::Gone => return Ok(gone(&web)),
-        LoginOutcome::WrongPassword(person) => (person, StatusCode::UNPROCESSABLE_ENTITY, "The name or the password is wrong."),
-        LoginOutcome::TooManyTries(person) => (person, StatusCode::TOO_MANY_REQUESTS, "Too many tries. Wait a quarter of an hour, then try again."),
+        LoginOutcome::WrongPassword(person) => (
+            person,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The name or the password is wrong.",
+        ),
+        LoginOutcome::TooManyTries(person) => (
+            person,
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many tries. Wait a quarter of an hour, then try again.",
+        ),
     };
     let page = password_page(&web, &session, &handle, person, form.connection, error).await?;
     Ok((status, page).into_response())
@@ -189,21 +227,39 @@ async fn sign_out(
     Ok(response)
 }
 
-async fn show(web: &Web, session: &Session, handle: &Secret, step: LoginStep) -> Result<Response, PageFailure> {
+async fn show(
+    web: &Web,
+    session: &Session,
+    handle: &Secret,
+    step: LoginStep,
+) -> Result<Response, PageFailure> {
     Ok(match step {
         LoginStep::Upstream(url) => Redirect::to(&url).into_response(),
         LoginStep::Refused(refusal) => refused(web, &refusal),
         LoginStep::Gone => gone(web),
-        LoginStep::Ask(person) => login_page(web, session, handle, person, "").await?.into_response(),
+        LoginStep::Ask(person) => login_page(web, session, handle, person, "")
+            .await?
+            .into_response(),
         LoginStep::UnknownAddress(person) => {
             let error = "No organization signs in with that address. Check the spelling, or ask your IT team whether the domain is set up.";
-            (StatusCode::UNPROCESSABLE_ENTITY, login_page(web, session, handle, person, error).await?).into_response()
+            (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                login_page(web, session, handle, person, error).await?,
+            )
+                .into_response()
         }
-        LoginStep::Password { page, connection_id } => {
+        LoginStep::Password {
+            page,
+            connection_id,
+        } => {
             if page.login_hint.is_none() {
-                return Ok(login_page(web, session, handle, page, "").await?.into_response());
+                return Ok(login_page(web, session, handle, page, "")
+                    .await?
+                    .into_response());
             }
-            password_page(web, session, handle, page, connection_id.to_string(), "").await?.into_response()
+            password_page(web, session, handle, page, connection_id.to_string(), "")
+                .await?
+                .into_response()
         }
         LoginStep::Choose { page, ways } => ChoosePage {
             page: Frame::below(web.engine.issuer().path()),
@@ -213,13 +269,26 @@ async fn show(web: &Web, session: &Session, handle: &Secret, step: LoginStep) ->
             application: page.application.unwrap_or_default(),
             user_name: page.login_hint.unwrap_or_default(),
             back_url: web.engine.url("/login"),
-            options: ways.into_iter().map(|(id, label)| WayIn { label, detail: String::new(), value: id.to_string() }).collect(),
+            options: ways
+                .into_iter()
+                .map(|(id, label)| WayIn {
+                    label,
+                    detail: String::new(),
+                    value: id.to_string(),
+                })
+                .collect(),
         }
         .into_response(),
     })
 }
 
-async fn login_page(web: &Web, session: &Session, handle: &Secret, person: Person, error: &str) -> Result<LoginPage, PageFailure> {
+async fn login_page(
+    web: &Web,
+    session: &Session,
+    handle: &Secret,
+    person: Person,
+    error: &str,
+) -> Result<LoginPage, PageFailure> {
     Ok(LoginPage {
         page: Frame::below(web.engine.issuer().path()),
         action: web.engine.url("/login"),
@@ -254,7 +323,10 @@ async fn password_page(
 
 /// The browser after a login: the new cookie, and on to the application.
 pub(crate) fn welcome(web: &Web, signed_in: &SignedIn) -> Response {
-    let url = signed_in.location.clone().unwrap_or_else(|| web.engine.url("/"));
+    let url = signed_in
+        .location
+        .clone()
+        .unwrap_or_else(|| web.engine.url("/"));
     let mut response = Redirect::to(&url).into_response();
     if let Some(cookie) = web.cookies.set_sessions(&signed_in.sessions) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -282,7 +354,10 @@ pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
         wanted: refusal.wanted.clone(),
         got: refusal.got.clone(),
         occurred_at: String::new(),
-        reference: refusal.reference.map(|id| id.to_string()).unwrap_or_default(),
+        reference: refusal
+            .reference
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         retry_url: web.engine.url("/login"),
     };
     (StatusCode::FORBIDDEN, page).into_response()
@@ -302,5 +377,8 @@ pub(crate) fn gone(web: &Web) -> Response {
 
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }

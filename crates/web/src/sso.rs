@@ -23,10 +23,20 @@ async fn callback(
     Path(connection): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, PageFailure> {
-    let Ok(connection_id) = connection.parse() else { return Ok(people::gone(&web)) };
-    Ok(match web.engine.finish_oidc(connection_id, pairs, browser, now).await? {
-        LoginOutcome::SignedIn(signed_in) => people::welcome(&web, &signed_in),
-        LoginOutcome::Refused(refusal) => people::refused(&web, &refusal),
-        LoginOutcome::WrongPassword(_) | LoginOutcome::TooManyTries(_) | LoginOutcome::Gone => people::gone(&web),
-    })
+    let Ok(connection_id) = connection.parse() else {
+        return Ok(people::gone(&web));
+    };
+    Ok(
+        match web
+            .engine
+            .finish_oidc(connection_id, pairs, browser, now)
+            .await?
+        {
+            LoginOutcome::SignedIn(signed_in) => people::welcome(&web, &signed_in),
+            LoginOutcome::Refused(refusal) => people::refused(&web, &refusal),
+            LoginOutcome::WrongPassword(_) | LoginOutcome::TooManyTries(_) | LoginOutcome::Gone => {
+                people::gone(&web)
+            }
+        },
+    )
 }

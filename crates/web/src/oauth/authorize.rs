@@ -25,8 +25,19 @@ pub(crate) async fn get(
 }
 
 /// `POST /oauth/authorize` (OpenID Connect Core §3.1.2.1).
-pub(crate) async fn post(state: State<Web>, now: Now, browser: FromBrowser, RawForm(body): RawForm) -> Result<Response, PageFailure> {
-    answer(state, now, browser, std::str::from_utf8(&body).unwrap_or_default()).await
+pub(crate) async fn post(
+    state: State<Web>,
+    now: Now,
+    browser: FromBrowser,
+    RawForm(body): RawForm,
+) -> Result<Response, PageFailure> {
+    answer(
+        state,
+        now,
+        browser,
+        std::str::from_utf8(&body).unwrap_or_default(),
+    )
+    .await
 }
 
 async fn answer(
@@ -35,12 +46,16 @@ async fn answer(
     FromBrowser(browser): FromBrowser,
     parameters: &str,
 ) -> Result<Response, PageFailure> {
-    let Ok(params) = Params::from_urlencoded(parameters) else { return Ok(page(&web, PageError::ClientId)) };
+    let Ok(params) = Params::from_urlencoded(parameters) else {
+        return Ok(page(&web, PageError::ClientId));
+    };
     Ok(match web.engine.authorize(params, browser, now).await? {
         AuthorizeOutcome::Redirect(url) => Redirect::to(&url).into_response(),
         AuthorizeOutcome::Page(error) => page(&web, error),
         AuthorizeOutcome::Login(begun) => {
-            let url = web.engine.url(&format!("/login?handle={}", begun.handle.expose()));
+            let url = web
+                .engine
+                .url(&format!("/login?handle={}", begun.handle.expose()));
             let mut response = Redirect::to(&url).into_response();
             if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
                 response.headers_mut().append(header::SET_COOKIE, cookie);

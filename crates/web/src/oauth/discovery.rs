@@ -1,9 +1,4 @@
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use vestibule_engine::Engine;
 use vestibule_issuer::metadata::Metadata;
 
@@ -11,7 +6,10 @@ const CACHED: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-
 
 /// The provider's metadata (OpenID Connect Discovery 1.0, RFC 8414).
 pub(crate) async fn metadata(State(engine): State<Engine>) -> impl IntoResponse {
-    ([CACHED], Json(Metadata::new(engine.issuer(), &engine.keys())))
+    (
+        [CACHED],
+        Json(Metadata::new(engine.issuer(), &engine.keys())),
+    )
 }
 
 /// The keys that our tokens are signed with.

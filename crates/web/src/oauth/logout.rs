@@ -43,7 +43,14 @@ pub(crate) async fn post(
     session: Session,
     RawForm(body): RawForm,
 ) -> Result<Response, PageFailure> {
-    begin(state, now, browser, session, String::from_utf8(body.to_vec()).unwrap_or_default()).await
+    begin(
+        state,
+        now,
+        browser,
+        session,
+        String::from_utf8(body.to_vec()).unwrap_or_default(),
+    )
+    .await
 }
 
 async fn begin(
@@ -57,8 +64,15 @@ async fn begin(
         Ok(request) => request,
         Err(error) => return Ok(refused(&web, error)),
     };
-    match web.engine.logout(request, browser, LogoutConsent::NotAsked, now).await? {
-        LogoutOutcome::Confirm { application, user_name } => {
+    match web
+        .engine
+        .logout(request, browser, LogoutConsent::NotAsked, now)
+        .await?
+    {
+        LogoutOutcome::Confirm {
+            application,
+            user_name,
+        } => {
             session.insert(WAITING, &parameters).await?;
             let page = ConfirmLogoutPage {
                 page: Frame::below(web.engine.issuer().path()),
@@ -94,7 +108,12 @@ pub(crate) async fn confirm(
         return Ok(Redirect::to(&web.engine.url("/oauth/logout")).into_response());
     };
     match read(&parameters) {
-        Ok(request) => Ok(done(&web, web.engine.logout(request, browser, LogoutConsent::Given, now).await?)),
+        Ok(request) => Ok(done(
+            &web,
+            web.engine
+                .logout(request, browser, LogoutConsent::Given, now)
+                .await?,
+        )),
         Err(error) => Ok(refused(&web, error)),
     }
 }
@@ -106,7 +125,11 @@ fn read(parameters: &str) -> Result<LogoutRequest, LogoutError> {
 
 fn done(web: &Web, outcome: LogoutOutcome) -> Response {
     match outcome {
-        LogoutOutcome::SignedOut { sessions, return_url, application } => {
+        LogoutOutcome::SignedOut {
+            sessions,
+            return_url,
+            application,
+        } => {
             let mut response = match return_url {
                 Some(url) => Redirect::to(&url).into_response(),
                 None => SignedOutPage {
@@ -124,7 +147,9 @@ fn done(web: &Web, outcome: LogoutOutcome) -> Response {
         }
         LogoutOutcome::Refused(error) => refused(web, error),
         // Only an unasked request leads to the question.
-        LogoutOutcome::Confirm { .. } => Redirect::to(&web.engine.url("/oauth/logout")).into_response(),
+        LogoutOutcome::Confirm { .. } => {
+            Redirect::to(&web.engine.url("/oauth/logout")).into_response()
+        }
     }
 }
 
@@ -133,7 +158,8 @@ fn refused(web: &Web, error: LogoutError) -> Response {
         page: Frame::below(web.engine.issuer().path()),
         title: "The application sent a wrong logout request".to_owned(),
         explanation: format!("You are still signed in: {error}."),
-        next_step: "Sign out below, or tell whoever runs the application what this page says.".to_owned(),
+        next_step: "Sign out below, or tell whoever runs the application what this page says."
+            .to_owned(),
         reference: String::new(),
     };
     (StatusCode::BAD_REQUEST, page).into_response()

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use vestibule_engine::admin::Application;
 use vestibule_issuer::{
     client_auth::ClientCredentials,
     introspect::IntrospectRequest,
@@ -12,7 +13,6 @@ use vestibule_issuer::{
     revoke::RevokeRequest,
     token::{TokenError, TokenErrorCode, TokenRequest},
 };
-use vestibule_engine::admin::Application;
 
 use super::{NoStore, refused, single};
 use crate::{Web, client_address::ClientAddress, failure::OAuthFailure, now::Now};
@@ -26,18 +26,28 @@ struct ClientRequest {
 impl ClientRequest {
     fn read(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Self, TokenError> {
         let invalid = |description| TokenError::new(TokenErrorCode::InvalidRequest, description);
-        let content_type = single(headers, &header::CONTENT_TYPE).map_err(|()| invalid("several Content-Type headers"))?;
+        let content_type = single(headers, &header::CONTENT_TYPE)
+            .map_err(|()| invalid("several Content-Type headers"))?;
         let form = content_type.is_some_and(|value| {
-            value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+            value.split(';').next().is_some_and(|kind| {
+                kind.trim()
+                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            })
         });
         if !form {
-            return Err(invalid("the body has to be application/x-www-form-urlencoded"));
+            return Err(invalid(
+                "the body has to be application/x-www-form-urlencoded",
+            ));
         }
         let text = std::str::from_utf8(body).map_err(|_| invalid("the body is not UTF-8"))?;
         let params = Params::from_urlencoded(text).map_err(|_| invalid("the body is malformed"))?;
-        let authorization = single(headers, &header::AUTHORIZATION).map_err(|()| invalid("several Authorization headers"))?;
+        let authorization = single(headers, &header::AUTHORIZATION)
+            .map_err(|()| invalid("several Authorization headers"))?;
         let credentials = ClientCredentials::parse(authorization, query, &params)?;
-        Ok(Self { params, credentials })
+        Ok(Self {
+            params,
+            credentials,
+        })
     }
 }
 
@@ -50,16 +60,19 @@ pub(crate) async fn token(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Result<Response, OAuthFailure> {
-    let read = ClientRequest::read(&headers, query.as_deref(), &body)
-        .and_then(|client| TokenRequest::parse(&client.params).map(|request| (client.credentials, request)));
+    let read = ClientRequest::read(&headers, query.as_deref(), &body).and_then(|client| {
+        TokenRequest::parse(&client.params).map(|request| (client.credentials, request))
+    });
     let (credentials, request) = match read {
         Ok(read) => read,
         Err(error) => return Ok(refused(&error)),
     };
-    Ok(match web.engine.token(credentials, request, address, now).await? {
-        Ok(response) => NoStore(Json(response)).into_response(),
-        Err(error) => refused(&error),
-    })
+    Ok(
+        match web.engine.token(credentials, request, address, now).await? {
+            Ok(response) => NoStore(Json(response)).into_response(),
+            Err(error) => refused(&error),
+        },
+    )
 }
 
 /// `POST /oauth/introspect` (RFC 7662).
@@ -71,12 +84,16 @@ pub(crate) async fn introspect(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Result<Response, OAuthFailure> {
-    let (application, params) = match client(&web, now, address, &headers, query.as_deref(), &body).await? {
-        Ok(client) => client,
-        Err(error) => return Ok(refused(&error)),
-    };
+    let (application, params) =
+        match client(&web, now, address, &headers, query.as_deref(), &body).await? {
+            Ok(client) => client,
+            Err(error) => return Ok(refused(&error)),
+        };
     Ok(match IntrospectRequest::parse(&params) {
-        Ok(request) => NoStore(Json(web.engine.introspect(&application, request, now).await?)).into_response(),
+        Ok(request) => NoStore(Json(
+            web.engine.introspect(&application, request, now).await?,
+        ))
+        .into_response(),
         Err(error) => refused(&error),
     })
 }
@@ -90,10 +107,11 @@ pub(crate) async fn revoke(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Result<Response, OAuthFailure> {
-    let (application, params) = match client(&web, now, address, &headers, query.as_deref(), &body).await? {
-        Ok(client) => client,
-        Err(error) => return Ok(refused(&error)),
-    };
+    let (application, params) =
+        match client(&web, now, address, &headers, query.as_deref(), &body).await? {
+            Ok(client) => client,
+            Err(error) => return Ok(refused(&error)),
+        };
     Ok(match RevokeRequest::parse(&params) {
         Ok(request) => {
             web.engine.revoke(&application, request, now).await?;
@@ -115,24 +133,42 @@ async fn client(
         Ok(client) => client,
         Err(error) => return Ok(Err(error)),
     };
-    let authenticated = web.engine.authenticate_client(&client.credentials, address, now).await?;
+    let authenticated = web
+        .engine
+        .authenticate_client(&client.credentials, address, now)
+        .await?;
     Ok(authenticated.map(|application| (application, client.params)))
 }
 
 /// `GET` and `POST /oauth/userinfo` (OpenID Connect Core §5.3, RFC 6750).
-pub(crate) async fn userinfo(State(web): State<Web>, Now(now): Now, headers: HeaderMap) -> Result<Response, OAuthFailure> {
-    let bearer = single(&headers, &header::AUTHORIZATION).ok().flatten().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
+pub(crate) async fn userinfo(
+    State(web): State<Web>,
+    Now(now): Now,
+    headers: HeaderMap,
+) -> Result<Response, OAuthFailure> {
+    let bearer = single(&headers, &header::AUTHORIZATION)
+        .ok()
+        .flatten()
+        .and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(token.trim())
+        });
     let Some(token) = bearer else {
-        return Ok(NoStore((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")])).into_response());
+        return Ok(NoStore((
+            StatusCode::UNAUTHORIZED,
+            [(header::WWW_AUTHENTICATE, "Bearer")],
+        ))
+        .into_response());
     };
-    Ok(match web.engine.userinfo(token, now).await? {
-        Some(claims) => NoStore(Json(claims)).into_response(),
-        None => {
-            let challenge = r#"Bearer error="invalid_token", error_description="the access token is unknown, expired or revoked""#;
-            NoStore((StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)])).into_response()
-        }
-    })
+    if let Some(claims) = web.engine.userinfo(token, now).await? {
+        return Ok(NoStore(Json(claims)).into_response());
+    }
+    let challenge = r#"Bearer error="invalid_token", error_description="the access token is unknown, expired or revoked""#;
+    Ok(NoStore((
+        StatusCode::UNAUTHORIZED,
+        [(header::WWW_AUTHENTICATE, challenge)],
+    ))
+    .into_response())
 }
