@@ -341,8 +341,12 @@ impl Engine {
 
     async fn keep_house(&self, clock: Clock, mut stopped: tokio::sync::watch::Receiver<bool>) {
         let mut tidied = Timestamp::default();
+        let mut known_keys = Vec::new();
         while !*stopped.borrow() {
             let now = clock.now();
+            if let Err(fault) = self.follow_rotation(&mut known_keys, now).await {
+                tracing::warn!(error = %fault, "The signing keys could not be read");
+            }
             if let Err(fault) = self.close_receipts(now).await {
                 tracing::warn!(error = %fault, "Receipts could not be closed");
             }
@@ -362,6 +366,21 @@ impl Engine {
                 _ = stopped.changed() => {}
             }
         }
+    }
+
+    /// Reads the signing keys again when another node has rotated them.
+    async fn follow_rotation(
+        &self,
+        known: &mut Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let stored = self.store().read(now).await?.list_signing_keys().await?;
+        let stored: Vec<_> = stored.into_iter().map(|key| (key.id, key.state)).collect();
+        if *known != stored {
+            self.reload_keys(now).await?;
+            *known = stored;
+        }
+        Ok(())
     }
 
     async fn close_receipts(&self, now: Timestamp) -> Result<(), Fault> {

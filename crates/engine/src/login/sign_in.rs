@@ -1,0 +1,158 @@
+//! What follows when a login has proved somebody: the sign-in, and the answer to the application that waits.
+
+use serde_json::{Value, json};
+use vestibule_core::{EventKind, Policy, SecretHash, Timestamp};
+use vestibule_store::{Connection, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
+
+use super::{LoginOutcome, record_of};
+use crate::{
+    Browser, Engine, Fault, LoginRefusal,
+    authorize::{Purpose, find_active_application},
+    browser::SessionCookie,
+    refusal::Actor,
+};
+
+/// A sign-in that has just begun.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Every sign-in that the browser holds now, for its cookie.
+    pub sessions: Vec<SessionCookie>,
+    /// Where the browser goes: to the application with its code; none when no application asked.
+    pub location: Option<String>,
+}
+
+/// What a login has proved, whatever the way.
+pub(super) struct Proof {
+    pub(super) user: Box<User>,
+    pub(super) auth_time: Timestamp,
+    pub(super) acr: String,
+    pub(super) amr: Vec<String>,
+    pub(super) upstream: Option<(String, String, Option<String>)>,
+    pub(super) session_expiry: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Begins the sign-in, and answers the application that waits for it, in the transaction that found the user.
+    pub(super) async fn sign_in(
+        &self,
+        mut tx: WriteTx,
+        pending: PendingLogin,
+        connection: &Connection,
+        proof: Proof,
+        browser: &Browser,
+    ) -> Result<LoginOutcome, Fault> {
+        let now = tx.now();
+        let mut login = record_of(&pending, connection);
+        login.user_id = Some(proof.user.id);
+        let Some(epochs) = tx.hold_login(proof.user.id, connection.id).await? else {
+            let refusal = LoginRefusal::new(
+                "deactivated",
+                "your account is deactivated",
+                Actor::Directory,
+                "activate the account in the directory if the person should have access",
+            );
+            let refusal = refusal.record(&mut tx, login).await?;
+            tx.commit().await?;
+            self.wake();
+            return Ok(LoginOutcome::Refused(refusal));
+        };
+        let policy = tx
+            .find_organization(connection.organization_id)
+            .await?
+            .map_or_else(Policy::default, |organization| organization.policy);
+        let latest = now.after(policy.session_max());
+        let secret = self.generator().token("");
+        let id = tx
+            .add_user_session(NewUserSession {
+                user_id: proof.user.id,
+                organization_id: connection.organization_id,
+                connection_id: connection.id,
+                epochs,
+                secret_hash: secret.hash(),
+                auth_time: proof.auth_time,
+                acr: proof.acr,
+                amr: proof.amr,
+                upstream: proof.upstream,
+                idle_seconds: policy.session_idle,
+                expires_at: proof
+                    .session_expiry
+                    .map_or(latest, |expiry| expiry.min(latest)),
+            })
+            .await?;
+        "succeeded".clone_into(&mut login.outcome);
+        let login_id = tx.add_login(&login).await?;
+        let about = |extra: Value| NewEvent {
+            kind: EventKind::LoginSucceeded,
+            organization_id: Some(connection.organization_id),
+            user_id: Some(proof.user.id),
+            data: extra,
+        };
+        tx.push_event(about(json!({
+            "login_id": login_id, "user_id": proof.user.id, "connection_id": connection.id, "application_id": pending.application_id,
+        })))
+        .await?;
+        let started = about(
+            json!({ "session_id": id, "user_id": proof.user.id, "connection_id": connection.id }),
+        );
+        tx.push_event(NewEvent {
+            kind: EventKind::SessionStarted,
+            ..started
+        })
+        .await?;
+        let location = match self
+            .answer_application(&mut tx, &pending, (id, secret.hash()))
+            .await?
+        {
+            Ok(location) => location,
+            Err(refusal) => {
+                // No sign-in without an answer: that transaction is dropped, and the refusal gets its own.
+                drop(tx);
+                login.outcome = String::new();
+                return self
+                    .refuse_login(refusal, login, now)
+                    .await
+                    .map(LoginOutcome::Refused);
+            }
+        };
+        tx.commit().await?;
+        self.wake();
+        Ok(LoginOutcome::SignedIn(SignedIn {
+            sessions: browser.with_session(SessionCookie { id, secret }),
+            location,
+        }))
+    }
+
+    async fn answer_application(
+        &self,
+        tx: &mut WriteTx,
+        pending: &PendingLogin,
+        (id, secret): (vestibule_core::UserSessionId, SecretHash),
+    ) -> Result<Result<Option<String>, LoginRefusal>, Fault> {
+        let purpose = serde_json::from_value(pending.request.clone())
+            .map_err(|_| Fault::internal("a stored request cannot be read"))?;
+        let Purpose::Authorize(authorization) = purpose else {
+            return Ok(Ok(None));
+        };
+        let gone = LoginRefusal::new(
+            "application_gone",
+            "the application is no longer registered",
+            Actor::Application,
+            "register the application again, then start from it",
+        );
+        let Some(application) = find_active_application(tx, &authorization.client_id).await? else {
+            return Ok(Err(gone));
+        };
+        let Some(session) = tx.hold_user_session(id, secret).await? else {
+            return Ok(Err(LoginRefusal::new(
+                "expired",
+                "your identity provider's session is over already",
+                Actor::Person,
+                "sign in again",
+            )));
+        };
+        Ok(Ok(Some(
+            self.grant(tx, &application, &authorization, &session)
+                .await?,
+        )))
+    }
+}
