@@ -9,6 +9,7 @@ mod check;
 mod connections;
 mod directories;
 mod idempotency;
+mod operators;
 mod organizations;
 mod records;
 mod sessions;
@@ -35,8 +36,8 @@ pub use records::Receipt;
 pub use users::UserChange;
 pub use vestibule_store::{
     ApiKey, Application, AuditEntry, Connection, Delivery, Directory, DirectoryToken, Event, Job,
-    LoginRecord, Offboarding, OrganizationDomain, ProvisioningRecord, StoredSigningKey, User,
-    UserSession, Webhook,
+    LoginRecord, Offboarding, Operator, OrganizationDomain, ProvisioningRecord, StoredSigningKey,
+    User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

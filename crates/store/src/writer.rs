@@ -78,6 +78,10 @@ impl Writer {
     pub(crate) async fn close(&self) -> Result<()> {
         let mut shared = self.shared.lock().await;
         shared.commit().await;
+        // Into the one file that people copy; the journal beside it is then empty.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut shared.connection)
+            .await?;
         sqlx::query("PRAGMA optimize")
             .execute(&mut shared.connection)
             .await?;

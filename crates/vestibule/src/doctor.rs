@@ -177,6 +177,21 @@ async fn on_store(
     findings: &mut Vec<Finding>,
 ) -> Result<(), vestibule_store::Error> {
     let now = config.clock.now();
+    let pending = store.count_pending_migrations(now).await?;
+    if pending > 0 {
+        findings.push(Finding::failed(
+            "migrations",
+            format!(
+                "{pending} are missing; run `vestibule migrate`, or let `vestibule serve` do it"
+            ),
+        ));
+        return Ok(());
+    }
+    findings.push(Finding::good("migrations", "the schema is up to date"));
+    findings.push(version(
+        &store.database_version(now).await?,
+        store.is_embedded(),
+    ));
     let mut tx = store.read(now).await?;
     let sealed = tx.find_meta(crate::MASTER_KEY_CHECK).await?.is_some();
     let (waiting, dead) = tx.count_jobs().await?;
@@ -198,6 +213,21 @@ async fn on_store(
         ),
     });
     Ok(())
+}
+
+/// SQLite before 3.51.3 can lose data in WAL mode when two connections write or checkpoint.
+fn version(version: &str, embedded: bool) -> Finding {
+    let numbers: Vec<u32> = version
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    match embedded && numbers < vec![3, 51, 3] {
+        true => Finding::failed(
+            "database version",
+            format!("SQLite {version} is too old; build with the bundled one, 3.51.3 or newer"),
+        ),
+        false => Finding::good("database version", version),
+    }
 }
 
 async fn master_key(config: &Config, store: &Store, sealed: bool) -> Finding {

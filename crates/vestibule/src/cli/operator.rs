@@ -7,11 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use argon2::{Argon2, PasswordHasher as _};
 use serde_json::json;
 use vestibule::Vestibule;
 use vestibule_core::{Secret, email_domain};
-use vestibule_store::Operator;
+use vestibule_engine::admin::{Actor, AdminError, Operator};
 
 use super::{
     options::{Options, PRECEDENCE},
@@ -66,26 +65,16 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn add(vestibule: Vestibule, email: String, password: Secret) -> anyhow::Result<Operator> {
-    let phc = tokio::task::spawn_blocking(move || {
-        let hash = Argon2::default().hash_password(password.expose().as_bytes());
-        hash.map(|hash| hash.to_string())
-    })
-    .await?
-    .ok()
-    .context("the password could not be hashed")?;
-    let now = vestibule.clock().now();
-    let mut tx = vestibule.engine().store().write(now).await?;
-    let operator = match tx.add_operator(&email, &phc).await {
-        Err(error) if error.is_taken() => {
-            anyhow::bail!("an operator with this address exists already; choose another address")
-        }
-        added => added?,
-    };
-    let (id, data) = (operator.id.to_string(), json!({"email": email}));
-    tx.add_audit(None, "command_line", "operator.create", &id, &data)
-        .await?;
-    tx.commit().await?;
-    Ok(operator)
+    let (engine, now) = (vestibule.engine(), vestibule.clock().now());
+    match engine
+        .add_operator(&Actor::command_line(), &email, password, now)
+        .await
+    {
+        Ok(operator) => Ok(operator),
+        Err(AdminError::Conflict { detail }) => anyhow::bail!(detail),
+        Err(AdminError::Fault(fault)) => Err(fault.into()),
+        Err(_) => anyhow::bail!("the command line may not add operators"),
+    }
 }
 
 /// The password from the environment, or the first line of stdin.
