@@ -14,12 +14,13 @@ pub(crate) struct Policy(HeaderValue);
 
 impl Policy {
     /// Browsers apply `form-action` to the redirects that follow a form, and the way in leads through the identity
-    /// provider to the application; so any https place is allowed, and plain http only where we are on it ourselves.
+    /// provider to the application; so any https place is allowed, and plain http where we are on it ourselves.
+    /// Elsewhere plain http is for native applications, which listen on loopback (RFC 8252 §7.3).
     pub(crate) fn of(issuer: &Issuer) -> Self {
         Self(HeaderValue::from_static(
             match issuer.as_str().starts_with("https://") {
                 true => {
-                    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' https:; base-uri 'none'; frame-ancestors 'none'"
+                    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' https: http://127.0.0.1:* http://localhost:* http://*.localhost:*; base-uri 'none'; frame-ancestors 'none'"
                 }
                 false => {
                     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
