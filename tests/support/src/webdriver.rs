@@ -109,9 +109,15 @@ impl WebBrowser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Types into the field that a CSS selector names, once it is there.
+    /// Types into the field that a CSS selector names, once it is there; what stood there goes.
     pub async fn type_into(&self, selector: &str, text: &str) {
         let element = self.element(selector).await;
+        self.call(
+            Method::POST,
+            &format!("/element/{element}/clear"),
+            &json!({}),
+        )
+        .await;
         self.call(
             Method::POST,
             &format!("/element/{element}/value"),
