@@ -180,9 +180,10 @@ async fn on_store(
     let pending = store.count_pending_migrations(now).await?;
     if pending > 0 {
         findings.push(Finding::failed(
-            "migrations",
+            "database",
             format!(
-                "{pending} are missing; run `vestibule migrate`, or let `vestibule serve` do it"
+                "{} lacks {pending} migrations; run `vestibule migrate`, or let `vestibule serve` do it",
+                config.database
             ),
         ));
         return Ok(());
