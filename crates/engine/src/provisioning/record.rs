@@ -114,8 +114,10 @@ impl std::io::Write for Size {
     }
 }
 
-/// Marks that the directory removed `active` of a person who stays active; the next word about it clears the mark.
-pub(super) fn hide_active(record: &mut UserRecord) {
+/// Leaves the person as they are, and marks that the directory removed `active`: it is shown no more until
+/// somebody says it again.
+pub(super) fn keep_active(record: &mut UserRecord, user: &User) {
+    record.active = user.active;
     record.attributes.insert("active".to_owned(), Value::Null);
 }
 
@@ -125,8 +127,8 @@ pub(super) fn hide_active(record: &mut UserRecord) {
 pub(super) fn resource_of_user(user: &User) -> Resource {
     let mut attributes = user.attributes.clone();
     attributes.insert("userName".to_owned(), json!(user.user_name));
-    let hidden = attributes.remove("active") == Some(Value::Null);
-    if !(hidden && user.active) {
+    let removed = attributes.remove("active") == Some(Value::Null);
+    if !removed {
         attributes.insert("active".to_owned(), json!(user.active));
     }
     put_external_id(&mut attributes, user.external_id.as_deref());

@@ -197,13 +197,9 @@ pub(super) async fn update(
     let mut user = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
     let current = record::resource_of_user(&user);
     let changes = edit.change.apply(&current)?;
-    let mut resource = changes.resource;
-    // Who removes the attribute says nothing about the person: a deactivated one stays so, and it is said. For an
-    // active one the attribute is no longer shown, which means the same.
-    let removed = !resource.attributes().contains_key("active");
-    if removed && !user.active {
-        resource.set_active(false);
-    }
+    let resource = changes.resource;
+    // Who removes the attribute says nothing about the person: nobody is reactivated and nobody is locked out.
+    let unsaid = !resource.attributes().contains_key("active");
     let mut changed: Vec<String> = Vec::new();
     if resource != current {
         changed.extend(changes.touched.iter().map(ToString::to_string));
@@ -217,8 +213,8 @@ pub(super) async fn update(
     }
     if !changed.is_empty() {
         let mut record = record::user(resource)?;
-        if removed && user.active {
-            record::hide_active(&mut record);
+        if unsaid {
+            record::keep_active(&mut record, &user);
         }
         user = set(&mut tx, &grant, &user, &record, &changed).await?;
         match &edit.password {

@@ -100,8 +100,14 @@ async fn neither_an_incomplete_put_nor_a_removal_of_the_attribute_reactivates() 
             )
             .await
             .unwrap();
-        assert!(!removed.stored.resource.active() && !removed.changed);
+        assert_eq!(removed.stored.resource.attributes().get("active"), None);
         assert_eq!(setup.search(&grant, USER, "active eq false").await.total, 1);
+        setup
+            .put(&grant, USER, &user.id, json!({ "userName": "bob" }))
+            .await
+            .unwrap();
+        assert_eq!(setup.search(&grant, USER, "active eq false").await.total, 1);
+        assert_eq!(setup.events("user.activated").await.len(), 0);
     })
     .await;
 }
