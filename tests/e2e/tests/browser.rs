@@ -3,9 +3,12 @@
 //! To a browser these are three sites; all ports of one host would be one site, and cookie faults would stay hidden.
 //! `VESTIBULE_SCREENSHOTS` names a folder that gets a picture of every page on the way.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use url::Url;
+use vestibule_simulate::scim::Call;
 use vestibule_support::{
     Database,
     installation::Installation,
@@ -24,7 +27,7 @@ async fn person_signs_in_and_is_out_with_the_deactivation() {
     // The second notice of a young session is due in a minute, and nobody waits for it here.
     server.may_leave_deliveries();
     let journey = Journey::begin(browser, Site::of(&server), "http").await;
-    journey.from_hire_to_fire().await;
+    journey.signs_in_and_is_fired().await;
     for cookie in journey.our_cookies().await {
         assert!(
             !cookie.name.starts_with("__"),
@@ -47,7 +50,7 @@ async fn journey_is_the_same_over_https_with_cookies_that_only_this_host_can_set
     };
     let installation = tokio::task::block_in_place(Installation::over_https);
     let journey = Journey::begin(browser, installation.site(), "https").await;
-    journey.from_hire_to_fire().await;
+    journey.signs_in_and_is_fired().await;
     let cookies = journey.our_cookies().await;
     assert!(
         cookies
@@ -93,7 +96,7 @@ impl Journey {
     }
 
     /// Signs in, is deactivated, and learns why the next try is refused.
-    async fn from_hire_to_fire(&self) {
+    async fn signs_in_and_is_fired(&self) {
         let (browser, person) = (&self.browser, &self.employee.person);
         self.begin_at_the_app().await;
         browser.type_into("input[name=email]", &person.email).await;
@@ -112,9 +115,7 @@ impl Journey {
         self.picture("signed-in").await;
 
         let fired = self.company.scim.deactivate(&self.employee.user_id).await;
-        fired
-            .and_then(|call| call.success())
-            .expect("a deactivation");
+        fired.and_then(Call::success).expect("a deactivation");
         eventually("the app is told", || {
             self.company.live_session(&self.employee.user_id).is_none()
         })
@@ -146,9 +147,7 @@ impl Journey {
     /// The reason of the refusal is gone, and so is the refusal; the old sign-in stays dead.
     async fn is_back_after_reactivation(&self) {
         let hired = self.company.scim.reactivate(&self.employee.user_id).await;
-        hired
-            .and_then(|call| call.success())
-            .expect("a reactivation");
+        hired.and_then(Call::success).expect("a reactivation");
         self.begin_at_the_app().await;
         self.browser
             .type_into("input[name=email]", &self.employee.person.email)

@@ -1,10 +1,24 @@
 //! End-to-end tests: the whole server over real HTTP, and a simulated world around it.
 
+#[path = "e2e/below_a_path.rs"]
+mod below_a_path;
 #[path = "e2e/journey.rs"]
 mod journey;
+#[path = "e2e/password.rs"]
+mod password;
 #[path = "e2e/provider.rs"]
 mod provider;
+#[path = "e2e/refusals.rs"]
+mod refusals;
 #[path = "e2e/relying.rs"]
 mod relying;
+#[path = "e2e/scim_server.rs"]
+mod scim_server;
 #[path = "e2e/tokens.rs"]
 mod tokens;
+#[path = "e2e/walk.rs"]
+mod walk;
+#[path = "e2e/webhooks.rs"]
+mod webhooks;
+#[path = "e2e/wrong_input.rs"]
+mod wrong_input;

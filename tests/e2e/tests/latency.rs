@@ -2,9 +2,15 @@
 //!
 //! `VESTIBULE_LATENCY_RUNS` says how often it is measured (default 50). Nothing here fails because a machine is slow.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::time::{Duration, Instant};
 
-use vestibule_simulate::{Browser, app::AppEventKind};
+use vestibule_simulate::{Browser, app::AppEventKind, scim::Call};
 use vestibule_support::{
     on_every_server,
     server::{Company, TestServer},
@@ -32,7 +38,7 @@ async fn app_is_told_of_every_deactivation(server: TestServer) {
             .scim
             .reactivate(&employee.user_id)
             .await
-            .and_then(|call| call.success())
+            .and_then(Call::success)
             .expect("a reactivation");
         let mut browser = Browser::new().expect("a browser");
         let session = company.signed_in(&mut browser, employee).await;
@@ -41,7 +47,7 @@ async fn app_is_told_of_every_deactivation(server: TestServer) {
             .scim
             .deactivate(&employee.user_id)
             .await
-            .and_then(|call| call.success())
+            .and_then(Call::success)
             .expect("a deactivation");
         let answered = fired.sent + fired.duration;
         let told = async {

@@ -4,6 +4,13 @@
 //! while the directory deactivates and reactivates them. `VESTIBULE_RACE_ROUNDS` says how many rounds there are
 //! (default 40), `VESTIBULE_RACE_SEED` repeats the same choices.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "races/app.rs"]
 mod app;
 #[path = "races/dice.rs"]
@@ -27,8 +34,10 @@ use field::{Field, Losses};
 const PEOPLE: usize = 6;
 /// Rounds in a usual run of the tests.
 const ROUNDS: usize = 40;
-/// How often a node is killed in a run on two processes.
+/// How often a node is killed in a run on two processes, at least.
 const KILLS: usize = 4;
+/// Rounds after which another one is killed in a long run.
+const ROUNDS_OF_A_LIFE: usize = 50;
 
 mod nothing_survives_a_deactivation {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,10 +89,11 @@ async fn race_on_two_processes(database: Database) {
     let nodes = installation.node_urls();
     let field = Arc::new(Field::new(company, site, nodes, Losses::Happen));
     let rounds = rounds();
+    let kills = (rounds / ROUNDS_OF_A_LIFE).max(KILLS);
     let racing = field::race(&field, PEOPLE, rounds);
     let storm = async {
-        for kill in 1..=KILLS {
-            field.played(rounds * kill / (KILLS + 1)).await;
+        for kill in 1..=kills {
+            field.played(rounds * kill / (kills + 1)).await;
             let node = kill % 2;
             installation.kill(node);
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -95,7 +105,7 @@ async fn race_on_two_processes(database: Database) {
     let outbox = database.texts(field::NOTICES).await;
     field.everybody_was_told(&outbox).await;
     println!(
-        "{} on two processes, one killed {KILLS} times",
+        "{} on two processes, one killed {kills} times",
         field.summary()
     );
 }

@@ -30,7 +30,7 @@ impl Form {
     }
 
     /// All fields, with the given values in place of the preset ones.
-    pub(super) fn filled(&self, values: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub fn filled(&self, values: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut filled: Vec<(String, String)> = self.fields.clone();
         for (name, value) in values {
             match filled.iter_mut().find(|(field, _)| field == name) {

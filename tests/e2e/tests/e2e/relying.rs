@@ -64,7 +64,9 @@ impl Relying {
     pub(crate) async fn register(server: &TestServer, more: Value) -> Self {
         let redirect_uri = "http://app.localhost:1/callback";
         let mut body = serde_json::json!({ "name": "Relying", "redirect_uris": [redirect_uri] });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         let made = server.admin.post("/applications", body).await;
         Self {
             client_id: made["client_id"].as_str().unwrap().to_owned(),
@@ -76,7 +78,10 @@ impl Relying {
 
     /// The same application, talking to another node.
     pub(crate) fn at(&self, node: &TestServer) -> Self {
-        Self { base: base(node), ..self.clone() }
+        Self {
+            base: base(node),
+            ..self.clone()
+        }
     }
 
     /// A correct authorization request in which single parameters are replaced, added, or (empty) left out.
@@ -115,7 +120,10 @@ impl Relying {
     pub(crate) async fn code(&self, browser: &mut Browser, changes: &[(&str, &str)]) -> String {
         let page = self.ask(browser, changes).await;
         let answer = answer(&page);
-        answer.get("code").unwrap_or_else(|| panic!("{answer:?}: {}", page.body)).clone()
+        answer
+            .get("code")
+            .unwrap_or_else(|| panic!("{answer:?}: {}", page.body))
+            .clone()
     }
 
     /// Signs somebody in at the company's provider, for this application, and gives the code.
@@ -133,7 +141,10 @@ impl Relying {
         let page = company.at_provider(browser, page, person).await;
         browser.stop_nowhere();
         let answer = answer(&page);
-        answer.get("code").unwrap_or_else(|| panic!("{answer:?}: {}", page.body)).clone()
+        answer
+            .get("code")
+            .unwrap_or_else(|| panic!("{answer:?}: {}", page.body))
+            .clone()
     }
 
     /// Exchanges a code as it should be done.
@@ -148,7 +159,8 @@ impl Relying {
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Reply {
-        self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)])
+            .await
     }
 
     pub(crate) async fn token(&self, fields: &[(&str, &str)]) -> Reply {
@@ -176,8 +188,12 @@ impl Relying {
             Some(secret) => request = request.basic_auth(&self.client_id, Some(secret)),
             None => fields.push(("client_id", &self.client_id)),
         }
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
         Reply::read(request.send().await.unwrap()).await
     }
 }
@@ -196,7 +212,9 @@ pub(crate) fn claims(jwt: &str) -> Value {
 /// The parameters with which a browser was sent back to the app; none where it was not.
 pub(crate) fn answer(page: &Page) -> HashMap<String, String> {
     let location = page.location();
-    location.map(|url| url.query_pairs().into_owned().collect()).unwrap_or_default()
+    location
+        .map(|url| url.query_pairs().into_owned().collect())
+        .unwrap_or_default()
 }
 
 fn base(server: &TestServer) -> String {

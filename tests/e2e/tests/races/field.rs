@@ -199,7 +199,7 @@ pub(crate) async fn race(field: &Arc<Field>, people: usize, rounds: usize) {
     for number in 0..people {
         let employee = field.company.hire("Runner", &format!("No{number}")).await;
         let field = Arc::clone(field);
-        runners.spawn(async move { run(&field, employee, rounds).await });
+        runners.spawn(async move { Box::pin(run(&field, employee, rounds)).await });
     }
     while let Some(finished) = runners.join_next().await {
         finished.expect("no round failed");
@@ -210,7 +210,7 @@ async fn run(field: &Field, employee: Employee, rounds: usize) {
     let mut standing = Standing::begin(field, &employee).await;
     let mut runner = Runner::new(field, &employee);
     while field.begin_round(rounds) {
-        standing = runner.round(standing).await;
+        standing = Box::pin(runner.round(standing)).await;
         count(&field.played);
     }
     runner.finish(standing).await;
