@@ -26,6 +26,8 @@ use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, FromRef},
     middleware,
+    response::Redirect,
+    routing::get,
 };
 use ipnet::IpNet;
 use url::Url;
@@ -129,7 +131,14 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .merge(scim_router(&engine, clock.clone()));
     let nested = match issuer.path() {
         "" | "/" => inner,
-        path => Router::new().nest(path.trim_end_matches('/'), inner),
+        path => {
+            let path = path.trim_end_matches('/').to_owned();
+            // Our own links name the place with a slash at its end, which nesting does not serve.
+            let home = format!("{path}/");
+            Router::new()
+                .nest(&path, inner)
+                .route(&home, get(async move || Redirect::permanent(&path)))
+        }
     };
     nested
         .merge(oauth::well_known_router(&engine))

@@ -180,7 +180,7 @@ async fn password(
         LoginOutcome::WrongPassword(person) => (
             person,
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The name or the password is wrong.",
+            "The name or the password is wrong. After many wrong tries, wait a quarter of an hour.",
         ),
         LoginOutcome::TooManyTries(person) => (
             person,
