@@ -96,9 +96,9 @@ impl Nodes {
 
 async fn pass_on(State(nodes): State<Arc<Nodes>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    OF_THE_CONNECTION
-        .iter()
-        .for_each(|name| drop(parts.headers.remove(name)));
+    for name in OF_THE_CONNECTION {
+        parts.headers.remove(name);
+    }
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
@@ -130,8 +130,8 @@ async fn answer(response: reqwest::Response) -> Response {
     let mut answer = Response::new(Body::from(body));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
-    OF_THE_CONNECTION
-        .iter()
-        .for_each(|name| drop(answer.headers_mut().remove(name)));
+    for name in OF_THE_CONNECTION {
+        answer.headers_mut().remove(name);
+    }
     answer
 }
