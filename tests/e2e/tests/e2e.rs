@@ -1,5 +1,14 @@
 //! End-to-end tests: the whole server over real HTTP, and a simulated world around it.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+#![expect(clippy::too_many_lines, reason = "tables of cases are long and simple")]
+
 #[path = "e2e/below_a_path.rs"]
 mod below_a_path;
 #[path = "e2e/journey.rs"]

@@ -207,7 +207,7 @@ async fn a_missing_claim_is_named(server: TestServer) {
 async fn an_address_outside_the_verified_domains_joins_nobody(server: TestServer) {
     let company = Company::set_up(&server).await;
     let mut ada = Person::new("Ada", "Lovelace", "acme.test").unwrap();
-    ada.email = "ada@elsewhere.test".to_owned();
+    "ada@elsewhere.test".clone_into(&mut ada.email);
     company.idp.add_person(ada.clone());
     company.push(ada.clone()).await;
     join(&server, &company, "emails.value", "email").await;

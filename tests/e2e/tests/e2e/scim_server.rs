@@ -323,7 +323,7 @@ async fn groups_have_members(server: TestServer) {
         .unwrap()
         .success()
         .unwrap();
-    assert_eq!(members().await, [bob.user_id.clone()]);
+    assert_eq!(members().await, std::slice::from_ref(&bob.user_id));
     let okta = company
         .scim
         .clone()

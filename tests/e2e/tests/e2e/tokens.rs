@@ -85,7 +85,7 @@ async fn a_refresh_token_used_twice_ends_its_session(server: TestServer) {
     refused(&app.refresh(&second.refresh).await, "invalid_grant");
     assert_eq!(app.userinfo(&second.access).await.status, 401);
     // A scope beyond the grant takes nothing.
-    let (_company, app, _, tokens) = {
+    let (_company, app, tokens) = {
         let company = Company::with_domain(&server, "globex.test").await;
         let hank = company.hire("Hank", "Scorpio").await;
         let app = Relying::of(&server, &company);
@@ -98,7 +98,7 @@ async fn a_refresh_token_used_twice_ends_its_session(server: TestServer) {
             )
             .await;
         let tokens = Tokens::of(&app.exchange(&code).await);
-        (company, app, (), tokens)
+        (company, app, tokens)
     };
     let wide = [
         ("grant_type", "refresh_token"),

@@ -280,7 +280,7 @@ async fn the_events_api_is_totally_ordered(server: TestServer) {
         assert!(data.len() <= 3);
         seen.extend(data.iter().cloned());
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = next.to_owned(),
+            Some(next) => next.clone_into(&mut cursor),
             None => break,
         }
     }
