@@ -81,15 +81,13 @@ impl Engine {
             find_active_application(&mut self.store().read(now).await?, &credentials.client_id)
                 .await?;
         let proven = application.filter(|application| {
-            let method = ClientAuthMethod::parse(&application.token_endpoint_auth_method);
+            let public = application.token_endpoint_auth_method == ClientAuthMethod::None.as_str();
             match &credentials.secret {
-                None => {
-                    method == Some(ClientAuthMethod::None)
-                        && credentials.method == ClientAuthMethod::None
-                }
+                None => public,
+                // In the header or in the body: the secret is the same, and libraries differ in their default.
                 Some(secret) => {
                     let right = application.has_secret(SecretHash::of(secret.expose().as_bytes()));
-                    right && method == Some(credentials.method)
+                    right && !public
                 }
             }
         });

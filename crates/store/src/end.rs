@@ -160,6 +160,13 @@ impl WriteTx {
             .add_receipt(organization_id, Some(user_id), ending, 1, shares.len())
             .await?;
         self.end_shares(&shares, ending, Some(receipt)).await?;
+        // An offline share goes on, and its application is told all the same: it decides about its own session
+        // (Back-Channel Logout 1.0 §2.7).
+        let offline: Vec<Share> = each!(self, c => sqlx::query_as(shares_where!("a.user_session_id = $1 AND a.offline"))
+            .bind(id.to_string())
+            .fetch_all(&mut *c)
+            .await?);
+        self.add_notices(&offline, ending, Some(receipt)).await?;
         self.push_session_ends(organization_id, user_id, &[id], ending)
             .await?;
         Ok(Ended {
@@ -284,6 +291,29 @@ impl WriteTx {
         ending: Ending<'_>,
         receipt: Option<OffboardingId>,
     ) -> Result<()> {
+        let now = self.now().micros();
+        for chunk in shares.chunks(500) {
+            each!(self, c => {
+                let mut query = sqlx::QueryBuilder::new("UPDATE app_sessions SET ended_at = ");
+                query.push_bind(now).push(", end_reason = ").push_bind(ending.cause.as_str()).push(" WHERE id IN (");
+                let mut ids = query.separated(", ");
+                for share in chunk {
+                    ids.push_bind(share.id.to_string());
+                }
+                query.push(") AND ended_at IS NULL");
+                query.build().execute(&mut *c).await?;
+            });
+        }
+        self.add_notices(shares, ending, receipt).await
+    }
+
+    /// Writes the notices of the shares' applications, and second ones for the young shares.
+    async fn add_notices(
+        &mut self,
+        shares: &[Share],
+        ending: Ending<'_>,
+        receipt: Option<OffboardingId>,
+    ) -> Result<()> {
         let now = self.now();
         let mut jobs = Vec::new();
         // An application that revoked its own tokens knows already.
@@ -304,18 +334,6 @@ impl WriteTx {
             if share.last_issued_at >= now.before(YOUNG) {
                 jobs.push(notice(now.after(SECOND_NOTICE)));
             }
-        }
-        for chunk in shares.chunks(500) {
-            each!(self, c => {
-                let mut query = sqlx::QueryBuilder::new("UPDATE app_sessions SET ended_at = ");
-                query.push_bind(now.micros()).push(", end_reason = ").push_bind(ending.cause.as_str()).push(" WHERE id IN (");
-                let mut ids = query.separated(", ");
-                for share in chunk {
-                    ids.push_bind(share.id.to_string());
-                }
-                query.push(") AND ended_at IS NULL");
-                query.build().execute(&mut *c).await?;
-            });
         }
         self.add_jobs(&jobs).await
     }

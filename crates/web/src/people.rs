@@ -344,16 +344,21 @@ pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
         RefusalActor::Administrator => "whoever set up this way of signing in",
         RefusalActor::Network => "whoever runs this service, if it stays so",
     };
+    let remedy = sentence(&refusal.remedy.replace('`', "\""));
+    let next_step = match refusal.fault {
+        RefusalActor::Person => format!("{remedy}."),
+        _ => format!("Show this page to {who}. {remedy}."),
+    };
     let page = RefusedPage {
         page: Frame::below(web.engine.issuer().path()),
         title: "You are not signed in".to_owned(),
         explanation: format!("{}.", sentence(refusal.title)),
         who: who.to_owned(),
-        next_step: format!("{}.", sentence(&refusal.remedy)),
+        next_step,
         rule: refusal.rule.to_owned(),
         wanted: refusal.wanted.clone(),
         got: refusal.got.clone(),
-        occurred_at: String::new(),
+        occurred_at: format!("{} UTC", moment(&web.clock.now().to_string())),
         reference: refusal
             .reference
             .map(|id| id.to_string())
@@ -381,4 +386,12 @@ fn sentence(text: &str) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(letters).collect())
         .unwrap_or_default()
+}
+
+/// Date and time of an RFC 3339 text, to the second.
+fn moment(text: &str) -> String {
+    text.chars()
+        .take(19)
+        .map(|letter| if letter == 'T' { ' ' } else { letter })
+        .collect()
 }

@@ -30,7 +30,9 @@ mod world;
 
 pub use clock::TestClock;
 pub use database::{Database, DatabaseKind, Databases};
-pub use world::{Company, Grant, Lasting, SHARE_TTL, Share, SignIn, World, application_record, person};
+pub use world::{
+    Company, Grant, Lasting, SHARE_TTL, Share, SignIn, World, application_record, person,
+};
 
 /// Turns async functions that take a [`World`] into one test for each database.
 ///
