@@ -240,6 +240,9 @@ async fn an_offline_share_survives_logout_and_expiry_but_no_epoch(world: World) 
             EndCause::Logout,
         )
         .await;
+    // The share that ended and the offline one are both told, and once more, for both are young.
+    let told = world.count_jobs_about("logout", company.user.id).await;
+    assert_eq!(told, 4);
     let expired = issue(&world, &company).await;
     world.clock.advance(Duration::from_hours(8 * 24));
     for issued in [&logged_out, &expired] {
