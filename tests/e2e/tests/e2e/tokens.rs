@@ -197,23 +197,34 @@ async fn clients_have_to_prove_who_they_are(server: TestServer) {
             .header("www-authenticate")
             .starts_with("Basic")
     );
-    let in_body = [
-        ("client_id", company.client_id.as_str()),
-        ("client_secret", company.client_secret.as_str()),
-        ("grant_type", "authorization_code"),
-        ("code", &code),
-        ("redirect_uri", &app.redirect_uri),
-        ("code_verifier", VERIFIER),
-    ];
-    assert_eq!(app.token(&in_body).await.status, 400, "two ways at once");
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(in_body)
-        .finish();
-    let request = http_client()
-        .post(server.url("/oauth/token"))
-        .header("content-type", "application/x-www-form-urlencoded");
-    let posted = Reply::read(request.body(form).send().await.unwrap()).await;
-    assert_eq!(posted.status, 401, "the way that was not registered");
+    let in_body = |secret: &str| {
+        [
+            ("client_id", company.client_id.clone()),
+            ("client_secret", secret.to_owned()),
+            ("grant_type", "authorization_code".to_owned()),
+            ("code", code.clone()),
+            ("redirect_uri", app.redirect_uri.clone()),
+            ("code_verifier", VERIFIER.to_owned()),
+        ]
+    };
+    let both = in_body(&company.client_secret);
+    let both: Vec<(&str, &str)> = both
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert_eq!(app.token(&both).await.status, 400, "two ways at once");
+    let post = |secret: &str| {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(in_body(secret))
+            .finish();
+        http_client()
+            .post(server.url("/oauth/token"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
+            .send()
+    };
+    let posted = Reply::read(post("wrong").await.unwrap()).await;
+    assert_eq!(posted.status, 401, "a wrong secret in the body");
     let json = http_client()
         .post(server.url("/oauth/token"))
         .header("content-type", "application/json")
@@ -222,8 +233,8 @@ async fn clients_have_to_prove_who_they_are(server: TestServer) {
         Reply::read(json.send().await.unwrap()).await.text("error"),
         "invalid_request"
     );
-    // None of it used anything up.
-    let reply = app.exchange(&code).await;
+    // None of it used anything up, and the right secret counts in the body as it does in the header.
+    let reply = Reply::read(post(&company.client_secret).await.unwrap()).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!(reply.header("cache-control"), "no-store");
     assert_eq!(app.refresh(&tokens.refresh).await.status, 200);
