@@ -416,10 +416,11 @@ impl<'w> History<'w> {
         for (place, share) in self.model.shares.iter().enumerate() {
             let code = &self.model.codes[share.code];
             let sign_in = &self.model.sign_ins[code.sign_in];
+            // An offline share goes on after a sign-out; its application is told all the same.
             let over = self.model.login(sign_in.person, sign_in.connection) != Some(sign_in.epochs)
                 || self.model.applications[code.application].epoch != code.application_epoch
                 || share.ended
-                || (sign_in.ended && !share.offline);
+                || sign_in.ended;
             let application = &self.model.applications[code.application].real;
             let jobs = tx
                 .list_jobs(&application.id.to_string(), None, 10_000)
