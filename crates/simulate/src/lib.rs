@@ -11,6 +11,7 @@ pub mod idp;
 pub mod jose;
 mod person;
 mod place;
+pub mod saml;
 pub mod scim;
 
 pub use app::{AppConfig, SampleApp};
