@@ -162,3 +162,92 @@ fn rejection(der: &[u8]) -> KeyError {
         false => KeyError::Rejected,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(algorithm: &'static rcgen::SignatureAlgorithm) -> (rcgen::KeyPair, Certificate) {
+        let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let certificate = params.self_signed(&pair).unwrap();
+        (pair, Certificate::from_der(certificate.der()).unwrap())
+    }
+
+    #[test]
+    fn what_a_key_signs_its_certificate_verifies() {
+        for (algorithm, uri, length) in [
+            (
+                &rcgen::PKCS_RSA_SHA256,
+                "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+                256,
+            ),
+            (
+                &rcgen::PKCS_ECDSA_P256_SHA256,
+                "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+                64,
+            ),
+        ] {
+            let (pair, certificate) = pair(algorithm);
+            let key = SigningKey::from_pem(&pair.serialize_pem(), certificate.clone()).unwrap();
+            let signature = key.sign(b"message").unwrap();
+            assert_eq!(key.signature_algorithm_uri(), uri);
+            assert_eq!(signature.len(), length);
+            let algorithm = SignatureAlgorithm::from_uri(uri).unwrap();
+            assert!(certificate.verify(algorithm, b"message", &signature));
+            assert!(!certificate.verify(algorithm, b"massage", &signature));
+            assert_eq!(key.certificate(), &certificate);
+        }
+    }
+
+    #[test]
+    fn key_and_certificate_belong_together() {
+        let (rsa, rsa_certificate) = pair(&rcgen::PKCS_RSA_SHA256);
+        let (_, other_rsa) = pair(&rcgen::PKCS_RSA_SHA256);
+        let (curve, curve_certificate) = pair(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let (_, other_curve) = pair(&rcgen::PKCS_ECDSA_P256_SHA256);
+        for (key, certificate) in [
+            (&rsa, &other_rsa),
+            (&rsa, &curve_certificate),
+            (&curve, &other_curve),
+            (&curve, &rsa_certificate),
+        ] {
+            let reason = SigningKey::from_pem(&key.serialize_pem(), certificate.clone());
+            assert_eq!(reason.unwrap_err(), KeyError::Mismatch);
+        }
+    }
+
+    #[test]
+    fn other_keys_are_refused() {
+        let (p384, p384_certificate) = pair(&rcgen::PKCS_ECDSA_P384_SHA384);
+        let (_, certificate) = pair(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let reason = |text: &str| SigningKey::from_pem(text, certificate.clone()).unwrap_err();
+        assert_eq!(reason(&p384.serialize_pem()), KeyError::Rejected);
+        let unsupported = SigningKey::from_pem(&p384.serialize_pem(), p384_certificate);
+        assert_eq!(unsupported.unwrap_err(), KeyError::Rejected);
+
+        assert_eq!(reason(""), KeyError::Encoding);
+        assert_eq!(reason(&certificate.to_pem()), KeyError::Count);
+        assert_eq!(reason(&pem::encode("PRIVATE KEY", &[])), KeyError::Rejected);
+        assert_eq!(reason(&pem::encode("RSA PRIVATE KEY", &[])), KeyError::Form);
+        let encrypted = pem::encode("ENCRYPTED PRIVATE KEY", &[]);
+        assert_eq!(reason(&encrypted), KeyError::Encrypted);
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAQI=\n-----END RSA PRIVATE KEY-----";
+        assert_eq!(reason(old), KeyError::Encrypted);
+    }
+
+    #[test]
+    fn a_key_beside_its_certificate_is_found() {
+        let (pair, certificate) = pair(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let text = certificate.to_pem() + &pair.serialize_pem();
+        assert!(SigningKey::from_pem(&text, certificate).is_ok());
+    }
+
+    #[test]
+    fn debug_prints_nothing_of_the_key() {
+        let (pair, certificate) = pair(&rcgen::PKCS_ECDSA_P256_SHA256);
+        let key = SigningKey::from_pem(&pair.serialize_pem(), certificate.clone()).unwrap();
+        let expected = format!("SigningKey {{ certificate: {certificate:?}, .. }}");
+        assert_eq!(format!("{key:?}"), expected);
+    }
+}
