@@ -28,6 +28,9 @@ mod assertion;
 mod der;
 mod encryption;
 mod key;
+mod reader;
+mod redirect;
+mod request;
 mod response;
 mod rsa;
 mod signature;
@@ -40,6 +43,8 @@ pub use assertion::{
 };
 pub use encryption::{DataAlgorithm, Encrypter, KeyPlace, KeyTransport, XENC, XENC11};
 pub use key::{Certificate, DigestAlgorithm, KeyKind, SamlKey, SignatureAlgorithm, Validity};
+pub use redirect::{Direction, QuerySigner, RedirectMessage, deflate, inflate, redirect_url};
+pub use request::{AuthnRequest, LogoutRequest, LogoutResponse};
 pub use response::{
     AUTHN_FAILED, Login, NO_PASSIVE, PARTIAL_LOGOUT, REQUEST_DENIED, REQUESTER, RESPONDER,
     Response, SAMLP, SUCCESS, Seal, Status, new_id,
