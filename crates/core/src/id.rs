@@ -171,6 +171,8 @@ nouns! {
     Organization OrganizationId "org";
     /// A way in: one identity provider, or the password sign-in, of one organization.
     Connection ConnectionId "con";
+    /// A key pair of ours at one identity provider.
+    ConnectionKey ConnectionKeyId "cky";
     /// A source of users and groups that pushes over SCIM.
     Directory DirectoryId "dir";
     /// A bearer token of a directory.

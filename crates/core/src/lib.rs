@@ -30,9 +30,9 @@ pub use ending::{EndCause, EndScope};
 pub use event::EventKind;
 pub use generator::Generator;
 pub use id::{
-    ApiKeyId, AppSessionId, ApplicationId, AuditId, ConnectionId, DeliveryId, DirectoryId,
-    DirectoryTokenId, EventId, GroupId, Id, InvalidId, LoginId, Noun, OffboardingId, OperatorId,
-    OrganizationId, OutboxId, ProvisioningId, UserId, UserSessionId, WebhookId, nouns,
+    ApiKeyId, AppSessionId, ApplicationId, AuditId, ConnectionId, ConnectionKeyId, DeliveryId,
+    DirectoryId, DirectoryTokenId, EventId, GroupId, Id, InvalidId, LoginId, Noun, OffboardingId,
+    OperatorId, OrganizationId, OutboxId, ProvisioningId, UserId, UserSessionId, WebhookId, nouns,
 };
 pub use key::{email_domain, email_key, name_key};
 pub use policy::Policy;

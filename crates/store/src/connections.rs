@@ -146,7 +146,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Leaves a tombstone of a connection, without its secret and its links; the caller ends its credentials beside it.
+    /// Leaves a tombstone of a connection, without its secret, its keys, what it trusted and its links; the caller ends its credentials beside it.
     pub async fn delete_connection(&mut self, id: ConnectionId) -> Result<()> {
         let (now, id) = (self.now().micros(), id.to_string());
         each!(self, c => {
@@ -157,6 +157,9 @@ impl WriteTx {
                 .execute(&mut *c)
                 .await?;
             sqlx::query("DELETE FROM identities WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("DELETE FROM connection_keys WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("DELETE FROM connection_certificates WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
+            sqlx::query("DELETE FROM connection_metadata WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
         });
         Ok(())
     }

@@ -6,6 +6,7 @@ pub const CREDENTIAL_KINDS: &[&str] = &[
     "app_sessions",
     "codes",
     "directory_tokens",
+    "login_answers",
     "passwords",
     "pending_logins",
     "refresh_tokens",
@@ -20,6 +21,10 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
         "connections",
         "the sealed value is our secret at the identity provider",
     ),
+    (
+        "connection_keys",
+        "our own keys at an identity provider; nobody presents one",
+    ),
     ("events", "tells about a user"),
     (
         "idempotency",
@@ -31,6 +36,10 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
     ("outbox", "a notice about a user"),
     ("page_states", "anonymous page state, never authority"),
     ("signing_keys", "our own keys; nobody presents one"),
+    (
+        "upstream_logouts",
+        "where a browser goes after its logout; it opens nothing",
+    ),
     ("user_emails", "an index of addresses"),
     ("user_sequences", "a counter"),
     ("webhooks", "the sealed value signs what we send"),

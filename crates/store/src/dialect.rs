@@ -52,6 +52,30 @@ macro_rules! from_row {
     };
 }
 
+/// Words of ours that only rows hold; those that other rooms speak of too are in `core`.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// The word in rows.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = vestibule_core::InvalidState;
+
+            fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+                match text { $($text => Ok(Self::$variant),)+ _ => Err(vestibule_core::InvalidState) }
+            }
+        }
+    };
+}
+
 fn undecodable(error: impl Into<BoxDynError>) -> sqlx::Error {
     sqlx::Error::Decode(error.into())
 }

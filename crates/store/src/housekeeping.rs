@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::{Result, WriteTx};
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Rows that one pass takes from one table, so that no writer waits for long.
@@ -16,8 +17,17 @@ impl WriteTx {
         let expired = now.micros();
         // Refresh tokens and sign-ins stay a day longer, so that a late reuse is still recognised as one.
         let day_ago = now.before(DAY).micros();
-        let passes: [(&'static str, i64); 14] = [
+        // An hour is more than any two nodes' clocks differ: a message is forgotten only when every node refuses it as too old.
+        let hour_ago = now.before(HOUR).micros();
+        let passes: [(&'static str, i64); 17] = [
             ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
+            ("DELETE FROM login_answers WHERE hash IN (SELECT hash FROM login_answers WHERE expires_at < $1 LIMIT $2)", hour_ago),
+            ("DELETE FROM upstream_logouts WHERE handle_hash IN (SELECT handle_hash FROM upstream_logouts WHERE expires_at < $1 LIMIT $2)", hour_ago),
+            (
+                "DELETE FROM seen_assertions WHERE (connection_id, message_id) IN (
+                   SELECT connection_id, message_id FROM seen_assertions WHERE expires_at < $1 LIMIT $2)",
+                hour_ago,
+            ),
             ("DELETE FROM codes WHERE hash IN (SELECT hash FROM codes WHERE expires_at < $1 LIMIT $2)", day_ago),
             ("DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)", day_ago),
             ("DELETE FROM app_sessions WHERE id IN (SELECT id FROM app_sessions WHERE expires_at < $1 LIMIT $2)", day_ago),

@@ -1,3 +1,5 @@
+use serde_json::Value;
+use sqlx::types::Json;
 use vestibule_core::{ApplicationId, ConnectionId, LoginId, OrganizationId, Timestamp, UserId};
 
 use crate::{ReadTx, Result, WriteTx, dialect::text};
@@ -25,6 +27,8 @@ pub struct NewLoginRecord {
     pub fault: Option<String>,
     /// The next step.
     pub remedy: Option<String>,
+    /// The verdict on the message rule by rule, redacted, as the engine writes it.
+    pub report: Option<Value>,
 }
 
 /// The record of one login.
@@ -40,7 +44,7 @@ pub struct LoginRecord {
 
 macro_rules! columns {
     () => {
-        "id, organization_id, connection_id, application_id, user_id, outcome, rule, wanted, got, fault, remedy, created_at"
+        "id, organization_id, connection_id, application_id, user_id, outcome, rule, wanted, got, fault, remedy, report, created_at"
     };
 }
 
@@ -57,6 +61,7 @@ from_row!(LoginRecord, row => LoginRecord {
         got: row.try_get("got")?,
         fault: row.try_get("fault")?,
         remedy: row.try_get("remedy")?,
+        report: row.try_get::<Option<Json<Value>>, _>("report")?.map(|report| report.0),
     },
     created_at: row.time("created_at")?,
 });
@@ -67,8 +72,8 @@ impl WriteTx {
         let now = self.now();
         let id: LoginId = self.generator().id(now);
         run!(self, c => sqlx::query(
-            "INSERT INTO logins (id, organization_id, connection_id, application_id, user_id, outcome, rule, wanted, got, fault, remedy, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+            "INSERT INTO logins (id, organization_id, connection_id, application_id, user_id, outcome, rule, wanted, got, fault, remedy, report,
+             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
             .bind(id.to_string())
             .bind(text(login.organization_id))
             .bind(text(login.connection_id))
@@ -80,6 +85,7 @@ impl WriteTx {
             .bind(&login.got)
             .bind(&login.fault)
             .bind(&login.remedy)
+            .bind(login.report.as_ref().map(Json))
             .bind(now.micros())
             .execute(&mut *c)
             .await?);

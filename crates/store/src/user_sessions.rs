@@ -1,3 +1,4 @@
+use serde_json::Value;
 use sqlx::types::Json;
 use vestibule_core::{ConnectionId, OrganizationId, SecretHash, Timestamp, UserId, UserSessionId};
 
@@ -5,6 +6,10 @@ use crate::{Epochs, ReadTx, Result, WriteTx};
 
 /// Idle time is written at most this often, so that reading pages does not become writing.
 const TOUCH_INTERVAL_MICROS: i64 = 60_000_000;
+
+/// Session indexes that one question names, and sign-ins that one answer holds.
+const INDEXES_AT_ONCE: usize = 500;
+const SESSIONS_AT_ONCE: i64 = 500;
 
 /// A browser's sign-in.
 #[derive(Debug, Clone)]
@@ -26,6 +31,10 @@ pub struct UserSession {
     pub acr: String,
     /// The authentication methods (RFC 8176).
     pub amr: Vec<String>,
+    /// The issuer, subject and session index of the identity provider; gone when the user is deleted.
+    pub upstream: Option<(String, String, Option<String>)>,
+    /// The SAML name identifier with its format and qualifiers, as the engine writes it.
+    pub upstream_name_id: Option<Value>,
     /// When it ends if it is not used.
     pub idle_expires_at: Timestamp,
     /// When it ends in any case.
@@ -43,7 +52,8 @@ pub struct UserSession {
 macro_rules! columns {
     () => {
         "s.id, s.secret_hash, s.user_id, s.organization_id, s.connection_id, s.user_epoch, s.organization_epoch, s.connection_epoch,
-         s.auth_time, s.acr, s.amr, s.idle_expires_at, s.expires_at, s.touched_at, s.created_at, s.ended_at, s.end_reason"
+         s.auth_time, s.acr, s.amr, s.upstream_issuer, s.upstream_subject, s.upstream_session, s.upstream_name_id,
+         s.idle_expires_at, s.expires_at, s.touched_at, s.created_at, s.ended_at, s.end_reason"
     };
 }
 pub(crate) use columns;
@@ -62,6 +72,8 @@ from_row!(UserSession, row => UserSession {
     auth_time: row.time("auth_time")?,
     acr: row.try_get("acr")?,
     amr: row.try_get::<Json<Vec<String>>, _>("amr")?.0,
+    upstream: upstream(row.try_get("upstream_issuer")?, row.try_get("upstream_subject")?, row.try_get("upstream_session")?),
+    upstream_name_id: row.try_get::<Option<Json<Value>>, _>("upstream_name_id")?.map(|name_id| name_id.0),
     idle_expires_at: row.time("idle_expires_at")?,
     expires_at: row.time("expires_at")?,
     touched_at: row.time("touched_at")?,
@@ -69,6 +81,14 @@ from_row!(UserSession, row => UserSession {
     ended_at: row.time_or_null("ended_at")?,
     end_reason: row.try_get("end_reason")?,
 });
+
+fn upstream(
+    issuer: Option<String>,
+    subject: Option<String>,
+    session: Option<String>,
+) -> Option<(String, String, Option<String>)> {
+    Some((issuer?, subject?, session))
+}
 
 /// What a login gives to the sign-in that follows from it.
 #[derive(Debug)]
@@ -91,6 +111,8 @@ pub struct NewUserSession {
     pub amr: Vec<String>,
     /// The issuer, subject and session index of the identity provider, for its logout messages.
     pub upstream: Option<(String, String, Option<String>)>,
+    /// The SAML name identifier with its format and qualifiers, so that a logout names the same.
+    pub upstream_name_id: Option<Value>,
     /// Seconds without use after which it ends.
     pub idle_seconds: u64,
     /// When it ends in any case.
@@ -112,9 +134,9 @@ impl WriteTx {
         };
         run!(self, c => sqlx::query(
             "INSERT INTO user_sessions (id, secret_hash, user_id, organization_id, connection_id, user_epoch, organization_epoch,
-             connection_epoch, auth_time, acr, amr, upstream_issuer, upstream_subject, upstream_session, idle_seconds,
-             idle_expires_at, expires_at, touched_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)")
+             connection_epoch, auth_time, acr, amr, upstream_issuer, upstream_subject, upstream_session,
+             upstream_name_id, idle_seconds, idle_expires_at, expires_at, touched_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)")
             .bind(id.to_string())
             .bind(new.secret_hash.as_bytes())
             .bind(new.user_id.to_string())
@@ -129,6 +151,7 @@ impl WriteTx {
             .bind(&issuer)
             .bind(&subject)
             .bind(&session)
+            .bind(new.upstream_name_id.as_ref().map(Json))
             .bind(idle_seconds)
             .bind(idle_expires_at.micros())
             .bind(new.expires_at.micros())
@@ -151,6 +174,72 @@ impl WriteTx {
             .execute(&mut *c)
             .await?);
         Ok(())
+    }
+}
+
+impl WriteTx {
+    /// The sign-ins of a connection's subject that have not been ended, for a logout that its identity provider demands:
+    /// those with one of the session indexes, or all of them where it names none (SAML 2.0 Core §3.7.1).
+    pub async fn list_upstream_sessions(
+        &mut self,
+        connection_id: ConnectionId,
+        issuer: &str,
+        subject: &str,
+        session_indexes: &[String],
+    ) -> Result<Vec<UserSessionId>> {
+        let mut found = Vec::new();
+        if session_indexes.is_empty() {
+            let last = (connection_id, issuer, subject);
+            self.read_upstream_sessions(last, &[], &mut found).await?;
+        }
+        for indexes in session_indexes.chunks(INDEXES_AT_ONCE) {
+            let of = (connection_id, issuer, subject);
+            self.read_upstream_sessions(of, indexes, &mut found).await?;
+        }
+        let mut ids = found
+            .iter()
+            .map(|id| id.parse().map_err(|_| crate::Error::corrupt("session id")))
+            .collect::<Result<Vec<UserSessionId>>>()?;
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// Reads page by page, so that no answer of the database grows without bound.
+    async fn read_upstream_sessions(
+        &mut self,
+        (connection_id, issuer, subject): (ConnectionId, &str, &str),
+        indexes: &[String],
+        found: &mut Vec<String>,
+    ) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let page: Vec<String> = each!(self, c => {
+                let mut query = sqlx::QueryBuilder::new("SELECT id FROM user_sessions WHERE connection_id = ");
+                query.push_bind(connection_id.to_string())
+                    .push(" AND upstream_subject = ").push_bind(subject)
+                    .push(" AND upstream_issuer = ").push_bind(issuer)
+                    .push(" AND ended_at IS NULL AND id > ").push_bind(&after);
+                if !indexes.is_empty() {
+                    query.push(" AND upstream_session IN (");
+                    let mut values = query.separated(", ");
+                    for index in indexes {
+                        values.push_bind(index);
+                    }
+                    query.push(")");
+                }
+                query.push(" ORDER BY id LIMIT ").push_bind(SESSIONS_AT_ONCE);
+                query.build_query_scalar().fetch_all(&mut *c).await?
+            });
+            let full = i64::try_from(page.len()).is_ok_and(|read| read == SESSIONS_AT_ONCE);
+            if let Some(last) = page.last() {
+                after.clone_from(last);
+            }
+            found.extend(page);
+            if !full {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -369,7 +369,7 @@ impl WriteTx {
             sqlx::query("DELETE FROM user_emails WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
             sqlx::query("DELETE FROM passwords WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
             sqlx::query("DELETE FROM group_members WHERE member_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL WHERE user_id = $1")
+            sqlx::query("UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1")
                 .bind(&id)
                 .execute(&mut *c)
                 .await?;

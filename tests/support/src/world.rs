@@ -237,6 +237,7 @@ impl World {
                 acr: "1".to_owned(),
                 amr: vec!["pwd".to_owned()],
                 upstream: None,
+                upstream_name_id: None,
                 idle_seconds: SESSION_IDLE.as_secs(),
                 expires_at: now.after(SESSION_MAX),
             })

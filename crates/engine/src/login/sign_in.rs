@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use vestibule_core::{EventKind, Policy, SecretHash, Timestamp};
-use vestibule_store::{Connection, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
+use vestibule_store::{Connection, Epochs, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
 
 use super::{LoginOutcome, record_of};
 use crate::{
@@ -28,7 +28,23 @@ pub(super) struct Proof {
     pub(super) acr: String,
     pub(super) amr: Vec<String>,
     pub(super) upstream: Option<(String, String, Option<String>)>,
+    /// The name identifier as a logout at the identity provider must name it.
+    pub(super) upstream_name_id: Option<Value>,
     pub(super) session_expiry: Option<Timestamp>,
+    /// The epochs of the answer that the sign-in comes from; none when the user was found in this transaction.
+    pub(super) epochs: Option<Epochs>,
+    /// What came and how it was judged.
+    pub(super) report: Option<Value>,
+}
+
+/// Somebody whom nothing may be issued to any more.
+pub(super) fn deactivated() -> LoginRefusal {
+    LoginRefusal::new(
+        "deactivated",
+        "your account is deactivated",
+        Actor::Directory,
+        "activate the account in the directory if the person should have access",
+    )
 }
 
 impl Engine {
@@ -44,14 +60,13 @@ impl Engine {
         let now = tx.now();
         let mut login = record_of(&pending, connection);
         login.user_id = Some(proof.user.id);
-        let Some(epochs) = tx.hold_login(proof.user.id, connection.id).await? else {
-            let refusal = LoginRefusal::new(
-                "deactivated",
-                "your account is deactivated",
-                Actor::Directory,
-                "activate the account in the directory if the person should have access",
-            );
-            let refusal = refusal.record(&mut tx, login).await?;
+        login.report = proof.report;
+        let epochs = match proof.epochs {
+            Some(epochs) => Some(epochs),
+            None => tx.hold_login(proof.user.id, connection.id).await?,
+        };
+        let Some(epochs) = epochs else {
+            let refusal = deactivated().record(&mut tx, login).await?;
             tx.commit().await?;
             self.wake();
             return Ok(LoginOutcome::Refused(refusal));
@@ -73,6 +88,8 @@ impl Engine {
                 acr: proof.acr,
                 amr: proof.amr,
                 upstream: proof.upstream,
+                upstream_name_id: proof.upstream_name_id,
+                upstream_name_id: None,
                 idle_seconds: policy.session_idle,
                 expires_at: proof
                     .session_expiry

@@ -364,6 +364,7 @@ impl Setup {
                 acr: "1".to_owned(),
                 amr: vec!["pwd".to_owned()],
                 upstream: None,
+                upstream_name_id: None,
                 idle_seconds: 12 * 3600,
                 expires_at,
             })

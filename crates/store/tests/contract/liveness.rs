@@ -128,6 +128,7 @@ async fn what_was_under_way_is_dead_at_birth(world: World) {
                 acr: "1".to_owned(),
                 amr: Vec::new(),
                 upstream: Some(("i".to_owned(), "s".to_owned(), None)),
+                upstream_name_id: None,
                 idle_seconds: 60,
                 expires_at,
             })

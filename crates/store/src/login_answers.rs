@@ -1,0 +1,154 @@
+//! A verified answer of an identity provider that waits for the browser which began the login.
+
+use serde_json::Value;
+use sqlx::types::Json;
+use vestibule_core::{ApplicationId, ConnectionId, OrganizationId, SecretHash, Timestamp, UserId};
+
+use crate::{
+    Epochs, Live, Result, WriteTx,
+    dialect::{On, text},
+    live::{chain, live_row},
+};
+
+/// A verified answer, as the login that it ends left it.
+///
+/// It grants nothing by itself: whoever presents its secret has to be the browser of `browser_hash` too.
+#[derive(Debug, Clone)]
+pub struct LoginAnswer {
+    /// The browser that began the login.
+    pub browser_hash: Vec<u8>,
+    /// Who was proved.
+    pub user_id: UserId,
+    /// Where the user belongs.
+    pub organization_id: OrganizationId,
+    /// How they come in.
+    pub connection_id: ConnectionId,
+    /// The application that asked, if one did.
+    pub application_id: Option<ApplicationId>,
+    /// As they were when the answer was verified; the sign-in copies them.
+    pub epochs: Epochs,
+    /// The application's request, as the engine writes it.
+    pub request: Value,
+    /// What the identity provider said (acr, amr, name identifier), sealed.
+    pub proof_sealed: Vec<u8>,
+    /// When the answer was verified.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+macro_rules! columns {
+    () => {
+        "browser_hash, user_id, organization_id, connection_id, application_id, user_epoch, organization_epoch, connection_epoch,
+         request, proof_sealed, created_at, expires_at"
+    };
+}
+
+from_row!(LoginAnswer, row => LoginAnswer {
+    browser_hash: row.try_get("browser_hash")?,
+    user_id: row.id("user_id")?,
+    organization_id: row.id("organization_id")?,
+    connection_id: row.id("connection_id")?,
+    application_id: row.id_or_null("application_id")?,
+    epochs: Epochs {
+        user: row.try_get("user_epoch")?,
+        organization: row.try_get("organization_epoch")?,
+        connection: row.try_get("connection_epoch")?,
+    },
+    request: row.try_get::<Json<Value>, _>("request")?.0,
+    proof_sealed: row.try_get("proof_sealed")?,
+    created_at: row.time("created_at")?,
+    expires_at: row.time("expires_at")?,
+});
+
+/// What a verified answer leaves until its browser comes.
+#[derive(Debug)]
+pub struct NewLoginAnswer<'a> {
+    /// The hash of the secret that the browser will present.
+    pub hash: SecretHash,
+    /// The browser that began the login.
+    pub browser_hash: &'a [u8],
+    /// Who was proved.
+    pub user_id: UserId,
+    /// Where the user belongs.
+    pub organization_id: OrganizationId,
+    /// How they come in.
+    pub connection_id: ConnectionId,
+    /// The application that asked, if one did.
+    pub application_id: Option<ApplicationId>,
+    /// What [`WriteTx::hold_login`] gave in this transaction.
+    pub epochs: Epochs,
+    /// The application's request.
+    pub request: &'a Value,
+    /// What the identity provider said, sealed.
+    pub proof_sealed: &'a [u8],
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// What taking an answer finds.
+#[derive(Debug)]
+pub enum TakenAnswer {
+    /// It is good, and used up now.
+    Live(Box<Live<LoginAnswer>>),
+    /// It is used up now and was over before: expired, or what it rests on ended. It is for the record of the refusal.
+    Dead(Box<LoginAnswer>),
+    /// There is none, or it was used up before.
+    Gone,
+}
+
+impl WriteTx {
+    /// Keeps a verified answer for the browser that began the login.
+    pub async fn add_login_answer(&mut self, new: NewLoginAnswer<'_>) -> Result<()> {
+        let now = self.now().micros();
+        run!(self, c => sqlx::query(
+            "INSERT INTO login_answers (hash, browser_hash, user_id, organization_id, connection_id, application_id, user_epoch,
+             organization_epoch, connection_epoch, request, proof_sealed, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+            .bind(new.hash.as_bytes())
+            .bind(new.browser_hash)
+            .bind(new.user_id.to_string())
+            .bind(new.organization_id.to_string())
+            .bind(new.connection_id.to_string())
+            .bind(text(new.application_id))
+            .bind(new.epochs.user)
+            .bind(new.epochs.organization)
+            .bind(new.epochs.connection)
+            .bind(Json(new.request))
+            .bind(new.proof_sealed)
+            .bind(now)
+            .bind(new.expires_at.micros())
+            .execute(&mut *c)
+            .await?);
+        Ok(())
+    }
+
+    /// Uses an answer up, good or bad; exactly one caller gets it.
+    pub async fn take_login_answer(&mut self, hash: SecretHash) -> Result<TakenAnswer> {
+        let now = self.now().micros();
+        // The user first: a deactivation that waits for us must not wait for us holding the answer.
+        let live = live_row!(
+            self,
+            " FOR SHARE OF u",
+            concat!(
+                "SELECT w.user_epoch, w.organization_epoch, w.connection_epoch FROM login_answers w",
+                chain!("w"),
+                "WHERE w.hash = $1 AND w.expires_at > $2"
+            ),
+            Epochs,
+            hash.as_bytes(),
+            now
+        );
+        let taken: Option<LoginAnswer> = each!(self, c => sqlx::query_as(concat!(
+            "UPDATE login_answers SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL RETURNING ", columns!()))
+            .bind(hash.as_bytes())
+            .bind(now)
+            .fetch_optional(&mut *c)
+            .await?);
+        Ok(match (taken, live) {
+            (Some(answer), Some(_)) => TakenAnswer::Live(Box::new(Live::proven(answer))),
+            (Some(answer), None) => TakenAnswer::Dead(Box::new(answer)),
+            (None, _) => TakenAnswer::Gone,
+        })
+    }
+}
