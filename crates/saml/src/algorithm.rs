@@ -107,17 +107,6 @@ impl DigestAlgorithm {
         Self::ALL.into_iter().find(|known| known.uri() == uri)
     }
 
-    /// The hash of a mask generation function (XML Encryption 1.1 §5.5.2).
-    pub(crate) fn from_mgf_uri(uri: &str) -> Option<Self> {
-        Some(match uri {
-            "http://www.w3.org/2009/xmlenc11#mgf1sha1" => Self::Sha1,
-            "http://www.w3.org/2009/xmlenc11#mgf1sha256" => Self::Sha256,
-            "http://www.w3.org/2009/xmlenc11#mgf1sha384" => Self::Sha384,
-            "http://www.w3.org/2009/xmlenc11#mgf1sha512" => Self::Sha512,
-            _ => return None,
-        })
-    }
-
     pub(crate) fn uri(self) -> &'static str {
         match self {
             Self::Sha1 => "http://www.w3.org/2000/09/xmldsig#sha1",
@@ -125,10 +114,6 @@ impl DigestAlgorithm {
             Self::Sha384 => "http://www.w3.org/2001/04/xmldsig-more#sha384",
             Self::Sha512 => "http://www.w3.org/2001/04/xmlenc#sha512",
         }
-    }
-
-    pub(crate) fn is_sha1(self) -> bool {
-        self == Self::Sha1
     }
 
     pub(crate) fn digest(self, bytes: &[u8]) -> Vec<u8> {
@@ -189,7 +174,6 @@ mod tests {
             "http://www.w3.org/2001/04/xmlenc#sha384",
         ] {
             assert_eq!(DigestAlgorithm::from_uri(uri), None, "{uri}");
-            assert_eq!(DigestAlgorithm::from_mgf_uri(uri), None, "{uri}");
         }
     }
 

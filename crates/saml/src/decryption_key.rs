@@ -153,7 +153,7 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    use super::fixtures::{FIXTURES, Fixture, PKCS1, PKCS8, plain};
+    use super::fixtures::{FIXTURES, Fixture, ODD_CIPHERTEXT, ODD_PKCS8, PKCS1, PKCS8, plain};
     use super::*;
 
     fn armored(label: &str, base64: &str) -> String {
@@ -201,6 +201,19 @@ mod tests {
             assert_eq!(key.decrypt_in_library(algorithm, &oaep, &ciphertext), None);
             assert_eq!(key.decrypt_here(&oaep, &ciphertext), None);
         }
+    }
+
+    #[test]
+    fn a_key_of_an_odd_size_works_as_well() {
+        let key = DecryptionKey::from_pkcs8_der(&STANDARD.decode(ODD_PKCS8).unwrap()).unwrap();
+        let oaep = Oaep {
+            digest: DigestAlgorithm::Sha256,
+            mgf: DigestAlgorithm::Sha1,
+            label: Vec::new(),
+        };
+        let ciphertext = STANDARD.decode(ODD_CIPHERTEXT).unwrap();
+        assert_eq!(*key.decrypt_key(&oaep, &ciphertext).unwrap(), plain());
+        assert_eq!(key.decrypt_key(&oaep, &ciphertext[1..]), None);
     }
 
     #[test]

@@ -8,9 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::certificate::DigestAlgorithm;
 
-const RSA_OAEP_MGF1P: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
-const RSA_OAEP: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
-
 /// The parameters of an `xenc:EncryptedKey`'s `EncryptionMethod` (XML Encryption 1.1 §5.5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Oaep {
@@ -21,26 +18,6 @@ pub(crate) struct Oaep {
 }
 
 impl Oaep {
-    /// Reads the identifiers of `EncryptionMethod`, `ds:DigestMethod` and `xenc11:MGF`.
-    ///
-    /// SHA-1 is the default of both hashes; `rsa-oaep-mgf1p` fixes it for the mask.
-    /// `None` for anything else, `rsa-1_5` above all.
-    pub(crate) fn from_uris(
-        algorithm: &str,
-        digest: Option<&str>,
-        mgf: Option<&str>,
-        label: Vec<u8>,
-    ) -> Option<Self> {
-        let digest = digest.map_or(Some(DigestAlgorithm::Sha1), DigestAlgorithm::from_uri)?;
-        let mgf = mgf.map_or(Some(DigestAlgorithm::Sha1), DigestAlgorithm::from_mgf_uri)?;
-        match algorithm {
-            RSA_OAEP => {}
-            RSA_OAEP_MGF1P if mgf == DigestAlgorithm::Sha1 => {}
-            _ => return None,
-        }
-        Some(Self { digest, mgf, label })
-    }
-
     /// Takes the padding off an encoded message of the modulus' length.
     ///
     /// Nothing branches on a secret before the one final answer, so that which rule failed cannot be told from
@@ -165,30 +142,5 @@ mod tests {
         ] {
             assert_eq!(other.decode(&encoded), None, "{other:?}");
         }
-    }
-
-    #[test]
-    fn identifiers_choose_the_hashes() {
-        const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
-        const MGF_SHA256: &str = "http://www.w3.org/2009/xmlenc11#mgf1sha256";
-        let hashes = |algorithm, digest, mgf| {
-            Oaep::from_uris(algorithm, digest, mgf, Vec::new()).map(|oaep| (oaep.digest, oaep.mgf))
-        };
-        let (sha1, sha256) = (DigestAlgorithm::Sha1, DigestAlgorithm::Sha256);
-        for algorithm in [RSA_OAEP, RSA_OAEP_MGF1P] {
-            assert_eq!(hashes(algorithm, None, None), Some((sha1, sha1)));
-            assert_eq!(hashes(algorithm, Some(SHA256), None), Some((sha256, sha1)));
-            assert_eq!(hashes(algorithm, Some("x"), None), None);
-            assert_eq!(hashes(algorithm, None, Some("x")), None);
-        }
-        assert_eq!(
-            hashes(RSA_OAEP, Some(SHA256), Some(MGF_SHA256)),
-            Some((sha256, sha256))
-        );
-        assert_eq!(hashes(RSA_OAEP_MGF1P, Some(SHA256), Some(MGF_SHA256)), None);
-        assert_eq!(
-            hashes("http://www.w3.org/2001/04/xmlenc#rsa-1_5", None, None),
-            None
-        );
     }
 }

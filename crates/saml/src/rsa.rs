@@ -2,6 +2,7 @@
 //!
 //! The exponentiation is constant-time over the private exponent (no remainders modulo secret primes, so no
 //! precomputed secret beside the exponent itself) and is blinded with a fresh random factor each time.
+//! That simplicity costs a factor of four over the library's own path: about 5 ms with 2048 bits.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};

@@ -150,3 +150,32 @@ pub(crate) const FIXTURES: &[Fixture] = &[
             Js93WcMOZGoHxNgH24Hl9/N8AH3nx8FJntOh0kCAvPjVS+6B6linLeIQaaZlhUukf2Ilj0cghaSCHA==",
     },
 ];
+
+/// A key of 2052 bits: whole machine words and octets do not fit it.
+pub(crate) const ODD_PKCS8: &str = "\
+    MIIEvwIBADANBgkqhkiG9w0BAQEFAASCBKkwggSlAgEAAoIBAQq+U7lzZWoU4Dt//XLgZMvqJja94wxArlJqo9Am\
+    oIVuitYwddifRcF7JLroO0YzjTUy9T4D1a3HCtqp5djBtWEXLA4DnCxgaRIqYwpJycpBOX0+zCVFXMUS+4iPp7rH\
+    5k+hg77fy6jJjaubOw7fQdUMr/DtrR7TQ2wzMv6bT6io+CsqGLPW0mnXJyHdA+PqQXd8V8we1bIyTt3rNb1In2MB\
+    Sf1LXCGqshNRmONS6uuVtfWRdicucaYztJpPb3bKjkkjbZkdE3V8uhOJhOnHf7VC1FxXANlQc9hseU9Ki+Gw17x8\
+    yy0/d6gxnBhAL7CUCRDcbAJ9KL1kIha+XEHSojSpAgMBAAECggEBAPgqgtXURU2r7AKBApAX2ESA/TiGF7FwaVRh\
+    AqOxoUiXs3r87zZz62DqsAjLbGqzZ6T49wcOjVcj9hYVfMkBzkhye7M8sM5kPLThaei9kgfvoYr8jbJkDA5J7wkT\
+    V+m4sN/AjQURkeHZ7C2eFxnzDT/PUlyH3fuvHkDCbbHi7rOL1ZvDAsaWE6SsTq631y2ay40ojjDvIhWwW116tx3d\
+    4/VBzNDk5Otfb69EQNGq7xA9l69FGz+NOYCxXJ7L6inf5SRkzYY3ffaGSooN2WntjDegPAfLv9guDBSLOnldBISv\
+    6s+5xP/YJxcZCBxwcIZ3fz9ioJRLhoH9xjg07w4Umt8CgYEDUwYSztp+tWGgSVd0PpqiKfJ6VaDZI5P/uX4SaCi7\
+    AYWcEBlh/h6xZxRky8pM0YryzP5R0vcJxeT5NfUgc6E26jhwG1AyKVtRrHBKeBVcgfbMNIcIcfQpilJSATCCmsyQ\
+    mVlIT9f0jj8QOQO4rniJv31UWBiWZuYmNej+6i7wxb8CgYEDO1Zdcs1Rz9Rmjp+OZRHkCrii2omeI5x+U69vMgiq\
+    ktQGUrmvQP6kkbb2I51+k3cRsPJY7S1zN03OnwbMmcHwUPzI+7XvbI34V3+5WjhiRMz0MRNGfoYtw+R1qR3Yn4rX\
+    iKC0YThGebeqZ5TtaPhowQuL8jcyyDHSvi4VGbCQr5cCgYB8/1Vf4KPfzFkYrKm8UEYlVyI01Y1PNnvHKQdXGTRu\
+    gstrae8EvklcVJiBflNOK9SB25D1Jaff00PvcvOzSCiiumts95iGjo0ugMfPX4PY6wEPbg4FftFjKbg1yIRGbGmI\
+    vJ5sa9HV2tltJmjH55iD8cqjrejZcFCIdpKKnx5qTQKBgQLgsn3RvRxNeO+9rjxIqU6rcU+qU4KaaT5f3Eaige8J\
+    gX0D6s4wjM8T5Zx1iEdunkcFjjc7Mw52P3VuS8qiW3xXUVDSOmYw/pYVq+jremueofYLQQOzpF1aIrPW3HnJTwOv\
+    aJJWQ5sVxUMaqxVgNFprE5IRI6+3bg4fRL+LOZsMjwKBgQGKZx3u67g4snXAkdmmSGPrSROINRcSPn+0j3kybHAu\
+    Bo11wOommFKxVe5/S02FBZU1j1kY3Ts+kDMUxt0LfYMvlxLds7eycTyejnuKorXVFbfz6NgdZ+fXn8GWxi+vU3qE\
+    Kufj26+RnknJZbxo7g937E8c0ZvwPyFFw4j/R4pA9A==";
+
+/// [`plain`] for the odd key, with SHA-256 and SHA-1 in the mask.
+pub(crate) const ODD_CIPHERTEXT: &str = "\
+    Au5ZE2RxUr+ePFdAwiZ2vLnOud7SVh+zwtLGCzC0GtCEtKxTn/upP9b+/dzTr9c3Szg/B22d6U8YQASXL7BDzTs1\
+    u67C1aiCwEHFLD+S272oF1lq5T+EepSEmG2UsqbCNnbnGknK3eX1d9WYTBonYiXsE0+Qz6+vN1pAHobozLFL0LJ/\
+    GqbKCvYkKMk4DRLoOYSnIkx6K09XNVTBjIJ/t8MYWgQXgQwGFdAjmX3E2q+qlSSfCm/HOwWKf7diY/ApfyquNiPH\
+    33Wsu00LSGZoxQvs28bai9gpoBiRdQr+nrQJN9cAFf2XQCVTMElXqGKZx/YfZd59TyRp+DsQq/LYAdY=";
