@@ -45,7 +45,8 @@ fn host(authority: &str) -> Result<&str, &'static str> {
         }
         None => {
             let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            let name =
+                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
             if host.is_empty() || !host.bytes().all(name) {
                 return Err(ODD);
             }
@@ -63,7 +64,9 @@ fn is_own_machine(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     host == "localhost"
         || host.ends_with(".localhost")
-        || host.parse::<Ipv4Addr>().is_ok_and(|ip| IpAddr::V4(ip).is_loopback())
+        || host
+            .parse::<Ipv4Addr>()
+            .is_ok_and(|ip| IpAddr::V4(ip).is_loopback())
         || host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 

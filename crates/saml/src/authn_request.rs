@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use crate::{
-    MessageError, PostForm, RequestOrResponse, SigningKey,
+    MessageError, PostForm, SigningKey,
     c14n::escape_value,
     names::BINDING_POST,
     outgoing::{Head, check_writable, leaf},
+    redirect::RequestOrResponse,
 };
 
 /// A request to sign a person in, answered at our assertion consumer service by HTTP-POST.
@@ -70,7 +71,9 @@ impl AuthnRequest {
 
     /// The person has to have signed in by exactly one of these (`RequestedAuthnContext`); none asks for none.
     pub fn authn_context(mut self, class_refs: Vec<String>) -> Result<Self, MessageError> {
-        class_refs.iter().try_for_each(|class| check_writable(class))?;
+        class_refs
+            .iter()
+            .try_for_each(|class| check_writable(class))?;
         self.class_refs = class_refs;
         Ok(self)
     }

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
-    KeyError, PostForm, RedirectError, RequestOrResponse, SigningKey,
+    KeyError, PostForm, SigningKey,
     address::check_address,
     c14n::{escape_text, escape_value},
     instant::format_instant,
     names::{SAML, SAMLP},
-    redirect,
+    redirect::{self, Error as RedirectError, RequestOrResponse},
     sign::sign,
     xml::is_name,
 };
@@ -149,9 +149,7 @@ pub(crate) fn leaf(xml: &mut String, name: &str, text: &str) {
 
 /// Refuses what is empty, and what an XML 1.0 document cannot hold even escaped (§2.2).
 pub(crate) fn check_writable(text: &str) -> Result<(), MessageError> {
-    let writable = |character: char| {
-        !matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
-    };
+    let writable = |character: char| !matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     match !text.is_empty() && text.chars().all(writable) {
         true => Ok(()),
         false => Err(MessageError::Character),

@@ -1,0 +1,165 @@
+//! Our own metadata (SAML metadata §2.4.4), one document for each connection.
+
+use std::fmt::Write as _;
+
+use crate::{
+    Certificate, MessageError,
+    address::check_address,
+    c14n::escape_value,
+    cipher::ContentAlgorithm,
+    instant::format_instant,
+    names::{BINDING_POST, BINDING_REDIRECT, DS, MD, SAMLP, XENC11},
+    outgoing::{check_writable, leaf},
+};
+
+/// What an identity provider has to know about us.
+///
+/// Certificates may be any number, so that a rotation overlaps: list the next one before it is used, and keep a retired
+/// one for as long as identity providers may hold on to old metadata.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ServiceProvider {
+    entity_id: String,
+    acs_url: String,
+    logout_url: Option<String>,
+    signing: Vec<Certificate>,
+    encryption: Vec<Certificate>,
+    name_id_formats: Vec<String>,
+    valid_until: Option<i64>,
+}
+
+impl ServiceProvider {
+    /// A service provider with this entity ID and this assertion consumer service (HTTP-POST).
+    pub fn new(
+        entity_id: impl Into<String>,
+        acs_url: impl Into<String>,
+    ) -> Result<Self, MessageError> {
+        let (entity_id, acs_url) = (entity_id.into(), acs_url.into());
+        check_writable(&entity_id)?;
+        check_address(&acs_url).map_err(|_| MessageError::Address)?;
+        Ok(Self {
+            entity_id,
+            acs_url,
+            logout_url: None,
+            signing: Vec::new(),
+            encryption: Vec::new(),
+            name_id_formats: Vec::new(),
+            valid_until: None,
+        })
+    }
+
+    /// The single logout service, for requests and answers, by redirect and by POST.
+    pub fn logout_url(mut self, url: impl Into<String>) -> Result<Self, MessageError> {
+        let url = url.into();
+        check_address(&url).map_err(|_| MessageError::Address)?;
+        self.logout_url = Some(url);
+        Ok(self)
+    }
+
+    /// Certificates of the keys that sign our requests: the active one first, then next and retired ones.
+    ///
+    /// With at least one, the metadata says that our requests are signed.
+    pub fn signing_certificates(mut self, certificates: Vec<Certificate>) -> Self {
+        self.signing = certificates;
+        self
+    }
+
+    /// Certificates to encrypt assertions for: the active one first, since most products take the first.
+    ///
+    /// Many identity providers encrypt as soon as there is one; give none where that is not wanted.
+    pub fn encryption_certificates(mut self, certificates: Vec<Certificate>) -> Self {
+        self.encryption = certificates;
+        self
+    }
+
+    /// The formats of name identifiers that we understand, the preferred one first.
+    pub fn name_id_formats(mut self, formats: Vec<String>) -> Result<Self, MessageError> {
+        formats
+            .iter()
+            .try_for_each(|format| check_writable(format))?;
+        self.name_id_formats = formats;
+        Ok(self)
+    }
+
+    /// Until when the document may be relied on, Unix seconds; without it, until somebody fetches it again.
+    pub fn valid_until(mut self, seconds: i64) -> Self {
+        self.valid_until = Some(seconds);
+        self
+    }
+
+    /// The document, in the order of the standard's schema.
+    pub fn to_xml(&self) -> String {
+        let mut xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<md:EntityDescriptor xmlns:md=\"{MD}\" entityID=\"{}\"",
+            escape_value(&self.entity_id)
+        );
+        if let Some(end) = self.valid_until {
+            // Writing to a string cannot fail, here and below.
+            let _ = write!(xml, " validUntil=\"{}\"", format_instant(end));
+        }
+        let _ = write!(
+            xml,
+            ">\n<md:SPSSODescriptor AuthnRequestsSigned=\"{}\" WantAssertionsSigned=\"true\" \
+             protocolSupportEnumeration=\"{SAMLP}\">\n",
+            !self.signing.is_empty()
+        );
+        for certificate in &self.signing {
+            key_descriptor(&mut xml, "signing", certificate);
+        }
+        for certificate in &self.encryption {
+            key_descriptor(&mut xml, "encryption", certificate);
+        }
+        if let Some(url) = &self.logout_url {
+            for binding in [BINDING_REDIRECT, BINDING_POST] {
+                let _ = writeln!(
+                    xml,
+                    "<md:SingleLogoutService Binding=\"{binding}\" Location=\"{}\"/>",
+                    escape_value(url)
+                );
+            }
+        }
+        for format in &self.name_id_formats {
+            leaf(&mut xml, "md:NameIDFormat", format);
+            xml.push('\n');
+        }
+        let _ = write!(
+            xml,
+            "<md:AssertionConsumerService Binding=\"{BINDING_POST}\" Location=\"{}\" index=\"0\" isDefault=\"true\"/>\n\
+             </md:SPSSODescriptor>\n</md:EntityDescriptor>\n",
+            escape_value(&self.acs_url)
+        );
+        xml
+    }
+}
+
+/// A key by its certificate; one to encrypt for says what we decrypt, the best first.
+fn key_descriptor(xml: &mut String, purpose: &str, certificate: &Certificate) {
+    let _ = write!(
+        xml,
+        "<md:KeyDescriptor use=\"{purpose}\"><ds:KeyInfo xmlns:ds=\"{DS}\"><ds:X509Data><ds:X509Certificate>{}\
+         </ds:X509Certificate></ds:X509Data></ds:KeyInfo>",
+        certificate.to_base64()
+    );
+    if purpose == "encryption" {
+        for algorithm in [
+            ContentAlgorithm::Aes256Gcm,
+            ContentAlgorithm::Aes128Gcm,
+            ContentAlgorithm::Aes256Cbc,
+            ContentAlgorithm::Aes128Cbc,
+        ] {
+            let _ = write!(
+                xml,
+                "<md:EncryptionMethod Algorithm=\"{}\"/>",
+                algorithm.uri()
+            );
+        }
+        let _ = write!(
+            xml,
+            "<md:EncryptionMethod Algorithm=\"{XENC11}rsa-oaep\">\
+             <ds:DigestMethod xmlns:ds=\"{DS}\" Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"/>\
+             <xenc11:MGF xmlns:xenc11=\"{XENC11}\" Algorithm=\"{XENC11}mgf1sha256\"/></md:EncryptionMethod>\
+             <md:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"/>"
+        );
+    }
+    xml.push_str("</md:KeyDescriptor>\n");
+}
