@@ -2,7 +2,7 @@
 //!
 //! Code flow with PKCE, a login form, sessions with `sid`, userinfo, refresh, logout with
 //! back-channel notices, key rotation; and faults that tests switch on to see them refused.
-//! SAML joins here as a further module over the same [`state::State`].
+//! [`saml`] speaks SAML over the same [`state::State`]: the same people, sessions and login form.
 
 mod admin;
 mod authorize;
@@ -10,6 +10,7 @@ mod fault;
 mod logout;
 mod metadata;
 mod pages;
+mod saml;
 mod state;
 mod token;
 
@@ -21,11 +22,13 @@ use tokio::sync::broadcast;
 use url::Url;
 
 pub use fault::{Fault, Faults};
+pub use saml::{Encrypts, KeyOverlap, NameIdKind, RequestRule, SamlClient, SloBinding};
 use state::State;
 
 use crate::http::Http;
 use crate::jose::Algorithm;
-use crate::{Person, Place, Running};
+use crate::saml::{Direction, KeyKind, LogoutRequest, QuerySigner, SamlKey, redirect_url};
+use crate::{Person, Place, Running, clock};
 
 /// What a provider starts with.
 #[derive(Debug)]
@@ -51,6 +54,10 @@ pub struct IdpConfig {
     pub root_certificates: Vec<String>,
     /// The bearer token of the JSON admin API; without it that API does not exist.
     pub admin_token: Option<String>,
+    /// What kind of key its SAML messages are signed with.
+    pub saml_key_kind: KeyKind,
+    /// That key, where it is given; else one is made when it is first needed.
+    pub saml_key: Option<SamlKey>,
 }
 
 impl IdpConfig {
@@ -66,6 +73,8 @@ impl IdpConfig {
             id_token_ttl: 300,
             root_certificates: Vec::new(),
             admin_token: None,
+            saml_key_kind: KeyKind::default(),
+            saml_key: None,
         }
     }
 }
@@ -129,6 +138,8 @@ pub enum IdpEventKind {
     CodeIssued,
     /// A code was exchanged for tokens.
     CodeExchanged,
+    /// A SAML assertion was issued, with or without a new sign-in.
+    AssertionIssued,
     /// A session ended.
     SignedOut,
 }
@@ -227,6 +238,105 @@ impl IdentityProvider {
         logout::token_with(&self.state, client_id, changes)
     }
 
+    /// The SAML entity id: where the metadata is.
+    pub fn saml_entity_id(&self) -> String {
+        self.state.saml_entity_id()
+    }
+
+    /// The SAML metadata, as `GET /saml/metadata` answers.
+    pub fn saml_metadata(&self) -> anyhow::Result<String> {
+        saml::metadata_document(&self.state)
+    }
+
+    /// Where SAML sign-in requests go.
+    pub fn saml_sso_url(&self) -> String {
+        self.state.saml_url("sso")
+    }
+
+    /// Where SAML logout messages go.
+    pub fn saml_slo_url(&self) -> String {
+        self.state.saml_url("slo")
+    }
+
+    /// The page that begins a login at a service provider from here.
+    pub fn saml_start_url(&self, entity_id: &str) -> String {
+        let sp: String = url::form_urlencoded::byte_serialize(entity_id.as_bytes()).collect();
+        format!("{}?sp={sp}", self.state.saml_url("start"))
+    }
+
+    /// Registers a SAML service provider; one with the same entity id is replaced.
+    pub fn add_saml_client(&self, client: SamlClient) {
+        self.state.lock().saml.add_client(client);
+    }
+
+    /// The key that signs SAML messages now, for tests that forge what the provider could have sent.
+    pub fn saml_key(&self) -> anyhow::Result<SamlKey> {
+        self.state.lock().saml.key()
+    }
+
+    /// Publishes the certificate that will sign after [`IdentityProvider::rotate_saml_key`].
+    pub fn announce_saml_key(&self) -> anyhow::Result<SamlKey> {
+        self.state.lock().saml.announce()
+    }
+
+    /// Signs SAML messages with the announced key, or else with a new one, from now on.
+    pub fn rotate_saml_key(&self, overlap: KeyOverlap) -> anyhow::Result<SamlKey> {
+        self.state.lock().saml.rotate(overlap)
+    }
+
+    /// Says which groups a person is in; SAML assertions tell.
+    pub fn set_groups<'a>(&self, user_name: &str, groups: impl IntoIterator<Item = &'a str>) {
+        let groups = groups.into_iter().map(str::to_owned).collect();
+        let mut inner = self.state.lock();
+        inner.saml.groups.insert(user_name.to_owned(), groups);
+    }
+
+    /// The logout requests of a person's sessions for one service provider, not yet signed.
+    pub fn saml_logout_requests(
+        &self,
+        entity_id: &str,
+        user_name: &str,
+    ) -> anyhow::Result<Vec<LogoutRequest>> {
+        let inner = self.state.lock();
+        let to = inner.saml.client(entity_id);
+        let to = to.and_then(|client| client.slo_url.clone());
+        let to = to.unwrap_or_default();
+        inner
+            .participants(user_name, entity_id)
+            .into_iter()
+            .map(|participant| {
+                LogoutRequest::new(
+                    &self.state.saml_entity_id(),
+                    &to,
+                    participant.name_id,
+                    Some(&participant.session_index),
+                    clock::unix_seconds(),
+                )
+            })
+            .collect()
+    }
+
+    /// The address with which a browser carries such a request, signed, to the service provider.
+    pub fn saml_logout_url(
+        &self,
+        entity_id: &str,
+        request: &LogoutRequest,
+    ) -> anyhow::Result<String> {
+        use anyhow::Context as _;
+        let mut inner = self.state.lock();
+        let key = inner.saml.key()?;
+        let client = inner.saml.client(entity_id).context("an unknown client")?;
+        let to = client.slo_url.as_deref().context("it takes no logout")?;
+        let xml = client.style.document(&request.element(client.style));
+        redirect_url(
+            to,
+            Direction::Request,
+            &xml,
+            None,
+            Some(&QuerySigner::new(&key)),
+        )
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> broadcast::Receiver<IdpEvent> {
         self.state.events.subscribe()
@@ -240,7 +350,7 @@ impl IdentityProvider {
 
 fn router(state: Arc<State>) -> Router {
     use axum::routing::{get, post};
-    let mut router = Router::new()
+    let mut router = saml::router()
         .route("/", get(pages::home))
         .route("/style.css", get(pages::style))
         .route(

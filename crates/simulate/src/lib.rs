@@ -17,7 +17,10 @@ pub mod scim;
 pub use app::{AppConfig, SampleApp};
 pub use browser::{Browser, Page};
 pub use demo::{Demo, DemoConfig, DemoWorld};
-pub use idp::{Client, Fault, Faults, IdentityProvider, IdpConfig};
+pub use idp::{
+    Client, Encrypts, Fault, Faults, IdentityProvider, IdpConfig, KeyOverlap, NameIdKind,
+    RequestRule, SamlClient, SloBinding,
+};
 pub use person::Person;
 pub use place::{Place, Running};
 pub use scim::ScimClient;

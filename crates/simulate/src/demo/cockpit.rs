@@ -160,12 +160,17 @@ impl Cockpit {
             IdpEventKind::LoginShown => (Tone::Plain, "Asked for a password".to_owned()),
             IdpEventKind::PasswordRefused => (Tone::Bad, "Refused a password".to_owned()),
             IdpEventKind::SignedIn => (Tone::Good, format!("Knows {user}")),
-            IdpEventKind::CodeExchanged => (Tone::Plain, format!("Told Vestibule who {user} is")),
+            IdpEventKind::CodeExchanged | IdpEventKind::AssertionIssued => {
+                (Tone::Plain, format!("Told Vestibule who {user} is"))
+            }
             IdpEventKind::SignedOut => (Tone::Ending, format!("Signed {user} out")),
             IdpEventKind::CodeIssued => return,
         };
         let mut entry = Entry::new(Actor::Provider, tone, title);
-        if event.kind == IdpEventKind::CodeExchanged {
+        if matches!(
+            event.kind,
+            IdpEventKind::CodeExchanged | IdpEventKind::AssertionIssued
+        ) {
             entry = entry.to(Actor::Vestibule);
         }
         self.roster.timeline.push(entry.happened(event.at));

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::pages::{LoginPage, internal_error, message, page};
+use super::saml::{SamlLogin, answer as answer_saml};
 use super::state::{AuthorizeRequest, COOKIE, State};
 use super::{Fault, IdpEventKind};
 use crate::place::cookie_of;
@@ -62,7 +63,7 @@ fn authorize(state: &State, headers: &HeaderMap, parameters: Parameters) -> Resp
             "login_required",
             "nobody is signed in, or not recently enough",
         ),
-        (None, _) => ask(state, &request),
+        (None, _) => ask(state, Pending::Oidc(request)),
     }
 }
 
@@ -101,7 +102,7 @@ pub(super) async fn login(
         state.tell(
             IdpEventKind::PasswordRefused,
             None,
-            Some(&request.client_id),
+            Some(request.client_id()),
         );
         return form(&state, &request, &credentials, StatusCode::UNAUTHORIZED);
     };
@@ -116,14 +117,14 @@ pub(super) async fn login(
             state.tell(
                 IdpEventKind::SignedIn,
                 Some(&user_name),
-                Some(&request.client_id),
+                Some(request.client_id()),
             );
             let set = format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax");
-            (
-                AppendHeaders([(SET_COOKIE, set)]),
-                issue(&state, &request, &cookie),
-            )
-                .into_response()
+            let answer = match &request {
+                Pending::Oidc(request) => issue(&state, request, &cookie),
+                Pending::Saml(login) => answer_saml(&state, login, &cookie),
+            };
+            (AppendHeaders([(SET_COOKIE, set)]), answer).into_response()
         }
         Err(error) => internal_error(&error),
     }
@@ -209,21 +210,52 @@ fn fresh(state: &State, cookie: &str, request: &AuthorizeRequest) -> bool {
     !asked_for_login && !hinted_other && request.max_age.is_none_or(|most| age <= most)
 }
 
-fn ask(state: &State, request: &AuthorizeRequest) -> Response {
+/// A login that waits for the person, whichever protocol asked for it.
+#[derive(Debug, Clone)]
+pub(super) enum Pending {
+    Oidc(AuthorizeRequest),
+    Saml(SamlLogin),
+}
+
+impl Pending {
+    fn client_id(&self) -> &str {
+        match self {
+            Self::Oidc(request) => &request.client_id,
+            Self::Saml(login) => &login.entity_id,
+        }
+    }
+
+    fn login_hint(&self) -> Option<&str> {
+        match self {
+            Self::Oidc(request) => request.login_hint.as_deref(),
+            Self::Saml(login) => login.login_hint.as_deref(),
+        }
+    }
+
+    fn return_address(&self) -> &str {
+        match self {
+            Self::Oidc(request) => &request.redirect_uri,
+            Self::Saml(login) => &login.acs_url,
+        }
+    }
+}
+
+/// Shows the login form.
+pub(super) fn ask(state: &State, request: Pending) -> Response {
     let pending = state.lock().add_pending(request.clone());
     match pending {
         Ok(id) => {
             state.tell(
                 IdpEventKind::LoginShown,
-                request.login_hint.as_deref(),
-                Some(&request.client_id),
+                request.login_hint(),
+                Some(request.client_id()),
             );
             let credentials = Credentials {
                 request: id,
-                username: request.login_hint.clone().unwrap_or_default(),
+                username: request.login_hint().unwrap_or_default().to_owned(),
                 password: String::new(),
             };
-            form(state, request, &credentials, StatusCode::OK)
+            form(state, &request, &credentials, StatusCode::OK)
         }
         Err(error) => internal_error(&error),
     }
@@ -231,11 +263,11 @@ fn ask(state: &State, request: &AuthorizeRequest) -> Response {
 
 fn form(
     state: &State,
-    request: &AuthorizeRequest,
+    request: &Pending,
     credentials: &Credentials,
     status: StatusCode,
 ) -> Response {
-    let host = Url::parse(&request.redirect_uri)
+    let host = Url::parse(request.return_address())
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned))
         .unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::saml::{AUTHN_FAILED, NO_PASSIVE, REQUEST_DENIED, RESPONDER, Status};
+
 /// One way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -48,6 +50,84 @@ pub enum Fault {
     TokenEndpointDown,
     /// The keys cannot be read.
     KeysDown,
+    /// The assertion is for another service provider.
+    SamlWrongAudience,
+    /// The assertion has a second `AudienceRestriction`, for somebody else; all have to hold.
+    SamlSecondAudienceRestriction,
+    /// The assertion has no `AudienceRestriction`.
+    SamlNoAudience,
+    /// The confirmation's `Recipient` is another address.
+    SamlWrongRecipient,
+    /// The response's `Destination` is another address.
+    SamlWrongDestination,
+    /// Response and assertion name another issuer.
+    SamlWrongIssuer,
+    /// The assertion ended an hour ago.
+    SamlExpired,
+    /// The assertion begins an hour from now.
+    SamlFromFuture,
+    /// The assertion's `AuthnInstant` is a day ago.
+    SamlOldAuthentication,
+    /// `SessionNotOnOrAfter` was an hour ago.
+    SamlSessionOver,
+    /// Nothing is signed.
+    SamlUnsigned,
+    /// It is signed by a key that is not in the metadata, and shows that key's certificate.
+    SamlForeignKey,
+    /// It is signed with RSA and SHA-1 throughout; the key has to be RSA.
+    SamlSha1,
+    /// It is signed with inclusive canonicalization throughout.
+    SamlInclusiveC14n,
+    /// The status is `Responder`.
+    SamlStatusResponder,
+    /// The status is `Responder` with `NoPassive` inside.
+    SamlStatusNoPassive,
+    /// The status is `Responder` with `RequestDenied` inside, with a message.
+    SamlStatusRequestDenied,
+    /// The status is `Responder` with `AuthnFailed` inside.
+    SamlStatusAuthnFailed,
+    /// The status is a failure although there is an assertion.
+    SamlFailureWithAssertion,
+    /// Response and confirmation answer another request.
+    SamlOtherInResponseTo,
+    /// Response and confirmation answer no request.
+    SamlNoInResponseTo,
+    /// The last response to this service provider is sent once more.
+    SamlReplay,
+    /// The first attribute has another value than was signed; needs an unencrypted assertion.
+    SamlTamperedAttribute,
+    /// The NameID is another one than was signed; needs an unencrypted assertion.
+    SamlTamperedNameId,
+    /// An unsigned assertion about somebody else stands before the genuine one.
+    SamlWrapped,
+    /// A comment stands in the NameID; the signature is good all the same.
+    SamlCommentInNameId,
+    /// The document has a document type declaration.
+    SamlDoctype,
+    /// The provider's clock is so many seconds ahead; behind, if negative.
+    SamlClockAhead(i64),
+    /// The assertion is encrypted to a key that nobody has.
+    SamlEncryptedToUnknownKey,
+    /// The subject has no NameID.
+    SamlNoNameId,
+    /// The NameID is empty.
+    SamlEmptyNameId,
+    /// The subject has two NameIDs.
+    SamlTwoNameIds,
+    /// There are no `Conditions`.
+    SamlNoConditions,
+    /// There is a condition that nobody understands.
+    SamlUnknownCondition,
+    /// There is no `AuthnStatement`.
+    SamlNoAuthnStatement,
+    /// The confirmation is `sender-vouches`.
+    SamlSenderVouches,
+    /// The assertion's version is 1.1.
+    SamlWrongVersion,
+    /// `RelayState` is left out.
+    SamlRelayStateDropped,
+    /// `RelayState` is another one.
+    SamlRelayStateChanged,
 }
 
 /// The faults that are switched on; none by default.
@@ -68,5 +148,34 @@ impl Faults {
     /// Whether a fault is on.
     pub fn has(&self, fault: Fault) -> bool {
         self.0.contains(&fault)
+    }
+
+    /// How far the clock is ahead for SAML, in seconds.
+    pub(super) fn saml_clock_ahead(&self) -> i64 {
+        let ahead = self.0.iter().map(|fault| match fault {
+            Fault::SamlClockAhead(seconds) => *seconds,
+            _ => 0,
+        });
+        ahead.sum()
+    }
+
+    /// The failure with which SAML requests are answered.
+    pub(super) fn saml_status(&self) -> Option<Status> {
+        let subcode = if self.has(Fault::SamlStatusResponder) {
+            None
+        } else if self.has(Fault::SamlStatusNoPassive) {
+            Some(NO_PASSIVE)
+        } else if self.has(Fault::SamlStatusRequestDenied) {
+            Some(REQUEST_DENIED)
+        } else if self.has(Fault::SamlStatusAuthnFailed) {
+            Some(AUTHN_FAILED)
+        } else {
+            return None;
+        };
+        Some(Status {
+            message: (subcode == Some(REQUEST_DENIED))
+                .then(|| "The user is not assigned.".to_owned()),
+            ..Status::of(RESPONDER, subcode)
+        })
     }
 }

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Form, Query, State as Shared};
+use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::IdpEventKind;
-use super::pages::{internal_error, message};
+use super::pages::internal_error;
+use super::saml::{After, begin_logout};
 use super::state::{COOKIE, Session, State};
 use crate::place::cookie_of;
 use crate::{chance, clock};
@@ -40,22 +41,14 @@ pub(super) async fn by_form(
 async fn end(state: &State, headers: &HeaderMap, parameters: &Parameters) -> Response {
     let cookie = cookie_of(headers, COOKIE);
     let session = cookie.and_then(|cookie| state.lock().take_session(&cookie));
-    if let Some(session) = session
-        && let Err(error) = notify(state, &[session]).await
-    {
+    let sessions: Vec<Session> = session.into_iter().collect();
+    if let Err(error) = notify(state, &sessions).await {
         return internal_error(&error);
     }
     let cleared = AppendHeaders([(SET_COOKIE, format!("{COOKIE}=; Path=/; Max-Age=0"))]);
-    let response = match return_address(state, parameters) {
-        Some(url) => Redirect::to(url.as_str()).into_response(),
-        None => message(
-            state,
-            StatusCode::OK,
-            "Signed out",
-            "You can close this page.",
-        ),
-    };
-    (cleared, response).into_response()
+    let after = return_address(state, parameters).map_or(After::Stay, After::Go);
+    // Those that speak SAML hear of it through the browser, before it goes on.
+    (cleared, begin_logout(state, &sessions, after)).into_response()
 }
 
 /// The registered address to go back to; the client is named beside it.
@@ -78,7 +71,7 @@ pub(super) async fn end_sessions(state: &State, user_name: &str) -> anyhow::Resu
     notify(state, &sessions).await
 }
 
-async fn notify(state: &State, sessions: &[Session]) -> anyhow::Result<usize> {
+pub(super) async fn notify(state: &State, sessions: &[Session]) -> anyhow::Result<usize> {
     let mut accepted = 0;
     for session in sessions {
         state.tell(IdpEventKind::SignedOut, Some(&session.user_name), None);

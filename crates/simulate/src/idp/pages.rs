@@ -8,6 +8,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use url::Url;
+use url::form_urlencoded::byte_serialize;
+
+use super::saml::SamlClient;
 use super::state::{COOKIE, State};
 use crate::place::cookie_of;
 
@@ -34,12 +38,36 @@ pub(super) struct MessagePage<'a> {
     pub(super) text: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "idp/home.html")]
+struct HomePage<'a> {
+    company: &'a str,
+    title: &'a str,
+    text: &'a str,
+    apps: Vec<App>,
+}
+
+/// An application that can be started from here.
+struct App {
+    name: String,
+    href: String,
+}
+
 pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
+    page_under(POLICY, status, template)
+}
+
+/// A page with the provider's own script on it.
+pub(super) fn scripted_page(status: StatusCode, template: &impl Template) -> Response {
+    page_under(&format!("{POLICY}; script-src 'self'"), status, template)
+}
+
+fn page_under(policy: &str, status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => (
             status,
             [
-                (CONTENT_SECURITY_POLICY, POLICY),
+                (CONTENT_SECURITY_POLICY, policy),
                 (CACHE_CONTROL, "no-store"),
             ],
             Html(html),
@@ -73,19 +101,30 @@ pub(super) async fn home(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
         let session = inner.session(&cookie)?;
         Some(inner.person(&session.user_name)?.name())
     });
-    match name {
-        Some(name) => message(
-            &state,
-            StatusCode::OK,
-            &name,
-            "You are signed in at your company.",
-        ),
-        None => message(
-            &state,
-            StatusCode::OK,
-            "Not signed in",
-            "Start from the app you want to use.",
-        ),
+    let apps = state.lock().saml.clients.iter().map(app).collect();
+    let (title, text) = match &name {
+        Some(name) => (name.as_str(), "You are signed in at your company."),
+        None => ("Not signed in", "Start from the app you want to use."),
+    };
+    page(
+        StatusCode::OK,
+        &HomePage {
+            company: &state.company,
+            title,
+            text,
+            apps,
+        },
+    )
+}
+
+fn app(client: &SamlClient) -> App {
+    let host = Url::parse(&client.acs_url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned));
+    let sp: String = byte_serialize(client.entity_id.as_bytes()).collect();
+    App {
+        name: host.unwrap_or_else(|| client.entity_id.clone()),
+        href: format!("/saml/start?sp={sp}"),
     }
 }
 

@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 use url::Url;
 
+use super::authorize::Pending;
+use super::saml::{Participant, SamlMemory};
 use super::{Client, Faults, IdpConfig, IdpEvent, IdpEventKind};
 use crate::http::Http;
 use crate::jose::{Algorithm, SigningKey};
@@ -37,10 +39,11 @@ pub(super) struct Inner {
     pub(super) people: Vec<Person>,
     pub(super) clients: Vec<Client>,
     pub(super) faults: Faults,
+    pub(super) saml: SamlMemory,
     /// The signing key first, then the one before it.
     keys: Vec<Arc<SigningKey>>,
     sessions: HashMap<String, Session>,
-    pending: HashMap<String, (AuthorizeRequest, i64)>,
+    pending: HashMap<String, (Pending, i64)>,
     codes: HashMap<String, (Grant, i64)>,
     access_tokens: HashMap<String, (Grant, i64)>,
     refresh_tokens: HashMap<String, Grant>,
@@ -54,6 +57,8 @@ pub(super) struct Session {
     pub(super) auth_time: i64,
     /// The clients that got a code from it.
     pub(super) clients: Vec<String>,
+    /// The service providers that got an assertion from it.
+    pub(super) saml: Vec<Participant>,
 }
 
 /// What an application asked for.
@@ -96,6 +101,7 @@ impl State {
                 people: config.people.clone(),
                 clients: config.clients.clone(),
                 faults: Faults::none(),
+                saml: SamlMemory::new(config.saml_key_kind, config.saml_key.clone()),
                 keys: vec![Arc::new(SigningKey::generate(config.algorithm)?)],
                 sessions: HashMap::new(),
                 pending: HashMap::new(),
@@ -207,6 +213,7 @@ impl Inner {
             sid: chance::guid()?,
             auth_time: clock::unix_seconds(),
             clients: Vec::new(),
+            saml: Vec::new(),
         };
         self.sessions.insert(cookie.clone(), session);
         Ok(cookie)
@@ -217,14 +224,38 @@ impl Inner {
     }
 
     pub(super) fn take_sessions(&mut self, user_name: &str) -> Vec<Session> {
+        self.take_sessions_where(|session| session.user_name == user_name)
+    }
+
+    pub(super) fn take_sessions_where(&mut self, taken: impl Fn(&Session) -> bool) -> Vec<Session> {
         let (taken, kept) = std::mem::take(&mut self.sessions)
             .into_iter()
-            .partition(|(_, session)| session.user_name == user_name);
+            .partition(|(_, session)| taken(session));
         self.sessions = kept;
         taken.into_values().collect()
     }
 
-    pub(super) fn add_pending(&mut self, request: AuthorizeRequest) -> anyhow::Result<String> {
+    /// The sessions of a person that signed in to a service provider.
+    pub(super) fn participants(&self, user_name: &str, entity_id: &str) -> Vec<Participant> {
+        self.sessions
+            .values()
+            .filter(|session| session.user_name == user_name)
+            .flat_map(|session| session.saml.clone())
+            .filter(|participant| participant.entity_id == entity_id)
+            .collect()
+    }
+
+    /// Remembers that a session signed in to a service provider.
+    pub(super) fn add_participant(&mut self, cookie: &str, participant: Participant) {
+        if let Some(session) = self.sessions.get_mut(cookie) {
+            session
+                .saml
+                .retain(|known| known.entity_id != participant.entity_id);
+            session.saml.push(participant);
+        }
+    }
+
+    pub(super) fn add_pending(&mut self, request: Pending) -> anyhow::Result<String> {
         let now = clock::unix_seconds();
         self.pending.retain(|_, (_, until)| *until > now);
         let id = chance::token()?;
@@ -233,7 +264,7 @@ impl Inner {
         Ok(id)
     }
 
-    pub(super) fn pending(&self, id: &str) -> Option<&AuthorizeRequest> {
+    pub(super) fn pending(&self, id: &str) -> Option<&Pending> {
         let (request, until) = self.pending.get(id)?;
         (*until > clock::unix_seconds()).then_some(request)
     }
