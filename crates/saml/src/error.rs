@@ -295,4 +295,68 @@ rules! {
     Form = "form", IdentityProvider,
         "the message does not follow the SAML schema",
         "no identity provider sends this by itself; look at custom templates";
+    /// The query string carries no message that can be used: something is missing, doubled or not decodable.
+    Redirect = "redirect", Request,
+        "the query string carries no usable message",
+        "start again; if it repeats, something between the identity provider and here changes the address";
+    /// The logout message was sent to another address.
+    LogoutDestination = "logout_destination", Configuration,
+        "the logout message was sent to another address",
+        "set the single logout service (SLO or logout URL) at the identity provider to the one wanted";
+    /// The logout message is too old, or its `NotOnOrAfter` is over.
+    LogoutExpired = "logout_expired", Time,
+        "the logout message came too late",
+        "synchronize the clocks; else sign out again";
+    /// The logout message was issued in the future.
+    LogoutNotYetValid = "logout_not_yet_valid", Time,
+        "the logout message comes from the future",
+        "synchronize the clocks: the identity provider's is ahead";
+    /// The logout request names nobody, or not exactly one.
+    LogoutNameId = "logout_name_id", IdentityProvider,
+        "the logout request has no single name identifier",
+        "configure logout at the identity provider to name the person as the login did";
+    /// The logout answer is for another request, or for none.
+    LogoutInResponseTo = "logout_in_response_to", Request,
+        "the answer does not belong to the logout that was begun",
+        "sign out again, in one browser window";
+    /// The identity provider refused the logout (`Status`).
+    LogoutStatus = "logout_status", IdentityProvider,
+        "the identity provider refused the logout",
+        "look at the status and the identity provider's log; the session there may have ended before";
+    /// The metadata is longer than the limit.
+    MetadataTooLarge = "metadata_too_large", Configuration,
+        "the metadata is too large",
+        "give the metadata of the one identity provider instead of a whole federation's";
+    /// The metadata is not XML, or has a document type or another part of XML that is not read.
+    MetadataXml = "metadata_xml", Configuration,
+        "the metadata is not acceptable XML",
+        "download the file again and upload it unchanged; a page that a browser shows is not the file";
+    /// The metadata is not an identity provider's, or an entity ID is missing or there twice.
+    MetadataForm = "metadata_form", Configuration,
+        "the file is not the metadata of one identity provider",
+        "take the identity provider's own metadata, not this service provider's";
+    /// The wanted entity is not in the metadata.
+    MetadataEntity = "metadata_entity", Configuration,
+        "the metadata is of another identity provider",
+        "compare the entity ID with the one in the metadata, character by character";
+    /// There are several identity providers in the metadata, and none was chosen.
+    MetadataChoice = "metadata_choice", Configuration,
+        "the metadata holds several identity providers",
+        "choose one by its entity ID";
+    /// The identity provider does not speak SAML 2.0.
+    MetadataProtocol = "metadata_protocol", Configuration,
+        "the metadata is not for SAML 2.0",
+        "switch on SAML 2.0 at the identity provider";
+    /// `validUntil` is over.
+    MetadataExpired = "metadata_expired", Time,
+        "the metadata has expired",
+        "download the metadata again";
+    /// An address is missing, is not absolute, or is not `https`.
+    MetadataEndpoint = "metadata_endpoint", Configuration,
+        "an address of the identity provider cannot be used",
+        "use absolute https addresses at the identity provider";
+    /// There is no usable certificate to sign with.
+    MetadataCertificate = "metadata_certificate", Configuration,
+        "the metadata has no usable signing certificate",
+        "sign at the identity provider with an RSA key of 2048 bits or more, or with P-256 or P-384";
 }
