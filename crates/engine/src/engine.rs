@@ -14,6 +14,7 @@ use vestibule_store::{Destination, Store};
 use crate::{
     Fault, Outbound,
     limits::Limits,
+    saml::keys::ParsedKeys,
     signing,
     upstream::MetadataCache,
     vault::{MasterKey, Vault},
@@ -38,6 +39,7 @@ struct Inner {
     outbound: Outbound,
     oidc_keys: KeyRing,
     oidc_metadata: MetadataCache,
+    parsed_keys: ParsedKeys,
     hashing: Semaphore,
     limits: Limits,
     /// One bell for each kind of worker: logout notices, webhooks, fan-outs.
@@ -123,6 +125,7 @@ impl Engine {
             outbound,
             oidc_keys: KeyRing::new(),
             oidc_metadata: MetadataCache::default(),
+            parsed_keys: ParsedKeys::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             limits: Limits::new(),
             work: std::array::from_fn(|_| Notify::new()),
@@ -171,6 +174,10 @@ impl Engine {
 
     pub(crate) fn oidc_metadata(&self) -> &MetadataCache {
         &self.0.oidc_metadata
+    }
+
+    pub(crate) fn parsed_keys(&self) -> &ParsedKeys {
+        &self.0.parsed_keys
     }
 
     pub(crate) fn limits(&self) -> &Limits {
