@@ -63,7 +63,7 @@ fn authorize(state: &State, headers: &HeaderMap, parameters: Parameters) -> Resp
             "login_required",
             "nobody is signed in, or not recently enough",
         ),
-        (None, _) => ask(state, Pending::Oidc(request)),
+        (None, _) => ask(state, &Pending::Oidc(request)),
     }
 }
 
@@ -241,7 +241,7 @@ impl Pending {
 }
 
 /// Shows the login form.
-pub(super) fn ask(state: &State, request: Pending) -> Response {
+pub(super) fn ask(state: &State, request: &Pending) -> Response {
     let pending = state.lock().add_pending(request.clone());
     match pending {
         Ok(id) => {
@@ -255,7 +255,7 @@ pub(super) fn ask(state: &State, request: Pending) -> Response {
                 username: request.login_hint().unwrap_or_default().to_owned(),
                 password: String::new(),
             };
-            form(state, &request, &credentials, StatusCode::OK)
+            form(state, request, &credentials, StatusCode::OK)
         }
         Err(error) => internal_error(&error),
     }

@@ -124,6 +124,5 @@ pub(super) fn to_pem(bytes: &[u8], label: &str) -> String {
         }
         pem.push(digit);
     }
-    pem.push_str(&format!("\n-----END {label}-----\n"));
-    pem
+    pem + &format!("\n-----END {label}-----\n")
 }

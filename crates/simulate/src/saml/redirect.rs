@@ -75,16 +75,19 @@ impl RedirectMessage {
         let signature = match (raw("SigAlg")?, raw("Signature")?) {
             (None, None) => None,
             (Some(algorithm), Some(value)) => {
-                let mut signed = format!("{}={message}", direction.parameter());
-                if let Some(relay_state) = relay_state {
-                    signed.push_str(&format!("&RelayState={relay_state}"));
-                }
-                signed.push_str(&format!("&SigAlg={algorithm}"));
+                let signed: String = [
+                    (direction.parameter(), Some(message)),
+                    ("RelayState", relay_state),
+                    ("SigAlg", Some(algorithm)),
+                ]
+                .into_iter()
+                .filter_map(|(name, value)| Some(format!("&{name}={}", value?)))
+                .collect();
                 Some(QuerySignature {
                     algorithm: SignatureAlgorithm::of_uri(&decoded(algorithm))
                         .context("an unknown signature algorithm")?,
                     value: base64_of(value).context("Signature is not base64")?,
-                    signed,
+                    signed: signed.trim_start_matches('&').to_owned(),
                 })
             }
             _ => bail!("of SigAlg and Signature one is missing"),
@@ -152,14 +155,13 @@ pub fn redirect_url(
     let lower_case = signer.is_some_and(|signer| signer.lower_case);
     let encode = |text: &str| encoded(text, lower_case);
     let message = STANDARD.encode(deflate(xml)?);
+    let pair = |name: &str, value: &str| format!("&{name}={}", encode(value));
     let mut query = format!("{}={}", direction.parameter(), encode(&message));
-    if let Some(relay_state) = relay_state {
-        query.push_str(&format!("&RelayState={}", encode(relay_state)));
-    }
+    query.extend(relay_state.map(|relay_state| pair("RelayState", relay_state)));
     if let Some(signer) = signer {
-        query.push_str(&format!("&SigAlg={}", encode(signer.algorithm.uri())));
+        query += &pair("SigAlg", signer.algorithm.uri());
         let value = signer.key.sign(signer.algorithm, query.as_bytes())?;
-        query.push_str(&format!("&Signature={}", encode(&STANDARD.encode(value))));
+        query += &pair("Signature", &STANDARD.encode(value));
     }
     let separator = if endpoint.contains('?') { '&' } else { '?' };
     Ok(format!("{endpoint}{separator}{query}"))
@@ -187,13 +189,10 @@ pub fn inflate(bytes: &[u8]) -> anyhow::Result<String> {
 }
 
 fn encoded(text: &str, lower_case: bool) -> String {
-    let mut upper = true;
     byte_serialize(text.as_bytes())
-        .flat_map(str::chars)
-        .scan(0_u8, |left, c| {
-            upper = *left == 0 || !lower_case;
-            *left = if c == '%' { 2 } else { left.saturating_sub(1) };
-            Some(if upper { c } else { c.to_ascii_lowercase() })
+        .map(|piece| match piece.starts_with('%') && lower_case {
+            true => piece.to_ascii_lowercase(),
+            false => piece.to_owned(),
         })
         .collect()
 }

@@ -86,7 +86,7 @@ impl Style {
             Self::Entra => signer.prefix = String::new(),
             Self::Okta => signer.transform = C14n::with_prefixes(&["xs"]),
             Self::Keycloak => {
-                signer.prefix = "dsig".to_owned();
+                "dsig".clone_into(&mut signer.prefix);
                 signer.key_info = KeyInfo::NameCertificateAndValue;
             }
             Self::Google | Self::Shibboleth => signer.base64_width = 76,

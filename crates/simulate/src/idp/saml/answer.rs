@@ -23,6 +23,7 @@ use crate::{Person, chance, clock};
 const NO_AUTHN_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:status:NoAuthnContext";
 
 /// How a request is answered.
+#[derive(Clone, Copy)]
 pub(super) enum Outcome<'a> {
     /// With the person of this browser session.
     SignedIn { cookie: &'a str },
@@ -53,7 +54,7 @@ pub(super) async fn script() -> impl IntoResponse {
 /// Sends the answer through the browser (saml-bindings §3.5).
 pub(super) fn send(state: &State, login: &SamlLogin, outcome: Outcome<'_>) -> Response {
     let faults = state.lock().faults.clone();
-    let message = match make(state, login, &outcome, &faults) {
+    let message = match make(state, login, outcome, &faults) {
         Ok(message) => message,
         Err(error) => return internal_error(&error),
     };
@@ -80,7 +81,7 @@ pub(super) fn send(state: &State, login: &SamlLogin, outcome: Outcome<'_>) -> Re
 fn make(
     state: &State,
     login: &SamlLogin,
-    outcome: &Outcome<'_>,
+    outcome: Outcome<'_>,
     faults: &Faults,
 ) -> anyhow::Result<String> {
     let (client, key, last) = {
@@ -136,7 +137,7 @@ fn encrypt(seal: &mut Seal, client: &SamlClient) {
     }
 }
 
-fn refusal(outcome: &Outcome<'_>, faults: &Faults) -> Option<Status> {
+fn refusal(outcome: Outcome<'_>, faults: &Faults) -> Option<Status> {
     match outcome {
         Outcome::SignedIn { .. } => faults.saml_status(),
         Outcome::NobodyThere => Some(Status::of(RESPONDER, Some(NO_PASSIVE))),
@@ -149,7 +150,7 @@ fn facts(
     state: &State,
     login: &SamlLogin,
     client: &SamlClient,
-    outcome: &Outcome<'_>,
+    outcome: Outcome<'_>,
     faults: &Faults,
 ) -> anyhow::Result<Login> {
     let now = clock::unix_seconds() + faults.saml_clock_ahead();

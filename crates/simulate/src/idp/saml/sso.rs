@@ -134,7 +134,7 @@ fn begin(
     match (cookie, request.is_passive) {
         (Some(cookie), _) => answer(state, &login, &cookie),
         (None, true) => messages::send(state, &login, Outcome::NobodyThere),
-        (None, false) => ask(state, Pending::Saml(login)),
+        (None, false) => ask(state, &Pending::Saml(login)),
     }
 }
 
@@ -193,7 +193,7 @@ pub(super) async fn start(
         cookie_of(&headers, COOKIE).filter(|cookie| state.lock().session(cookie).is_some());
     match cookie {
         Some(cookie) => answer(&state, &login, &cookie),
-        None => ask(&state, Pending::Saml(login)),
+        None => ask(&state, &Pending::Saml(login)),
     }
 }
 
