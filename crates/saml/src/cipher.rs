@@ -299,7 +299,7 @@ mod tests {
         let with_last = |last: u8| {
             let mut altered = data.clone();
             let position = altered.len() - 17;
-            altered[position] ^= 12 ^ last;
+            altered[position] ^= 0x0c ^ last;
             decrypt_content(algorithm, &key(algorithm), &altered).map(|plain| plain.len())
         };
         for padding in 1..=16 {

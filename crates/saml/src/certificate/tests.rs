@@ -285,7 +285,7 @@ fn texts_without_a_certificate_are_refused() {
         ("AQID".to_owned(), CertificateError::Malformed),
         ("A".repeat(MAX_DER * 2 + 1), CertificateError::TooLarge),
         (
-            pem::encode("CERTIFICATE", &[0; MAX_DER + 1]),
+            pem::encode("CERTIFICATE", &vec![0; MAX_DER + 1]),
             CertificateError::TooLarge,
         ),
     ] {
