@@ -55,7 +55,13 @@ fn host(authority: &str) -> Result<&str, &'static str> {
     };
     match port.strip_prefix(':') {
         None if port.is_empty() => Ok(host),
-        Some(digits) if digits.parse::<u16>().is_ok_and(|port| port > 0) => Ok(host),
+        // `parse` alone would take a sign before the digits.
+        Some(digits)
+            if digits.bytes().all(|byte| byte.is_ascii_digit())
+                && digits.parse::<u16>().is_ok_and(|port| port > 0) =>
+        {
+            Ok(host)
+        }
         _ => Err(ODD),
     }
 }

@@ -131,3 +131,164 @@ impl AuthnRequest {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dsig::{self, Allowances},
+        names::{DS, SAML, SAMLP},
+        outgoing::fixtures::{curve, query_of, rsa, xml_of},
+        redirect::RedirectMessage,
+        structure::check_message,
+        xml::{Document, Element},
+    };
+
+    const NOW: i64 = 1_795_327_200;
+
+    fn request(destination: &str) -> Result<AuthnRequest, MessageError> {
+        AuthnRequest::new(
+            "_4f1c",
+            NOW,
+            "https://sp.example/metadata?a&b",
+            destination,
+            "https://sp.example/acs",
+        )
+    }
+
+    fn plain() -> AuthnRequest {
+        request("https://idp.example/sso").unwrap()
+    }
+
+    #[test]
+    fn it_asks_for_nothing_that_was_not_set() {
+        assert_eq!(
+            plain().to_xml(),
+            "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" \
+             xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"_4f1c\" Version=\"2.0\" \
+             IssueInstant=\"2026-11-22T06:00:00Z\" Destination=\"https://idp.example/sso\" \
+             ProtocolBinding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST\" \
+             AssertionConsumerServiceURL=\"https://sp.example/acs\">\
+             <saml:Issuer>https://sp.example/metadata?a&amp;b</saml:Issuer></samlp:AuthnRequest>"
+        );
+    }
+
+    #[test]
+    fn it_asks_for_what_was_set() {
+        let xml = plain()
+            .force_authn()
+            .is_passive()
+            .name_id_format("urn:f\"<")
+            .and_then(|request| request.authn_context(vec!["urn:a&b".into(), "urn:c".into()]))
+            .unwrap()
+            .to_xml();
+        let document = Document::parse(&xml).unwrap();
+        let root = document.root();
+        assert_eq!(root.attribute("ForceAuthn"), Some("true"));
+        assert_eq!(root.attribute("IsPassive"), Some("true"));
+        let names: Vec<_> = root.children().map(Element::local).collect();
+        assert_eq!(names, ["Issuer", "NameIDPolicy", "RequestedAuthnContext"]);
+        let policy = root.child(SAMLP, "NameIDPolicy").unwrap();
+        assert_eq!(policy.attribute("Format"), Some("urn:f\"<"));
+        assert_eq!(policy.attribute("AllowCreate"), Some("true"));
+        let context = root.child(SAMLP, "RequestedAuthnContext").unwrap();
+        assert_eq!(context.attribute("Comparison"), Some("exact"));
+        let classes: Vec<_> = context
+            .children_named(SAML, "AuthnContextClassRef")
+            .filter_map(Element::leaf_text)
+            .collect();
+        assert_eq!(classes, ["urn:a&b", "urn:c"]);
+    }
+
+    #[test]
+    fn the_redirect_is_signed_and_keeps_the_query_of_its_destination() {
+        for (destination, before) in [
+            (
+                "https://idp.example/sso",
+                "https://idp.example/sso?SAMLRequest=",
+            ),
+            (
+                "https://idp.example/sso?idpid=C01",
+                "https://idp.example/sso?idpid=C01&SAMLRequest=",
+            ),
+            (
+                "https://idp.example/sso?",
+                "https://idp.example/sso?SAMLRequest=",
+            ),
+        ] {
+            let request = request(destination).unwrap();
+            let key = rsa();
+            let url = request.redirect_url(Some("h&1"), Some(&key)).unwrap();
+            assert!(url.starts_with(before), "{url}");
+            let message = RedirectMessage::parse(query_of(&url)).unwrap();
+            assert_eq!(message.xml(), request.to_xml());
+            assert_eq!(message.relay_state(), Some("h&1"));
+            assert_eq!(message.kind(), RequestOrResponse::Request);
+            message.verify(&[key.certificate().clone()], false).unwrap();
+        }
+        let url = plain().redirect_url(None, None).unwrap();
+        assert!(!RedirectMessage::parse(query_of(&url)).unwrap().is_signed());
+    }
+
+    #[test]
+    fn the_form_is_signed_inside() {
+        let key = curve();
+        let form = plain().post_form(Some("h1"), Some(&key)).unwrap();
+        assert_eq!(form.action, "https://idp.example/sso");
+        assert_eq!(form.parameter, "SAMLRequest");
+        assert_eq!(form.relay_state.as_deref(), Some("h1"));
+        let xml = xml_of(&form);
+        let document = Document::parse(&xml).unwrap();
+        check_message(&document, "AuthnRequest").unwrap();
+        let root = document.root();
+        let signature = root.child(DS, "Signature").unwrap();
+        let certificates = [key.certificate().clone()];
+        dsig::verify(root, signature, &certificates, Allowances::default()).unwrap();
+
+        let form = plain().post_form(None, None).unwrap();
+        assert_eq!(xml_of(&form), plain().to_xml());
+        assert_eq!(form.relay_state, None);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let with_id = |id: &str| {
+            AuthnRequest::new(id, NOW, "sp", "https://idp.example", "https://sp.example").err()
+        };
+        for id in ["", "1a", "a:b", "a b", "a\"", "-a"] {
+            assert_eq!(with_id(id), Some(MessageError::Id), "{id}");
+        }
+        for destination in [
+            "javascript:alert(1)",
+            "http://idp.example/sso",
+            "/sso",
+            "https://idp.example/\r\nX: y",
+        ] {
+            assert_eq!(
+                request(destination).err(),
+                Some(MessageError::Address),
+                "{destination}"
+            );
+        }
+        let issuer = |issuer: &str| {
+            AuthnRequest::new(
+                "_a",
+                NOW,
+                issuer,
+                "https://idp.example",
+                "https://sp.example",
+            )
+            .err()
+        };
+        assert_eq!(issuer(""), Some(MessageError::Character));
+        assert_eq!(issuer("a\u{1}"), Some(MessageError::Character));
+        assert_eq!(
+            plain().name_id_format("\u{ffff}").err(),
+            Some(MessageError::Character)
+        );
+        assert_eq!(
+            plain().authn_context(vec![String::new()]).err(),
+            Some(MessageError::Character)
+        );
+    }
+}

@@ -5,6 +5,7 @@
 //! over TLS from an address that the administrator gave, and let a person confirm a change of certificates.
 
 mod duration;
+mod keys;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::fmt;
 use crate::{
     Certificate, CertificateError, Error, Rule,
     address::check_address,
-    names::{BINDING_POST, BINDING_REDIRECT, DS, MD},
+    names::{BINDING_POST, BINDING_REDIRECT, MD},
     xml::{Document, Element, XML},
 };
 
@@ -23,8 +24,6 @@ use select::Selected;
 
 /// The longest metadata, in bytes; one identity provider's has a tenth of it.
 pub const MAX_METADATA_BYTES: usize = 1 << 20;
-/// More certificates of one identity provider are nobody's genuine metadata.
-const MOST_CERTIFICATES: usize = 64;
 
 /// What the metadata of one identity provider says.
 #[derive(Debug, Clone)]
@@ -81,6 +80,8 @@ pub enum MetadataProblem {
     Certificate(CertificateError),
     /// A key to sign with has no certificate, only a name or a bare key.
     KeyWithoutCertificate,
+    /// A certificate only completes the chain of another one: an authority signs no messages.
+    Authority,
     /// `cacheDuration` is no duration.
     CacheDuration,
 }
@@ -91,6 +92,9 @@ impl fmt::Display for MetadataProblem {
             Self::Certificate(error) => write!(formatter, "a certificate was left out: {error}"),
             Self::KeyWithoutCertificate => {
                 formatter.write_str("a key without a certificate was left out")
+            }
+            Self::Authority => {
+                formatter.write_str("the certificate of an issuing authority was left out")
             }
             Self::CacheDuration => formatter.write_str("the cache duration cannot be understood"),
         }
@@ -120,12 +124,23 @@ impl IdpMetadata {
             entity,
             role,
         } = select::select(&document, wanted_entity_id)?;
-        let mut problems = Vec::new();
         let valid_until = select::valid_until(role, now)?;
+        let (sso_redirect, sso_post) = (
+            sign_on(role, BINDING_REDIRECT)?,
+            sign_on(role, BINDING_POST)?,
+        );
+        if sso_redirect.is_none() && sso_post.is_none() {
+            return Err(Error::compared(
+                Rule::MetadataEndpoint,
+                "a SingleSignOnService by HTTP-Redirect or HTTP-POST",
+                "none",
+            ));
+        }
+        let mut problems = Vec::new();
         Ok(Self {
             entity_id: entity_id.to_owned(),
-            sso_redirect: sign_on(role, BINDING_REDIRECT)?,
-            sso_post: sign_on(role, BINDING_POST)?,
+            sso_redirect,
+            sso_post,
             slo_redirect: logout(role, BINDING_REDIRECT)?,
             slo_post: logout(role, BINDING_POST)?,
             want_authn_requests_signed: matches!(
@@ -133,24 +148,12 @@ impl IdpMetadata {
                 Some("true" | "1")
             ),
             name_id_formats: name_id_formats(role),
-            certificates: certificates(role, &mut problems)?,
+            certificates: keys::signing_certificates(role, &mut problems)?,
             valid_until,
             cache_duration: cache_duration(role, &mut problems),
             display_name: display_name(entity, role),
             problems,
-        }
-        .with_sign_on()?)
-    }
-
-    fn with_sign_on(self) -> Result<Self, Error> {
-        match self.sso_redirect.is_some() || self.sso_post.is_some() {
-            true => Ok(self),
-            false => Err(Error::compared(
-                Rule::MetadataEndpoint,
-                "a SingleSignOnService by HTTP-Redirect or HTTP-POST",
-                "none",
-            )),
-        }
+        })
     }
 }
 
@@ -208,55 +211,6 @@ fn name_id_formats(role: Element<'_, '_>) -> Vec<String> {
         }
     }
     formats
-}
-
-/// Every certificate to sign with, once: of keys for signing and of keys for any use, never of keys for encryption.
-fn certificates(
-    role: Element<'_, '_>,
-    problems: &mut Vec<MetadataProblem>,
-) -> Result<Vec<Certificate>, Error> {
-    let mut certificates: Vec<Certificate> = Vec::new();
-    for key in role.children_named(MD, "KeyDescriptor") {
-        if !matches!(key.attribute("use"), None | Some("signing")) {
-            continue;
-        }
-        // A key may come with its chain (XML Signature §4.5.4); its own certificate stands first, and the others are
-        // authorities, who do not sign messages.
-        let own = key
-            .children_named(DS, "KeyInfo")
-            .flat_map(|info| info.children_named(DS, "X509Data"))
-            .filter_map(|data| data.child(DS, "X509Certificate"));
-        let mut found = false;
-        for element in own {
-            found = true;
-            let text = element.leaf_text().unwrap_or_default();
-            match Certificate::from_base64(text) {
-                Ok(certificate) if certificates.contains(&certificate) => {}
-                Ok(certificate) => certificates.push(certificate),
-                Err(error) => problems.push(MetadataProblem::Certificate(error)),
-            }
-        }
-        if !found {
-            problems.push(MetadataProblem::KeyWithoutCertificate);
-        }
-        if certificates.len() > MOST_CERTIFICATES || problems.len() > MOST_CERTIFICATES {
-            return Err(Error::compared(
-                Rule::MetadataCertificate,
-                format!("at most {MOST_CERTIFICATES} certificates"),
-                "more",
-            ));
-        }
-    }
-    match certificates.is_empty() {
-        true => Err(Error::compared(
-            Rule::MetadataCertificate,
-            "a KeyDescriptor for signing with a certificate that can be used",
-            problems
-                .first()
-                .map_or_else(|| "none".to_owned(), ToString::to_string),
-        )),
-        false => Ok(certificates),
-    }
 }
 
 /// The shortest `cacheDuration` of the descriptor and of those around it.

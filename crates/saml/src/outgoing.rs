@@ -155,3 +155,6 @@ pub(crate) fn check_writable(text: &str) -> Result<(), MessageError> {
         false => Err(MessageError::Character),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fixtures;

@@ -163,3 +163,113 @@ fn key_descriptor(xml: &mut String, purpose: &str, certificate: &Certificate) {
     }
     xml.push_str("</md:KeyDescriptor>\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        outgoing::fixtures::{curve, rsa},
+        xml::{Document, Element},
+    };
+
+    fn plain() -> ServiceProvider {
+        ServiceProvider::new("https://sp.example/m?a&b", "https://sp.example/acs").unwrap()
+    }
+
+    fn full() -> ServiceProvider {
+        let (rsa, curve) = (rsa().certificate().clone(), curve().certificate().clone());
+        plain()
+            .logout_url("https://sp.example/slo")
+            .unwrap()
+            .signing_certificates(vec![rsa.clone(), curve])
+            .encryption_certificates(vec![rsa])
+            .name_id_formats(vec!["urn:x".to_owned(), "urn:y".to_owned()])
+            .unwrap()
+            .valid_until(1_795_327_200)
+    }
+
+    #[test]
+    fn a_small_one_says_where_answers_go() {
+        assert_eq!(
+            plain().to_xml(),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" \
+             entityID=\"https://sp.example/m?a&amp;b\">\n\
+             <md:SPSSODescriptor AuthnRequestsSigned=\"false\" WantAssertionsSigned=\"true\" \
+             protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\">\n\
+             <md:AssertionConsumerService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST\" \
+             Location=\"https://sp.example/acs\" index=\"0\" isDefault=\"true\"/>\n\
+             </md:SPSSODescriptor>\n</md:EntityDescriptor>\n"
+        );
+    }
+
+    #[test]
+    fn elements_stand_in_the_order_of_the_schema() {
+        let xml = full().to_xml();
+        let document = Document::parse_file(&xml).unwrap();
+        let root = document.root();
+        assert_eq!(root.attribute("validUntil"), Some("2026-11-22T06:00:00Z"));
+        let role = root.child(MD, "SPSSODescriptor").unwrap();
+        assert_eq!(role.attribute("AuthnRequestsSigned"), Some("true"));
+        let names: Vec<_> = role.children().map(Element::local).collect();
+        assert_eq!(
+            names,
+            [
+                "KeyDescriptor",
+                "KeyDescriptor",
+                "KeyDescriptor",
+                "SingleLogoutService",
+                "SingleLogoutService",
+                "NameIDFormat",
+                "NameIDFormat",
+                "AssertionConsumerService"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_key_is_listed_for_its_use() {
+        let xml = full().to_xml();
+        let document = Document::parse_file(&xml).unwrap();
+        let role = document.root().child(MD, "SPSSODescriptor").unwrap();
+        let keys: Vec<_> = role
+            .children_named(MD, "KeyDescriptor")
+            .map(|key| {
+                let certificate = key
+                    .descendants()
+                    .find(|element| element.is(DS, "X509Certificate"))
+                    .and_then(Element::leaf_text)
+                    .map(|text| Certificate::from_base64(text).unwrap())
+                    .unwrap();
+                let methods = key
+                    .children_named(MD, "EncryptionMethod")
+                    .filter_map(|method| method.attribute("Algorithm"))
+                    .count();
+                (key.attribute("use").unwrap(), certificate, methods)
+            })
+            .collect();
+        let (rsa, curve) = (rsa().certificate().clone(), curve().certificate().clone());
+        assert_eq!(
+            keys,
+            [
+                ("signing", rsa.clone(), 0),
+                ("signing", curve, 0),
+                ("encryption", rsa, 6)
+            ]
+        );
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        let refused = Some(MessageError::Address);
+        assert_eq!(
+            ServiceProvider::new("sp", "http://sp.example/acs").err(),
+            refused
+        );
+        assert_eq!(plain().logout_url("javascript:x").err(), refused);
+        assert_eq!(
+            ServiceProvider::new("", "https://sp.example/acs").err(),
+            Some(MessageError::Character)
+        );
+    }
+}

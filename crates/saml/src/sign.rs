@@ -54,3 +54,81 @@ fn signed_info(id: &str, algorithm: &str, digest: &[u8]) -> String {
         STANDARD.encode(digest),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Certificate, Error, Rule,
+        dsig::{self, Allowances},
+        names::SAML,
+        outgoing::fixtures::{curve, rsa},
+    };
+
+    fn message(issuer: &str) -> String {
+        format!(
+            "<samlp:LogoutRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" xmlns:saml=\"{SAML}\" \
+             ID=\"_a\" Version=\"2.0\"><saml:Issuer>{issuer}</saml:Issuer><saml:NameID>&#xD;&lt;é</saml:NameID>\
+             </samlp:LogoutRequest>"
+        )
+    }
+
+    fn verify(xml: &str, certificates: &[Certificate]) -> Result<String, Error> {
+        let document = Document::parse(xml).unwrap();
+        let root = document.root();
+        let signature = root.child(DS, "Signature").unwrap();
+        let proven = dsig::verify(root, signature, certificates, Allowances::default())?;
+        Ok(String::from_utf8(proven.octets).unwrap())
+    }
+
+    #[test]
+    fn what_is_signed_is_verified() {
+        for key in [rsa(), curve()] {
+            let signed = sign(&message("https://sp.example"), &key).unwrap();
+            let octets = verify(&signed, &[key.certificate().clone()]).unwrap();
+            let document = Document::parse(&octets).unwrap();
+            assert!(document.root().child(DS, "Signature").is_none());
+            assert_eq!(
+                document.root().child(SAML, "NameID").unwrap().leaf_text(),
+                Some("\r<é")
+            );
+        }
+    }
+
+    #[test]
+    fn the_signature_follows_the_issuer() {
+        for issuer in ["https://sp.example", "&lt;/saml:Issuer>"] {
+            let signed = sign(&message(issuer), &curve()).unwrap();
+            let document = Document::parse(&signed).unwrap();
+            let names: Vec<_> = document
+                .root()
+                .children()
+                .map(|child| child.local())
+                .collect();
+            assert_eq!(names, ["Issuer", "Signature", "NameID"]);
+        }
+    }
+
+    #[test]
+    fn what_is_changed_afterwards_is_refused() {
+        let signed = sign(&message("https://sp.example"), &rsa()).unwrap();
+        let certificates = [rsa().certificate().clone()];
+        let changed = signed.replace("&lt;é", "&lt;e");
+        assert_eq!(
+            verify(&changed, &certificates).unwrap_err().rule(),
+            Rule::Digest
+        );
+        let other = [curve().certificate().clone()];
+        assert_eq!(verify(&signed, &other).unwrap_err().rule(), Rule::KeyKind);
+    }
+
+    #[test]
+    fn a_message_without_id_or_issuer_is_not_signed() {
+        let without_id = message("x").replace(" ID=\"_a\"", "");
+        assert_eq!(sign(&without_id, &curve()), Err(MessageError::Id));
+        assert_eq!(
+            sign("<a ID=\"_a\"/>", &curve()),
+            Err(MessageError::Character)
+        );
+    }
+}

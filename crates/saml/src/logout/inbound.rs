@@ -7,7 +7,7 @@ use crate::{
     names::{DS, ENTITY_FORMAT, SAML, SAMLP, STATUS_SUCCESS},
     profile::{instant, read_name_id},
     redirect::{Error as RedirectError, RedirectMessage, RequestOrResponse},
-    response::{CLOCK_SKEW_SECONDS, parse},
+    response::{CLOCK_SKEW_SECONDS, Trust, parse},
     structure::{at_most_one, check_lone_name_id, check_message},
     xml::{Document, Element},
 };

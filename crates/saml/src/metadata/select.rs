@@ -14,6 +14,9 @@ const MOST_LISTED: usize = 10;
 /// Characters of an entity ID (SAML core §8.3.6).
 const LONGEST_ENTITY_ID: usize = 1024;
 
+/// An entity and its ID.
+type Entity<'d, 'a> = (&'d str, Element<'d, 'a>);
+
 /// The identity provider that was asked for.
 pub(super) struct Selected<'d, 'a> {
     pub(super) entity_id: &'d str,
@@ -27,52 +30,33 @@ pub(super) fn select<'d, 'a>(
     wanted: Option<&str>,
 ) -> Result<Selected<'d, 'a>, Error> {
     let entities = entities(document.root())?;
-    let mut providers = entities
-        .iter()
-        .filter(|(_, entity)| entity.child(MD, "IDPSSODescriptor").is_some());
+    let providers: Vec<_> = entities
+        .into_iter()
+        .filter(|(_, entity)| entity.child(MD, "IDPSSODescriptor").is_some())
+        .collect();
+    if providers.is_empty() {
+        return Err(Error::compared(
+            Rule::MetadataForm,
+            "an IDPSSODescriptor",
+            "none, perhaps the metadata of a service provider",
+        ));
+    }
     let (entity_id, entity) = match wanted {
-        Some(wanted) => *providers
-            .clone()
+        Some(wanted) => providers
+            .iter()
+            .copied()
             .find(|(entity_id, _)| *entity_id == wanted)
-            .ok_or_else(|| {
-                let known = listed(providers.map(|(entity_id, _)| *entity_id));
-                Error::compared(Rule::MetadataEntity, wanted, known)
-            })?,
-        None => match (providers.next(), providers.next()) {
-            (Some(only), None) => *only,
-            (None, _) => {
-                return Err(Error::compared(
-                    Rule::MetadataForm,
-                    "an IDPSSODescriptor",
-                    "none, perhaps the metadata of a service provider",
-                ));
-            }
-            (Some((first, _)), Some((second, _))) => {
-                let all = [*first, *second]
-                    .into_iter()
-                    .chain(providers.map(|(entity_id, _)| *entity_id));
-                return Err(Error::compared(
-                    Rule::MetadataChoice,
-                    "the entity ID of one",
-                    listed(all),
-                ));
-            }
-        },
+            .ok_or_else(|| Error::compared(Rule::MetadataEntity, wanted, listed(&providers)))?,
+        None => only(&providers)?,
     };
-    let mut roles = entity
-        .children_named(MD, "IDPSSODescriptor")
-        .filter(|role| speaks_saml2(*role));
+    let mut roles = roles(entity);
     match (roles.next(), roles.next()) {
         (Some(role), None) => Ok(Selected {
             entity_id,
             entity,
             role,
         }),
-        (None, _) => Err(Error::compared(
-            Rule::MetadataProtocol,
-            SAMLP,
-            "other protocols only",
-        )),
+        (None, _) => Err(other_protocols()),
         _ => Err(Error::compared(
             Rule::MetadataForm,
             "one IDPSSODescriptor for SAML 2.0",
@@ -81,8 +65,37 @@ pub(super) fn select<'d, 'a>(
     }
 }
 
+/// The only identity provider that speaks SAML 2.0.
+fn only<'d, 'a>(providers: &[Entity<'d, 'a>]) -> Result<Entity<'d, 'a>, Error> {
+    let fitting: Vec<_> = providers
+        .iter()
+        .copied()
+        .filter(|(_, entity)| roles(*entity).next().is_some())
+        .collect();
+    match fitting.as_slice() {
+        [] => Err(other_protocols()),
+        [only] => Ok(*only),
+        several => Err(Error::compared(
+            Rule::MetadataChoice,
+            "the entity ID of one",
+            listed(several),
+        )),
+    }
+}
+
+fn other_protocols() -> Error {
+    Error::compared(Rule::MetadataProtocol, SAMLP, "other protocols only")
+}
+
+/// The descriptors for SAML 2.0; one for an older version may stand beside it.
+fn roles<'d, 'a>(entity: Element<'d, 'a>) -> impl Iterator<Item = Element<'d, 'a>> {
+    entity
+        .children_named(MD, "IDPSSODescriptor")
+        .filter(|role| speaks_saml2(*role))
+}
+
 /// Every entity of a document with its ID; refuses an ID that occurs twice, since nobody knows which one is meant.
-fn entities<'d, 'a>(root: Element<'d, 'a>) -> Result<Vec<(&'d str, Element<'d, 'a>)>, Error> {
+fn entities<'d, 'a>(root: Element<'d, 'a>) -> Result<Vec<Entity<'d, 'a>>, Error> {
     if !root.is(MD, "EntityDescriptor") && !root.is(MD, "EntitiesDescriptor") {
         return Err(Error::compared(
             Rule::MetadataForm,
@@ -137,16 +150,16 @@ fn speaks_saml2(role: Element<'_, '_>) -> bool {
         .any(|protocol| protocol == SAMLP)
 }
 
-fn listed<'t>(entity_ids: impl Iterator<Item = &'t str>) -> String {
-    let mut ids: Vec<&str> = entity_ids.take(MOST_LISTED + 1).collect();
-    if ids.len() > MOST_LISTED {
-        ids.truncate(MOST_LISTED);
+fn listed(entities: &[Entity<'_, '_>]) -> String {
+    let mut ids: Vec<&str> = entities
+        .iter()
+        .map(|(entity_id, _)| *entity_id)
+        .take(MOST_LISTED)
+        .collect();
+    if entities.len() > MOST_LISTED {
         ids.push("…");
     }
-    match ids.is_empty() {
-        true => "no identity provider".to_owned(),
-        false => ids.join(", "),
-    }
+    ids.join(", ")
 }
 
 /// The nearest end of validity that the descriptor or one around it names; refuses what is over.
