@@ -40,7 +40,8 @@ CREATE TABLE connection_keys (
     not_after BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     activated_at BIGINT,
-    retired_at BIGINT
+    retired_at BIGINT,
+    warned_days BIGINT
 );
 CREATE INDEX connection_keys_connection ON connection_keys (connection_id, id);
 

@@ -40,7 +40,8 @@ CREATE TABLE connection_keys (
     not_after INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     activated_at INTEGER,
-    retired_at INTEGER
+    retired_at INTEGER,
+    warned_days INTEGER
 ) STRICT;
 CREATE INDEX connection_keys_connection ON connection_keys (connection_id, id);
 

@@ -51,6 +51,8 @@ kinds! {
     ConnectionActivated "connection.activated";
     /// A connection can no longer be used.
     ConnectionDeactivated "connection.deactivated";
+    /// A connection trusts a further certificate of its identity provider.
+    ConnectionCertificateAdded "connection.certificate_added";
     /// A certificate of a connection expires soon.
     ConnectionCertificateExpiring "connection.certificate_expiring";
     /// A directory may provision.

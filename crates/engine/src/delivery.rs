@@ -64,6 +64,8 @@ impl Engine {
             let (engine, clock, receiver) = (self.clone(), clock.clone(), receiver.clone());
             workers.spawn(async move { engine.work_on(kind, clock, receiver).await });
         }
+        let (engine, its_clock, its_receiver) = (self.clone(), clock.clone(), receiver.clone());
+        workers.spawn(async move { engine.watch_providers(its_clock, its_receiver).await });
         let (engine, clock) = (self.clone(), clock);
         workers.spawn(async move { engine.keep_house(clock, receiver).await });
         stop.await;

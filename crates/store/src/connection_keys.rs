@@ -21,7 +21,7 @@ words! {
         Next "next",
         /// In use.
         Active "active",
-        /// Published no more; an encryption key still opens what was under way.
+        /// Out of use, but published and able to decrypt for a while yet.
         Retired "retired",
     }
 }
@@ -79,6 +79,38 @@ impl ReadTx {
             .bind(connection_id.to_string())
             .fetch_all(&mut *c)
             .await?))
+    }
+
+    /// Keys of connections in use whose certificates end before an instant, the soonest first, and of which nobody was
+    /// warned at so few days before; each that is then [marked](WriteTx::set_connection_key_warned) makes room for the next.
+    pub async fn list_expiring_connection_keys(
+        &mut self,
+        before: Timestamp,
+        days: i64,
+        limit: i64,
+    ) -> Result<Vec<ConnectionKey>> {
+        Ok(each!(self, c => sqlx::query_as(
+            "SELECT k.id, k.connection_id, k.organization_id, k.purpose, k.state, k.certificate, k.private_sealed, k.not_after,
+             k.created_at, k.activated_at, k.retired_at FROM connection_keys k
+             JOIN connections n ON n.id = k.connection_id AND n.state = 'active' AND n.deleted_at IS NULL
+             JOIN organizations o ON o.id = k.organization_id AND o.active AND o.deleted_at IS NULL
+             WHERE k.not_after < $1 AND k.state <> 'retired' AND (k.warned_days IS NULL OR k.warned_days > $2)
+             ORDER BY k.not_after, k.id LIMIT $3")
+            .bind(before.micros())
+            .bind(days)
+            .bind(limit)
+            .fetch_all(&mut *c)
+            .await?))
+    }
+
+    /// Whether a key went out of use before an instant, so that [removing](WriteTx::remove_retired_connection_keys) removes.
+    pub async fn has_retired_connection_keys(&mut self, before: Timestamp) -> Result<bool> {
+        let found: Option<(i64,)> = each!(self, c => sqlx::query_as(
+            "SELECT 1 FROM connection_keys WHERE state = 'retired' AND retired_at < $1 LIMIT 1")
+            .bind(before.micros())
+            .fetch_optional(&mut *c)
+            .await?);
+        Ok(found.is_some())
     }
 }
 
@@ -140,5 +172,33 @@ impl WriteTx {
             .await?
             .rows_affected());
         Ok(removed == 1)
+    }
+
+    /// Notes that somebody is warned so many days before a key's certificate ends; true for exactly one caller.
+    pub async fn set_connection_key_warned(
+        &mut self,
+        connection_id: ConnectionId,
+        id: ConnectionKeyId,
+        days: i64,
+    ) -> Result<bool> {
+        let warned = each!(self, c => sqlx::query(
+            "UPDATE connection_keys SET warned_days = $3
+             WHERE connection_id = $1 AND id = $2 AND (warned_days IS NULL OR warned_days > $3)")
+            .bind(connection_id.to_string())
+            .bind(id.to_string())
+            .bind(days)
+            .execute(&mut *c)
+            .await?
+            .rows_affected());
+        Ok(warned == 1)
+    }
+
+    /// Removes the keys of all connections that went out of use before an instant.
+    pub async fn remove_retired_connection_keys(&mut self, before: Timestamp) -> Result<()> {
+        run!(self, c => sqlx::query("DELETE FROM connection_keys WHERE state = 'retired' AND retired_at < $1")
+            .bind(before.micros())
+            .execute(&mut *c)
+            .await?);
+        Ok(())
     }
 }

@@ -77,6 +77,17 @@ impl ReadTx {
             .fetch_optional(&mut *c)
             .await?))
     }
+
+    /// When the next metadata of a connection that is not switched off is due.
+    pub async fn next_metadata_check_at(&mut self) -> Result<Option<Timestamp>> {
+        let (next,): (Option<i64>,) = each!(self, c => sqlx::query_as(
+            "SELECT MIN(m.next_check_at) FROM connection_metadata m
+             JOIN connections n ON n.id = m.connection_id AND n.state <> 'inactive' AND n.deleted_at IS NULL
+             JOIN organizations o ON o.id = m.organization_id AND o.active AND o.deleted_at IS NULL")
+            .fetch_one(&mut *c)
+            .await?);
+        Ok(next.map(Timestamp::from_micros))
+    }
 }
 
 impl WriteTx {
