@@ -85,3 +85,29 @@ fn power(base: &[u8], exponent: &[u8], modulus: &[u8]) -> anyhow::Result<Vec<u8>
     let surplus = bytes.len() - usize::try_from(bits / 8)?;
     Ok(bytes.iter().skip(surplus).copied().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::{KeyKind, SamlKey};
+
+    /// Undoes the padding with both hashes (RFC 8017 §7.1.2).
+    #[test]
+    fn oaep_with_two_hashes_can_be_undone() {
+        let key = SamlKey::generate(KeyKind::Rsa2048).unwrap();
+        let (label_hash, mask_hash) = (DigestAlgorithm::Sha256, DigestAlgorithm::Sha1);
+        let public = key.certificate().rsa_public().unwrap();
+        let sealed = encrypt_oaep(public, label_hash, mask_hash, b"the key").unwrap();
+        assert_eq!(sealed.len(), 256);
+        let (modulus, exponent) = der::rsa_private(key.private_key_der()).unwrap();
+        let block = power(&sealed, exponent, modulus).unwrap();
+        let (seed, data) = block[1..].split_at(32);
+        let seed = xor(seed, &mask(mask_hash, data, 32));
+        let data = xor(data, &mask(mask_hash, &seed, data.len()));
+        assert_eq!(block[0], 0);
+        assert_eq!(data[..32], label_hash.digest(&[]));
+        let message: Vec<u8> = data[32..].iter().copied().skip_while(|b| *b == 0).collect();
+        assert_eq!(message, b"\x01the key");
+        encrypt_oaep(public, label_hash, mask_hash, &[0; 191]).unwrap_err();
+    }
+}
