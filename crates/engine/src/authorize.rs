@@ -312,7 +312,7 @@ impl Engine {
         Ok(AuthorizeOutcome::Login(begun))
     }
 
-    async fn add_pending(
+    pub(crate) async fn add_pending(
         &self,
         purpose: Purpose,
         application_id: Option<ApplicationId>,

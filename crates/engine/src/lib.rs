@@ -33,11 +33,15 @@ pub use delivery::event_body;
 pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;
 pub use health::{Gauges, Readiness};
-pub use login::{LoginOutcome, LoginPage, LoginStep, PasswordLogin, SignedIn};
+pub use login::{
+    LoginOutcome, LoginPage, LoginStep, PasswordLogin, SamlAnswer, SamlLink, SignedIn,
+};
 pub use outbound::{Outbound, OutboundPolicy};
 pub use provisioning::{Grant, Provisioning};
 pub use refusal::{Actor as RefusalActor, LoginRefusal};
-pub use saml::{Encryption, SamlAddresses, SamlSettings};
+pub use saml::{
+    Encryption, SamlAddresses, SamlLogoutMessage, SamlLogoutOutcome, SamlSettings, ToProvider,
+};
 pub use sessions::{CurrentUser, LogoutConsent, LogoutOutcome};
 pub use upstream::OidcSettings;
 pub use vault::{InvalidMasterKey, MasterKey};

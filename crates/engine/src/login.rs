@@ -2,6 +2,7 @@
 
 mod oidc;
 mod password;
+mod saml;
 mod sign_in;
 
 use vestibule_core::{
@@ -12,6 +13,8 @@ use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx};
 use crate::{Browser, Engine, Fault, LoginRefusal, authorize::Purpose, refusal::Actor};
 
 pub use password::PasswordLogin;
+pub(crate) use saml::StoredNameId;
+pub use saml::{SamlAnswer, SamlLink};
 pub use sign_in::SignedIn;
 
 /// What the login page shows.
@@ -32,6 +35,8 @@ pub enum LoginStep {
     UnknownAddress(LoginPage),
     /// Off to the identity provider.
     Upstream(String),
+    /// Off to the identity provider, with a form that the browser posts.
+    Post(vestibule_saml::PostForm),
     /// Ask for the password of this user name.
     Password {
         /// The page.
@@ -211,8 +216,10 @@ impl Engine {
                 self.begin_oidc(handle, pending, connection, &page, now)
                     .await
             }
-            // Connections by SAML cannot be made yet; one that somebody put into the table leads nowhere.
-            Protocol::Saml => Ok(LoginStep::Gone),
+            Protocol::Saml => {
+                self.begin_saml(handle, pending, connection, &page, now)
+                    .await
+            }
         }
     }
 

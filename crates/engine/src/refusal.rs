@@ -102,6 +102,25 @@ impl LoginRefusal {
         Self::new(error.rule(), title, fault, error.remedy()).compared(wanted, got)
     }
 
+    pub(crate) fn of_saml(error: &vestibule_saml::Error) -> Self {
+        use vestibule_saml::Fault as At;
+        let (fault, title) = match error.fault() {
+            At::IdentityProvider => (
+                Actor::IdentityProvider,
+                "your identity provider's answer was refused",
+            ),
+            At::Configuration => (
+                Actor::IdentityProvider,
+                "your identity provider and this way of signing in do not fit",
+            ),
+            At::Time => (Actor::IdentityProvider, "the answer came at the wrong time"),
+            // The enum may grow: what is unknown is the request's, which blames nobody.
+            _ => (Actor::Person, "this sign-in cannot be continued"),
+        };
+        Self::new(error.rule().as_str(), title, fault, error.remedy())
+            .compared(error.wanted(), error.got())
+    }
+
     /// Writes the record and the event; the caller commits.
     pub(crate) async fn record(
         mut self,

@@ -1,9 +1,18 @@
 //! The customers' SAML identity providers: what a connection by SAML remembers.
 
+mod expiry;
+pub(crate) mod keys;
+pub(crate) mod metadata;
+mod polling;
+
+mod logout;
+
 use serde::{Deserialize, Serialize};
 use vestibule_core::{ConnectionId, Timestamp};
 
 use crate::Engine;
+
+pub use logout::{SamlLogoutMessage, SamlLogoutOutcome, ToProvider};
 
 /// The place to which a connection's private keys are sealed; the row is the key's id.
 pub(crate) const CONNECTION_KEY_PLACE: &str = "connection_keys.private";
@@ -48,6 +57,12 @@ pub struct SamlSettings {
     /// The attribute that identifies a person for good; its value is stored as the link.
     #[serde(default)]
     pub subject_attribute: Option<String>,
+    /// Whether a person chose where logout messages go; metadata then does not change it.
+    #[serde(default)]
+    pub slo_chosen: bool,
+    /// The fingerprints of the certificates in the metadata that was read last.
+    #[serde(default)]
+    pub metadata_certificates: Vec<String>,
 }
 
 /// Whether assertions are encrypted.
@@ -81,6 +96,8 @@ impl SamlSettings {
             authn_context: Vec::new(),
             force_authn: false,
             subject_attribute: None,
+            slo_chosen: false,
+            metadata_certificates: Vec::new(),
         }
     }
 }

@@ -4,7 +4,10 @@ use vestibule_core::{EndCause, EndScope, OrganizationId, Timestamp, UserId, User
 use vestibule_issuer::logout::{CheckedLogout, LogoutError, LogoutRequest};
 use vestibule_store::Ending;
 
-use crate::{Browser, Engine, Fault, authorize::find_active_application, browser::SessionCookie};
+use crate::{
+    Browser, Engine, Fault, authorize::find_active_application, browser::SessionCookie,
+    saml::ToProvider,
+};
 
 /// The person behind a browser's live sign-in.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub enum LogoutOutcome {
     SignedOut {
         /// What stays in the cookie.
         sessions: Vec<SessionCookie>,
+        /// Where the browser goes first, to sign out at the identity provider as well.
+        upstream: Option<ToProvider>,
         /// The application's place for afterwards.
         return_url: Option<String>,
         /// The application's name.
@@ -139,21 +144,32 @@ impl Engine {
             }
         };
         drop(tx);
-        let sessions = self.end_sessions_of(browser, ending, now).await?;
+        let sessions = self.end_sessions_of(browser, ending.clone(), now).await?;
+        let return_to = return_url
+            .clone()
+            .unwrap_or_else(|| self.url("/logout/done"));
+        let upstream = self.begin_saml_logout(&ending, &return_to, now).await?;
         Ok(LogoutOutcome::SignedOut {
             sessions,
+            upstream,
             return_url,
             application,
         })
     }
 
-    /// Signs out of everything in this browser.
-    pub async fn sign_out(&self, browser: Browser, now: Timestamp) -> Result<(), Fault> {
+    /// Signs out of everything in this browser; where the browser goes to sign out at an identity provider as well.
+    pub async fn sign_out(
+        &self,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<Option<ToProvider>, Fault> {
         let mut tx = self.store().read(now).await?;
         let live = browser.live_sessions(&mut tx).await?;
         drop(tx);
-        let ending = live.iter().map(|(_, session)| session.id).collect();
-        self.end_sessions_of(browser, ending, now).await.map(|_| ())
+        let ending: Vec<UserSessionId> = live.iter().map(|(_, session)| session.id).collect();
+        self.end_sessions_of(browser, ending.clone(), now).await?;
+        self.begin_saml_logout(&ending, &self.url("/logout/done"), now)
+            .await
     }
 
     /// Ends the named sign-ins together with the browser's other ones of the same people.

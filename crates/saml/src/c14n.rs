@@ -269,3 +269,6 @@ fn escaped(text: &str, rule: fn(u8) -> Option<&'static str>) -> Cow<'_, str> {
     // Only ASCII bytes were replaced, by ASCII.
     Cow::Owned(String::from_utf8(output).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

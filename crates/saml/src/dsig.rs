@@ -8,8 +8,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     Certificate, Error, Rule,
-    c14n::{self, Method},
     algorithm::{DigestAlgorithm, SignatureAlgorithm},
+    c14n::{self, Method},
     names::{C14N, DS, ENVELOPED, EXC_C14N},
     xml::{Element, is_space},
 };
@@ -72,7 +72,10 @@ pub(crate) fn verify(
                 .collect();
             Error::compared(
                 Rule::Signature,
-                format!("a signature by the certificate with SHA-256 fingerprint {}", pinned.join(" or ")),
+                format!(
+                    "a signature by the certificate with SHA-256 fingerprint {}",
+                    pinned.join(" or ")
+                ),
                 "a signature by another key",
             )
         })?;
@@ -127,10 +130,19 @@ impl<'d, 'a> Form<'d, 'a> {
             {
                 (*transforms, *method, *value)
             }
-            _ => return Err(odd("a Reference of Transforms, DigestMethod and DigestValue")),
+            _ => {
+                return Err(odd(
+                    "a Reference of Transforms, DigestMethod and DigestValue",
+                ));
+            }
         };
         let id = signed.attribute("ID").filter(|id| !id.is_empty());
-        if id.is_none() || reference.attribute("URI").and_then(|uri| uri.strip_prefix('#')) != id {
+        if id.is_none()
+            || reference
+                .attribute("URI")
+                .and_then(|uri| uri.strip_prefix('#'))
+                != id
+        {
             return Err(Error::compared(
                 Rule::SignatureForm,
                 "a reference to the element that the signature stands in",
@@ -145,7 +157,9 @@ impl<'d, 'a> Form<'d, 'a> {
             || !elements(enveloped)?.is_empty()
             || !canonical.is(DS, "Transform")
         {
-            return Err(odd("the transforms enveloped-signature and a canonicalization"));
+            return Err(odd(
+                "the transforms enveloped-signature and a canonicalization",
+            ));
         }
         Ok(Self {
             signed_info,

@@ -33,7 +33,10 @@ pub(crate) fn decrypt(
     let (Some(data), None, false) = (data.next(), data.next(), holder.has_loose_text()) else {
         return Err(odd("one EncryptedData"));
     };
-    if data.attribute("Type").is_some_and(|kind| kind != TYPE_ELEMENT) {
+    if data
+        .attribute("Type")
+        .is_some_and(|kind| kind != TYPE_ELEMENT)
+    {
         return Err(odd("an encrypted element"));
     }
     let method = data
@@ -41,7 +44,11 @@ pub(crate) fn decrypt(
         .and_then(|method| method.attribute("Algorithm"))
         .unwrap_or_default();
     let algorithm = ContentAlgorithm::from_uri(method).ok_or_else(|| {
-        Error::compared(Rule::Encryption, "AES-GCM or AES-CBC with 128 or 256 bits", method)
+        Error::compared(
+            Rule::Encryption,
+            "AES-GCM or AES-CBC with 128 or 256 bits",
+            method,
+        )
     })?;
     let content = cipher_value(data)?;
     let wrapped = encrypted_keys(holder, data)?;

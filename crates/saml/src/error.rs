@@ -36,11 +36,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn compared(
-        rule: Rule,
-        wanted: impl Into<String>,
-        got: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn compared(rule: Rule, wanted: impl Into<String>, got: impl Into<String>) -> Self {
         let mut error = Self {
             rule,
             wanted: wanted.into(),

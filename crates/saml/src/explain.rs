@@ -149,8 +149,14 @@ impl Facts {
             {
                 for (place, name) in [
                     ("Assertion/SubjectConfirmationData/@Recipient", "Recipient"),
-                    ("Assertion/SubjectConfirmationData/@InResponseTo", "InResponseTo"),
-                    ("Assertion/SubjectConfirmationData/@NotOnOrAfter", "NotOnOrAfter"),
+                    (
+                        "Assertion/SubjectConfirmationData/@InResponseTo",
+                        "InResponseTo",
+                    ),
+                    (
+                        "Assertion/SubjectConfirmationData/@NotOnOrAfter",
+                        "NotOnOrAfter",
+                    ),
                 ] {
                     self.add(place, data.attribute(name));
                 }

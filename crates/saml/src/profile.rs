@@ -1,8 +1,7 @@
 //! The rules of the web browser single sign-on profile (SAML profiles §4.1), on octets that a signature covers.
 
 use crate::{
-    Attribute, Error, NameId, Rule, Verified,
-    encrypted,
+    Attribute, Error, NameId, Rule, Verified, encrypted,
     instant::parse_instant,
     names::{BEARER, ENTITY_FORMAT, SAML, SAMLP, STATUS_SUCCESS, XSI},
     response::{Expected, Trail, Trust},
@@ -79,15 +78,18 @@ impl Bench<'_> {
         response_answers: bool,
         trail: &mut Trail,
     ) -> Result<Verified, Error> {
-        let issuer = assertion
-            .child(SAML, "Issuer")
-            .ok_or_else(|| Error::compared(Rule::Issuer, &*self.trust.idp_entity_id, "no Issuer"))?;
+        let issuer = assertion.child(SAML, "Issuer").ok_or_else(|| {
+            Error::compared(Rule::Issuer, &*self.trust.idp_entity_id, "no Issuer")
+        })?;
         self.check_issuer(issuer)?;
         trail.passed(Rule::Issuer, || self.trust.idp_entity_id.clone());
         let subject = only(assertion, "Subject", Rule::NameId)?;
         let name_id = self.name_id(subject)?;
         trail.passed(Rule::NameId, || {
-            format!("one, format {}", name_id.format.as_deref().unwrap_or("unspecified"))
+            format!(
+                "one, format {}",
+                name_id.format.as_deref().unwrap_or("unspecified")
+            )
         });
         let confirmed = self.confirmation(subject, response_answers)?;
         trail.passed(Rule::Confirmation, || "bearer".to_owned());
@@ -100,11 +102,16 @@ impl Bench<'_> {
         });
         let conditions = only(assertion, "Conditions", Rule::Conditions)?;
         let conditions_end = self.check_conditions(conditions)?;
-        trail.passed(Rule::Conditions, || "the time is inside the window".to_owned());
+        trail.passed(Rule::Conditions, || {
+            "the time is inside the window".to_owned()
+        });
         trail.passed(Rule::Audience, || self.trust.sp_entity_id.clone());
         let authn = self.authn(assertion)?;
         trail.passed(Rule::AuthnStatement, || {
-            authn.context.clone().unwrap_or_else(|| "no class".to_owned())
+            authn
+                .context
+                .clone()
+                .unwrap_or_else(|| "no class".to_owned())
         });
         let end = conditions_end.map_or(confirmed.not_on_or_after, |end| {
             end.max(confirmed.not_on_or_after)
@@ -136,8 +143,7 @@ impl Bench<'_> {
         if name.is(SAML, "EncryptedID") {
             let plain = encrypted::decrypt(name, &self.trust.decryption_keys)?;
             let scope = name.scope();
-            let document =
-                Document::parse_within(&plain, &scope).map_err(|_| Rule::Decryption)?;
+            let document = Document::parse_within(&plain, &scope).map_err(|_| Rule::Decryption)?;
             check_lone_name_id(&document)?;
             return read_name_id(document.root()).ok_or_else(|| one("an empty one"));
         }
@@ -263,9 +269,8 @@ impl Bench<'_> {
     fn authn(&self, assertion: Element<'_, '_>) -> Result<Authn, Error> {
         let mut found: Option<Authn> = None;
         for statement in assertion.children_named(SAML, "AuthnStatement") {
-            let instant_of = instant(statement, "AuthnInstant")?.ok_or_else(|| {
-                Error::compared(Rule::Instant, "AuthnInstant", "no such time")
-            })?;
+            let instant_of = instant(statement, "AuthnInstant")?
+                .ok_or_else(|| Error::compared(Rule::Instant, "AuthnInstant", "no such time"))?;
             let session_end = instant(statement, "SessionNotOnOrAfter")?;
             if let Some(end) = session_end {
                 self.check_end(end, Rule::SessionOver)?;
@@ -455,7 +460,10 @@ pub(crate) fn check_status(response: Element<'_, '_>) -> Result<(), Error> {
     if let Some(second) = status.child(SAMLP, "StatusCode").and_then(code) {
         got = format!("{got}, {}", short(&second));
     }
-    if let Some(message) = status.child(SAMLP, "StatusMessage").and_then(Element::leaf_text) {
+    if let Some(message) = status
+        .child(SAMLP, "StatusMessage")
+        .and_then(Element::leaf_text)
+    {
         got = format!("{got}: {}", message.trim());
     }
     Err(Error::compared(Rule::Status, "Success", got))

@@ -233,6 +233,12 @@ impl Response {
         self.in_response_to.as_deref()
     }
 
+    /// Its length in bytes of XML.
+    #[expect(clippy::len_without_is_empty, reason = "an empty one does not decode")]
+    pub fn len(&self) -> usize {
+        self.xml.len()
+    }
+
     pub(crate) fn xml(&self) -> &str {
         &self.xml
     }
@@ -330,7 +336,9 @@ impl Proofs<'_> {
         trail.passed(Rule::Signature, || {
             format!(
                 "{what}, by the certificate with SHA-256 fingerprint {}",
-                certificate.map(Certificate::fingerprint_sha256).unwrap_or_default()
+                certificate
+                    .map(Certificate::fingerprint_sha256)
+                    .unwrap_or_default()
             )
         });
         let mut warn = |warning| {

@@ -15,11 +15,7 @@ use crate::{
 pub(crate) fn check_response(document: &Document<'_>) -> Result<(), Error> {
     let root = document.root();
     if !root.is(SAMLP, "Response") {
-        return Err(Error::compared(
-            Rule::Root,
-            "samlp:Response",
-            root.local(),
-        ));
+        return Err(Error::compared(Rule::Root, "samlp:Response", root.local()));
     }
     check_version(root)?;
     check_ids(document)?;

@@ -160,12 +160,6 @@ impl<'a> Document<'a> {
         self.root().descendants()
     }
 
-    pub(crate) fn element(&self, id: NodeId) -> Element<'_, 'a> {
-        Element {
-            document: self,
-            id: id.0,
-        }
-    }
 
     #[expect(
         clippy::indexing_slicing,

@@ -52,6 +52,17 @@ impl ReadTx {
             .fetch_optional(&mut *c)
             .await?))
     }
+
+    /// A login that waits no more, because it was used up or took too long; for the record of who came too late.
+    pub async fn find_past_login(&mut self, handle: SecretHash) -> Result<Option<PendingLogin>> {
+        let now = self.now().micros();
+        Ok(each!(self, c => sqlx::query_as(concat!(
+            "SELECT ", columns!(), " FROM pending_logins WHERE handle_hash = $1 AND (consumed_at IS NOT NULL OR expires_at <= $2)"))
+            .bind(handle.as_bytes())
+            .bind(now)
+            .fetch_optional(&mut *c)
+            .await?))
+    }
 }
 
 impl WriteTx {
@@ -97,17 +108,6 @@ impl WriteTx {
             .await?
             .rows_affected());
         Ok(set == 1)
-    }
-
-    /// A login that waits no more, because it was used up or took too long; for the record of who came too late.
-    pub async fn find_past_login(&mut self, handle: SecretHash) -> Result<Option<PendingLogin>> {
-        let now = self.now().micros();
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM pending_logins WHERE handle_hash = $1 AND (consumed_at IS NOT NULL OR expires_at <= $2)"))
-            .bind(handle.as_bytes())
-            .bind(now)
-            .fetch_optional(&mut *c)
-            .await?))
     }
 
     /// Uses a waiting login up; exactly one caller gets it.

@@ -20,10 +20,10 @@ impl Policy {
         Self(HeaderValue::from_static(
             match issuer.as_str().starts_with("https://") {
                 true => {
-                    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' https: http://127.0.0.1:* http://localhost:* http://*.localhost:*; base-uri 'none'; frame-ancestors 'none'"
+                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self' https: http://127.0.0.1:* http://localhost:* http://*.localhost:*; base-uri 'none'; frame-ancestors 'none'"
                 }
                 false => {
-                    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
+                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'"
                 }
             },
         ))

@@ -125,6 +125,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .merge(oauth::token_router())
         .merge(assets::router())
         .merge(monitoring::router())
+        .merge(sso::document_router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .with_state(web)
         .merge(api::api_router(engine.clone()))

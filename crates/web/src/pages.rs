@@ -96,6 +96,11 @@ page! {
     SignedInPage "people/signed_in.html" { user_name: String, logout_url: String, }
 }
 
+page! {
+    /// A message to the identity provider, which the browser posts.
+    ForwardPage "people/forward.html" { action: String, parameter: String, message: String, relay_state: String, script_url: String, }
+}
+
 /// One of several ways in.
 #[derive(Debug)]
 pub(crate) struct WayIn {

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use tower_sessions::Session;
 use vestibule_core::Secret;
 use vestibule_engine::{
-    LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin, RefusalActor,
-    SignedIn,
+    LoginBegun, LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin,
+    RefusalActor, SignedIn, ToProvider,
 };
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
         ChoosePage, ErrorPage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage,
         SignedOutPage, WayIn,
     },
+    sso,
 };
 
 /// Routes for people.
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Web> {
         .route("/login/choose", post(choose))
         .route("/login/password", post(password))
         .route("/logout", get(sign_out_page).post(sign_out))
+        .route("/logout/done", get(signed_out))
 }
 
 /// Who is signed in here.
@@ -70,18 +72,21 @@ async fn begin(
 ) -> Result<Response, PageFailure> {
     let Some(handle) = waiting.handle.map(Secret::new) else {
         let begun = web.engine.begin_sign_in(browser, now).await?;
-        let mut response = Redirect::to(
-            &web.engine
-                .url(&format!("/login?handle={}", begun.handle.expose())),
-        )
-        .into_response();
-        if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-        }
-        return Ok(response);
+        return Ok(to_login(&web, &begun));
     };
     let step = web.engine.login_step(&handle, &browser, now).await?;
     show(&web, &session, &handle, step).await
+}
+
+/// To the login page of a login that has just begun, with the browser's cookie.
+pub(crate) fn to_login(web: &Web, begun: &LoginBegun) -> Response {
+    let handle = begun.handle.expose();
+    let url = web.engine.url(&format!("/login?handle={handle}"));
+    let mut response = Redirect::to(&url).into_response();
+    if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,18 +218,24 @@ async fn sign_out(
     if !csrf::is_own(&session, &form.csrf).await {
         return Ok(Redirect::to(&web.engine.url("/oauth/logout")).into_response());
     }
-    web.engine.sign_out(browser, now).await?;
-    let page = SignedOutPage {
-        page: Frame::below(web.engine.issuer().path()),
-        application: String::new(),
-        return_url: String::new(),
-        login_url: web.engine.url("/login"),
+    let mut response = match web.engine.sign_out(browser, now).await? {
+        Some(upstream) => sso::to_provider(&web, upstream),
+        None => signed_out(State(web.clone())).await.into_response(),
     };
-    let mut response = page.into_response();
     if let Some(cookie) = web.cookies.set_sessions(&[]) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// `GET /logout/done`: the identity provider has sent the browser back after a logout.
+async fn signed_out(State(web): State<Web>) -> SignedOutPage {
+    SignedOutPage {
+        page: Frame::below(web.engine.issuer().path()),
+        application: String::new(),
+        return_url: String::new(),
+        login_url: web.engine.url("/login"),
+    }
 }
 
 async fn show(
@@ -235,6 +246,7 @@ async fn show(
 ) -> Result<Response, PageFailure> {
     Ok(match step {
         LoginStep::Upstream(url) => Redirect::to(&url).into_response(),
+        LoginStep::Post(form) => sso::to_provider(web, ToProvider::Post(form)),
         LoginStep::Refused(refusal) => refused(web, &refusal),
         LoginStep::Gone => gone(web),
         LoginStep::Ask(person) => login_page(web, session, handle, person, "")

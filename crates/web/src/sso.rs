@@ -1,18 +1,46 @@
 //! What identity providers send browsers back to.
 
 use axum::{
-    Router,
-    extract::{Path, Query, State},
-    response::Response,
-    routing::get,
+    Form, Router,
+    extract::{DefaultBodyLimit, Path, Query, RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
 };
-use vestibule_engine::LoginOutcome;
+use serde::Deserialize;
+use vestibule_core::{ConnectionId, Secret};
+use vestibule_engine::{
+    LoginOutcome, SamlAnswer, SamlLink, SamlLogoutMessage, SamlLogoutOutcome, ToProvider,
+};
 
-use crate::{Web, cookies::FromBrowser, failure::PageFailure, now::Now, people};
+use crate::{
+    Web,
+    cookies::FromBrowser,
+    failure::PageFailure,
+    now::Now,
+    pages::{ForwardPage, Frame},
+    people,
+};
+
+/// A response of 1.5 MiB, in base64 and percent-encoded.
+const SAML_LIMIT: usize = 3 * 1024 * 1024;
 
 /// Routes for identity providers.
 pub(crate) fn router() -> Router<Web> {
-    Router::new().route("/sso/oidc/{connection}/callback", get(callback))
+    let saml = Router::new()
+        .route("/sso/saml/{connection}/acs", post(acs))
+        .route("/sso/saml/{connection}/slo", get(slo).post(slo_form))
+        .layer(DefaultBodyLimit::max(SAML_LIMIT));
+    Router::new()
+        .route("/sso/oidc/{connection}/callback", get(callback))
+        .route("/sso/saml/{connection}/finish", get(finish))
+        .route("/sso/saml/{connection}/login", get(login))
+        .merge(saml)
+}
+
+/// Routes that are not pages.
+pub(crate) fn document_router() -> Router<Web> {
+    Router::new().route("/sso/saml/{connection}/metadata", get(metadata))
 }
 
 /// `GET /sso/oidc/{connection}/callback`: a browser is back from an OpenID Provider.
@@ -26,17 +54,201 @@ async fn callback(
     let Ok(connection_id) = connection.parse() else {
         return Ok(people::gone(&web));
     };
+    let outcome = web
+        .engine
+        .finish_oidc(connection_id, pairs, browser, now)
+        .await?;
+    Ok(show(&web, outcome))
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "SAMLResponse")]
+    response: String,
+}
+
+/// `POST /sso/saml/{connection}/acs`: the form that the identity provider let the browser post.
+///
+/// It comes from another site and without our cookies, so nobody is signed in here (SAML bindings §3.5).
+async fn acs(
+    State(web): State<Web>,
+    Now(now): Now,
+    Path(connection): Path<String>,
+    Form(form): Form<Answer>,
+) -> Result<Response, PageFailure> {
+    let Ok(connection_id) = connection.parse() else {
+        return Ok(people::gone(&web));
+    };
     Ok(
         match web
             .engine
-            .finish_oidc(connection_id, pairs, browser, now)
+            .receive_saml(connection_id, Secret::new(form.response), now)
             .await?
         {
-            LoginOutcome::SignedIn(signed_in) => people::welcome(&web, &signed_in),
-            LoginOutcome::Refused(refusal) => people::refused(&web, &refusal),
-            LoginOutcome::WrongPassword(_) | LoginOutcome::TooManyTries(_) | LoginOutcome::Gone => {
-                people::gone(&web)
+            SamlAnswer::Continue(url) | SamlAnswer::Restart(url) => {
+                Redirect::to(&url).into_response()
             }
+            SamlAnswer::Refused(refusal) => people::refused(&web, &refusal),
+            SamlAnswer::Gone => people::gone(&web),
         },
     )
+}
+
+#[derive(Deserialize)]
+struct Finish {
+    answer: String,
+}
+
+/// `GET /sso/saml/{connection}/finish`: our own redirect, with the cookie of the browser that began the login.
+async fn finish(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    Path(connection): Path<String>,
+    Query(finish): Query<Finish>,
+) -> Result<Response, PageFailure> {
+    let Ok(connection_id) = connection.parse() else {
+        return Ok(people::gone(&web));
+    };
+    let outcome = web
+        .engine
+        .finish_saml(connection_id, Secret::new(finish.answer), browser, now)
+        .await?;
+    Ok(show(&web, outcome))
+}
+
+fn show(web: &Web, outcome: LoginOutcome) -> Response {
+    match outcome {
+        LoginOutcome::SignedIn(signed_in) => people::welcome(web, &signed_in),
+        LoginOutcome::Refused(refusal) => people::refused(web, &refusal),
+        LoginOutcome::WrongPassword(_) | LoginOutcome::TooManyTries(_) | LoginOutcome::Gone => {
+            people::gone(web)
+        }
+    }
+}
+
+/// `GET /sso/saml/{connection}/login`: a link at the identity provider begins a login.
+async fn login(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    Path(connection): Path<String>,
+) -> Result<Response, PageFailure> {
+    let Ok(connection_id) = connection.parse() else {
+        return Ok(people::gone(&web));
+    };
+    Ok(
+        match web
+            .engine
+            .begin_saml_link(connection_id, browser, now)
+            .await?
+        {
+            Some(SamlLink::Application(url)) => Redirect::to(&url).into_response(),
+            Some(SamlLink::Login(begun)) => people::to_login(&web, &begun),
+            None => people::gone(&web),
+        },
+    )
+}
+
+/// `GET /sso/saml/{connection}/metadata`: what the identity provider needs to know of us.
+async fn metadata(
+    State(web): State<Web>,
+    Now(now): Now,
+    Path(connection): Path<String>,
+) -> Result<Response, PageFailure> {
+    let document = match connection.parse::<ConnectionId>() {
+        Ok(connection_id) => web.engine.saml_metadata(connection_id, now).await?,
+        Err(_) => None,
+    };
+    Ok(match document {
+        Some(document) => (
+            [
+                (header::CONTENT_TYPE, "application/samlmetadata+xml"),
+                (header::CACHE_CONTROL, "public, max-age=300"),
+            ],
+            document,
+        )
+            .into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    })
+}
+
+/// `GET /sso/saml/{connection}/slo`: a logout message in the query.
+async fn slo(
+    State(web): State<Web>,
+    Now(now): Now,
+    Path(connection): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageFailure> {
+    let message = SamlLogoutMessage::Query(query.unwrap_or_default());
+    logout(&web, &connection, message, now).await
+}
+
+#[derive(Deserialize)]
+struct LogoutForm {
+    #[serde(rename = "SAMLRequest")]
+    request: Option<String>,
+    #[serde(rename = "SAMLResponse")]
+    response: Option<String>,
+    #[serde(rename = "RelayState")]
+    relay_state: Option<String>,
+}
+
+/// `POST /sso/saml/{connection}/slo`: a logout message in a form.
+async fn slo_form(
+    State(web): State<Web>,
+    Now(now): Now,
+    Path(connection): Path<String>,
+    Form(form): Form<LogoutForm>,
+) -> Result<Response, PageFailure> {
+    let message = match (form.request, form.response) {
+        (Some(request), None) => SamlLogoutMessage::RequestForm {
+            message: Secret::new(request),
+            relay_state: form.relay_state,
+        },
+        (None, Some(response)) => SamlLogoutMessage::ResponseForm {
+            message: Secret::new(response),
+        },
+        _ => return Ok(people::gone(&web)),
+    };
+    logout(&web, &connection, message, now).await
+}
+
+async fn logout(
+    web: &Web,
+    connection: &str,
+    message: SamlLogoutMessage,
+    now: vestibule_core::Timestamp,
+) -> Result<Response, PageFailure> {
+    let Ok(connection_id) = connection.parse() else {
+        return Ok(people::gone(web));
+    };
+    Ok(
+        match web
+            .engine
+            .receive_saml_logout(connection_id, message, now)
+            .await?
+        {
+            SamlLogoutOutcome::Answer(answer) => to_provider(web, answer),
+            SamlLogoutOutcome::Done(url) => Redirect::to(&url).into_response(),
+            SamlLogoutOutcome::Refused(refusal) => people::refused(web, &refusal),
+            SamlLogoutOutcome::Gone => people::gone(web),
+        },
+    )
+}
+
+/// Sends the browser to an identity provider with a message.
+pub(crate) fn to_provider(web: &Web, message: ToProvider) -> Response {
+    match message {
+        ToProvider::Redirect(url) => Redirect::to(&url).into_response(),
+        ToProvider::Post(form) => ForwardPage {
+            page: Frame::below(web.engine.issuer().path()),
+            action: form.action,
+            parameter: form.parameter.to_owned(),
+            message: form.message,
+            relay_state: form.relay_state.unwrap_or_default(),
+            script_url: web.engine.url("/assets/forward.js"),
+        }
+        .into_response(),
+    }
 }

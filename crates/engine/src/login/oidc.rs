@@ -127,14 +127,8 @@ impl Engine {
             .handle_hash()
             .is_some_and(|hash| hash.is(&pending.browser_hash))
         {
-            let refusal = LoginRefusal::new(
-                "another_browser",
-                "this sign-in began in another browser",
-                Actor::Person,
-                "start again in this browser; if you did not start a sign-in, close this page",
-            );
             return self
-                .refuse_login(refusal, login, now)
+                .refuse_login(another_browser(), login, now)
                 .await
                 .map(LoginOutcome::Refused);
         }
@@ -227,9 +221,12 @@ impl Engine {
                 authentication.subject,
                 authentication.sid,
             )),
+            upstream_name_id: None,
             session_expiry: authentication
                 .session_expiry
                 .map(Timestamp::from_unix_seconds),
+            epochs: None,
+            report: None,
         };
         self.sign_in(tx, pending, &connection, proof, browser).await
     }
@@ -258,8 +255,18 @@ fn options(pending: &PendingLogin, page: &LoginPage) -> BeginOptions {
     options
 }
 
+/// The answer came back in a browser that did not ask.
+pub(super) fn another_browser() -> LoginRefusal {
+    LoginRefusal::new(
+        "another_browser",
+        "this sign-in began in another browser",
+        Actor::Person,
+        "start again in this browser; if you did not start a sign-in, close this page",
+    )
+}
+
 /// The answer came after the login had been used up or had waited for too long.
-fn too_late() -> LoginRefusal {
+pub(super) fn too_late() -> LoginRefusal {
     LoginRefusal::new(
         "login_over",
         "this sign-in is over",

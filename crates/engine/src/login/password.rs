@@ -100,7 +100,10 @@ impl Engine {
                     acr: PASSWORD_ACR.to_owned(),
                     amr: vec!["pwd".to_owned()],
                     upstream: None,
+                    upstream_name_id: None,
                     session_expiry: None,
+                    epochs: None,
+                    report: None,
                 };
                 self.sign_in(tx, pending, &connection, proof, &browser)
                     .await

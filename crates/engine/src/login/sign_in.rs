@@ -89,7 +89,6 @@ impl Engine {
                 amr: proof.amr,
                 upstream: proof.upstream,
                 upstream_name_id: proof.upstream_name_id,
-                upstream_name_id: None,
                 idle_seconds: policy.session_idle,
                 expires_at: proof
                     .session_expiry

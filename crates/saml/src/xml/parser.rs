@@ -347,6 +347,10 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let name_at = self.at;
         let (prefix, local) = self.qualified_name()?;
+        // The standard allows it and no schema has one: parsers disagree about it.
+        if prefix == "xml" {
+            return self.error("an element has the prefix `xml`");
+        }
         let scope = self.scope.len();
         let first_declaration = self.declarations.len();
         let closed = self.tag_attributes(first_declaration)?;

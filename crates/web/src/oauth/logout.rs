@@ -19,6 +19,7 @@ use crate::{
     failure::PageFailure,
     now::Now,
     pages::{ConfirmLogoutPage, ErrorPage, Frame, SignedOutPage},
+    sso,
 };
 
 /// Where the request waits, in the page's state, while the person is asked.
@@ -127,12 +128,14 @@ fn done(web: &Web, outcome: LogoutOutcome) -> Response {
     match outcome {
         LogoutOutcome::SignedOut {
             sessions,
+            upstream,
             return_url,
             application,
         } => {
-            let mut response = match return_url {
-                Some(url) => Redirect::to(&url).into_response(),
-                None => SignedOutPage {
+            let mut response = match (upstream, return_url) {
+                (Some(upstream), _) => sso::to_provider(web, upstream),
+                (None, Some(url)) => Redirect::to(&url).into_response(),
+                (None, None) => SignedOutPage {
                     page: Frame::below(web.engine.issuer().path()),
                     application: application.unwrap_or_default(),
                     return_url: String::new(),
