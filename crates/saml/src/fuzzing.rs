@@ -51,7 +51,9 @@ pub fn canonical(text: &str) -> Finding {
         Method::Inclusive,
     ];
     let few = document.elements().take(8);
-    for (element, method) in few.flat_map(|element| methods.iter().map(move |method| (element, method))) {
+    for (element, method) in
+        few.flat_map(|element| methods.iter().map(move |method| (element, method)))
+    {
         let octets = c14n::canonicalize(element, None, method);
         let form = String::from_utf8(octets).map_err(|_| "canonical form is no UTF-8")?;
         let again = match Document::parse(&form) {

@@ -230,7 +230,17 @@ fn element() -> impl Strategy<Value = String> {
         0..4,
     );
     let text = prop::sample::select(vec![
-        "", " ", "x", "\r\n", "\r", "&#13;", "&gt;", "]]", ">", "&amp;amp;", "é\u{FFFD}",
+        "",
+        " ",
+        "x",
+        "\r\n",
+        "\r",
+        "&#13;",
+        "&gt;",
+        "]]",
+        ">",
+        "&amp;amp;",
+        "é\u{FFFD}",
     ]);
     let tag = (name, attributes, text).prop_map(|(name, attributes, text)| {
         (name, format!("<{name} {}", attributes.join("\n")), text)
@@ -239,9 +249,11 @@ fn element() -> impl Strategy<Value = String> {
         .clone()
         .prop_map(|(_, start, text)| format!("{start}/>{text}"));
     leaf.prop_recursive(4, 24, 4, move |inner| {
-        (tag.clone(), prop::collection::vec(inner, 0..4)).prop_map(|((name, start, text), inner)| {
-            format!("{start}>{text}{}</{name}>{text}", inner.concat())
-        })
+        (tag.clone(), prop::collection::vec(inner, 0..4)).prop_map(
+            |((name, start, text), inner)| {
+                format!("{start}>{text}{}</{name}>{text}", inner.concat())
+            },
+        )
     })
 }
 
