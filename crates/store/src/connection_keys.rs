@@ -75,7 +75,7 @@ impl ReadTx {
     ) -> Result<Vec<ConnectionKey>> {
         Ok(each!(self, c => sqlx::query_as(
             "SELECT id, connection_id, organization_id, purpose, state, certificate, private_sealed, not_after, created_at,
-             activated_at, retired_at FROM connection_keys WHERE connection_id = $1 ORDER BY id LIMIT 1000")
+             activated_at, retired_at FROM connection_keys WHERE connection_id = $1 ORDER BY created_at, id LIMIT 1000")
             .bind(connection_id.to_string())
             .fetch_all(&mut *c)
             .await?))

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use vestibule_core::{EndCause, EndScope, EventKind};
-use vestibule_store::{Destination, NewEvent, NewJob, NewLoginRecord, PendingLogin};
+use vestibule_store::{
+    Destination, NewEvent, NewJob, NewLoginAnswer, NewLoginRecord, PendingLogin, UpstreamLogout,
+};
 use vestibule_support::{SHARE_TTL, World, on_every_database};
 
 on_every_database!(
     only_what_is_outdated_is_removed,
+    what_waited_for_an_identity_provider_goes_an_hour_after_its_end,
     a_long_backlog_is_removed_in_passes,
     a_sign_in_stays_while_a_share_of_it_does,
 );
@@ -116,6 +119,51 @@ async fn only_what_is_outdated_is_removed(world: World) {
     assert_eq!(waiting, ["waiting"], "what was never delivered stays");
     assert!(!world.is_share_live(share.id).await);
     assert!(world.user_now(&company.user).await.is_some());
+}
+
+async fn what_waited_for_an_identity_provider_goes_an_hour_after_its_end(world: World) {
+    let company = world.company("acme").await;
+    let (user, connection) = (&company.user, &company.connection);
+    let ends_at = world.now().after(Duration::from_mins(5));
+    let mut tx = world.write().await;
+    let epochs = tx.hold_login(user.id, connection.id).await.unwrap();
+    tx.add_login_answer(NewLoginAnswer {
+        hash: world.secret(),
+        browser_hash: &[1],
+        user_id: user.id,
+        organization_id: user.organization_id,
+        connection_id: connection.id,
+        application_id: None,
+        epochs: epochs.unwrap(),
+        request: &serde_json::json!({}),
+        proof_sealed: &[2],
+        expires_at: ends_at,
+    })
+    .await
+    .unwrap();
+    let logout = UpstreamLogout {
+        connection_id: connection.id,
+        organization_id: connection.organization_id,
+        request_id: "_r1".to_owned(),
+        return_to: "/".to_owned(),
+        expires_at: ends_at,
+    };
+    tx.add_upstream_logout(world.secret(), &logout)
+        .await
+        .unwrap();
+    let fresh = tx.remember_message(connection.id, "assertion:_a", ends_at);
+    assert!(fresh.await.unwrap());
+    tx.commit().await.unwrap();
+
+    let last = ends_at.after(Duration::from_hours(1));
+    for (now, kept) in [(last, 1), (last.after(Duration::from_micros(1)), 0)] {
+        world.clock.set(now);
+        assert!(!tidy(&world).await);
+        for table in ["login_answers", "upstream_logouts", "seen_assertions"] {
+            let count = format!("SELECT COUNT(*) FROM {table}");
+            assert_eq!(world.database.number(&count).await, kept, "{table}");
+        }
+    }
 }
 
 async fn a_long_backlog_is_removed_in_passes(world: World) {

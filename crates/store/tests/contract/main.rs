@@ -11,6 +11,7 @@
 )]
 
 mod administration;
+mod answers;
 mod endings;
 mod events;
 mod groups;
@@ -22,4 +23,6 @@ mod people;
 mod races;
 mod schema;
 mod tenants;
+mod trust;
+mod upstream;
 mod writer;

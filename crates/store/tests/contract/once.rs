@@ -21,7 +21,7 @@ on_every_database!(
 const TAKERS: usize = 32;
 
 /// Runs the same thing as often at the same moment and counts those for whom it was true.
-async fn count_winners<F>(world: &Arc<World>, take: impl Fn(Arc<World>) -> F) -> usize
+pub(crate) async fn count_winners<F>(world: &Arc<World>, take: impl Fn(Arc<World>) -> F) -> usize
 where
     F: Future<Output = bool> + Send + 'static,
 {

@@ -317,6 +317,7 @@ async fn login_records_are_listed_newest_first(world: World) {
             user_id: Some(company.user.id),
             outcome: outcome.to_owned(),
             rule: Some("join".to_owned()),
+            report: (outcome == "succeeded").then(|| serde_json::json!([{ "rule": "audience" }])),
             ..NewLoginRecord::default()
         };
         let mut tx = world.write().await;
@@ -329,6 +330,9 @@ async fn login_records_are_listed_newest_first(world: World) {
     let listed = tx.list_logins(organization, None, 10).await.unwrap();
     assert_eq!((listed[0].id, listed[1].id), (ids[1], ids[0]));
     assert_eq!(listed[0].login.outcome, "succeeded");
+    let report = serde_json::json!([{ "rule": "audience" }]);
+    assert_eq!(listed[0].login.report, Some(report));
+    assert_eq!(listed[1].login.report, None);
     let older = tx.list_logins(organization, Some(ids[1]), 10).await;
     assert_eq!(older.unwrap().len(), 1);
 }

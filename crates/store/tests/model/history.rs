@@ -1,9 +1,9 @@
 use vestibule_core::{ConnectionState, EndCause, EndScope, OffboardingId, Protocol};
-use vestibule_store::{Destination, Ending, WriteTx};
-use vestibule_support::{Lasting, SHARE_TTL, Share, World, person};
+use vestibule_store::{Destination, Ending, NewLoginAnswer, NewUserSession, TakenAnswer, WriteTx};
+use vestibule_support::{Lasting, SHARE_TTL, Share, SignIn, World, person};
 
 use crate::{
-    model::{Granted, Model, Parent, Person, Shared, SignedIn},
+    model::{ANSWER, Answered, Granted, Model, Parent, Person, Shared, SignedIn},
     steps::Step,
 };
 
@@ -63,6 +63,7 @@ impl<'w> History<'w> {
                 connections,
                 applications,
                 people: Vec::new(),
+                answers: Vec::new(),
                 sign_ins: Vec::new(),
                 codes: Vec::new(),
                 shares: Vec::new(),
@@ -85,6 +86,10 @@ impl<'w> History<'w> {
             Step::Login { user, connection } => {
                 self.login(pick(user, people), connection % 4).await;
             }
+            Step::Answer { user, connection } => {
+                self.answer(pick(user, people), connection % 4).await;
+            }
+            Step::Finish(number) => self.finish(pick(number, model.answers.len())).await,
             Step::Authorize {
                 sign_in,
                 application,
@@ -209,6 +214,89 @@ impl<'w> History<'w> {
                 ended: false,
             });
         }
+    }
+
+    async fn answer(&mut self, number: Option<usize>, connection: usize) {
+        let Some(number) = number else { return };
+        let wanted = self.model.login(number, connection);
+        let user = &self.model.people[number].user.real;
+        let way_in = &self.model.connections[connection].0.real;
+        let (real, now) = (self.world.secret(), self.world.now());
+        let mut tx = self.world.write().await;
+        let got = tx.hold_login(user.id, way_in.id).await.unwrap();
+        assert_eq!(got.is_some(), wanted.is_some(), "the answer");
+        let (Some(copied), Some(epochs)) = (got, wanted) else {
+            return;
+        };
+        tx.add_login_answer(NewLoginAnswer {
+            hash: real,
+            browser_hash: &[],
+            user_id: user.id,
+            organization_id: user.organization_id,
+            connection_id: way_in.id,
+            application_id: None,
+            epochs: copied,
+            request: &serde_json::json!({}),
+            proof_sealed: &[],
+            expires_at: now.after(ANSWER),
+        })
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        self.model.answers.push(Answered {
+            real,
+            person: number,
+            connection,
+            epochs,
+            verified: now,
+            taken: false,
+        });
+    }
+
+    /// Takes an answer and begins the sign-in that it stands for.
+    async fn finish(&mut self, number: Option<usize>) {
+        let Some(number) = number else { return };
+        let (secret, now) = (self.world.secret(), self.world.now());
+        let wanted = self.model.is_answer_live(number, now);
+        let answer = &mut self.model.answers[number];
+        let mut tx = self.world.write().await;
+        let got = tx.take_login_answer(answer.real).await.unwrap();
+        let was_taken = std::mem::replace(&mut answer.taken, true);
+        let taken = match got {
+            TakenAnswer::Live(taken) => taken.into_inner(),
+            TakenAnswer::Dead(_) => {
+                assert!(!wanted && !was_taken, "a dead answer");
+                return tx.commit().await.unwrap();
+            }
+            TakenAnswer::Gone => return assert!(was_taken, "an answer is lost"),
+        };
+        assert!(wanted && !was_taken, "a live answer");
+        let id = tx
+            .add_user_session(NewUserSession {
+                user_id: taken.user_id,
+                organization_id: taken.organization_id,
+                connection_id: taken.connection_id,
+                epochs: taken.epochs,
+                secret_hash: secret,
+                auth_time: now,
+                acr: "1".to_owned(),
+                amr: Vec::new(),
+                upstream: None,
+                upstream_name_id: None,
+                idle_seconds: 12 * 3600,
+                expires_at: now.after(std::time::Duration::from_hours(7 * 24)),
+            })
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        self.model.sign_ins.push(SignedIn {
+            real: SignIn { id, secret },
+            person: answer.person,
+            connection: answer.connection,
+            epochs: answer.epochs,
+            begun: now,
+            ended: false,
+        });
     }
 
     async fn authorize(&mut self, number: Option<usize>, application: usize) {
@@ -357,6 +445,16 @@ impl<'w> History<'w> {
             let wanted = model.is_sign_in_live(place, now);
             let got = world.is_signed_in(sign_in.real).await;
             assert_eq!(got, wanted, "sign-in {place} after {after:?}");
+        }
+        for (place, answer) in model.answers.iter().enumerate() {
+            if answer.taken {
+                continue;
+            }
+            let wanted = model.is_answer_live(place, now);
+            let mut tx = world.write().await;
+            let taken = tx.take_login_answer(answer.real).await.unwrap();
+            let got = matches!(taken, TakenAnswer::Live(_));
+            assert_eq!(got, wanted, "answer {place} after {after:?}");
         }
         for (place, share) in model.shares.iter().enumerate() {
             let wanted = model.is_share_live(place, now);

@@ -42,6 +42,16 @@ pub(crate) struct Epochs {
     pub(crate) connection: u64,
 }
 
+/// A verified answer that waits, or waited, for its browser.
+pub(crate) struct Answered {
+    pub(crate) real: SecretHash,
+    pub(crate) person: usize,
+    pub(crate) connection: usize,
+    pub(crate) epochs: Epochs,
+    pub(crate) verified: Timestamp,
+    pub(crate) taken: bool,
+}
+
 pub(crate) struct SignedIn {
     pub(crate) real: SignIn,
     pub(crate) person: usize,
@@ -78,6 +88,7 @@ pub(crate) struct Model {
     pub(crate) connections: Vec<(Parent<Connection>, usize)>,
     pub(crate) applications: Vec<Parent<Application>>,
     pub(crate) people: Vec<Person>,
+    pub(crate) answers: Vec<Answered>,
     pub(crate) sign_ins: Vec<SignedIn>,
     pub(crate) codes: Vec<Granted>,
     pub(crate) shares: Vec<Shared>,
@@ -87,6 +98,7 @@ pub(crate) struct Model {
 
 const IDLE: Duration = Duration::from_hours(12);
 const CODE: Duration = Duration::from_mins(1);
+pub(crate) const ANSWER: Duration = Duration::from_mins(5);
 
 impl Model {
     /// The epochs that a login has now, if it is accepted.
@@ -109,6 +121,13 @@ impl Model {
 
     fn chain_is_live(&self, sign_in: &SignedIn) -> bool {
         self.login(sign_in.person, sign_in.connection) == Some(sign_in.epochs)
+    }
+
+    /// Whether an answer would begin a sign-in, had nobody taken it.
+    pub(crate) fn is_answer_live(&self, answer: usize, now: Timestamp) -> bool {
+        let answer = &self.answers[answer];
+        now < answer.verified.after(ANSWER)
+            && self.login(answer.person, answer.connection) == Some(answer.epochs)
     }
 
     /// Without use a sign-in lives twelve hours; the histories never use one so long that its seven days count.

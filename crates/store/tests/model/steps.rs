@@ -20,6 +20,13 @@ pub(crate) enum Step {
         user: usize,
         connection: usize,
     },
+    /// An identity provider's answer is verified and waits for its browser.
+    Answer {
+        user: usize,
+        connection: usize,
+    },
+    /// The browser comes for an answer.
+    Finish(usize),
     Authorize {
         sign_in: usize,
         application: usize,
@@ -57,6 +64,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => one().prop_map(Step::Delete),
         1 => (one(), 0..3_usize).prop_map(|(user, subject)| Step::Link { user, subject }),
         8 => (one(), one()).prop_map(|(user, connection)| Step::Login { user, connection }),
+        4 => (one(), one()).prop_map(|(user, connection)| Step::Answer { user, connection }),
+        4 => one().prop_map(Step::Finish),
         8 => (one(), one()).prop_map(|(sign_in, application)| Step::Authorize { sign_in, application }),
         8 => (one(), any::<bool>()).prop_map(|(code, offline)| Step::Exchange { code, offline }),
         4 => one().prop_map(Step::Refresh),
