@@ -99,24 +99,23 @@ impl WriteTx {
         url: Option<&str>,
     ) -> Result<()> {
         let now = self.now().micros();
-        match url {
-            Some(url) => run!(self, c => sqlx::query(
-                "INSERT INTO connection_metadata (connection_id, organization_id, url, next_check_at, failures) VALUES ($1, $2, $3, $4, 0)
-                 ON CONFLICT (connection_id) DO UPDATE SET url = excluded.url, etag = NULL, checked_at = NULL, changed_at = NULL,
-                 next_check_at = excluded.next_check_at, failures = 0, last_error = NULL WHERE connection_metadata.url <> excluded.url")
-                .bind(connection_id.to_string())
-                .bind(organization_id.to_string())
-                .bind(url)
-                .bind(now)
-                .execute(&mut *c)
-                .await?),
-            None => {
-                run!(self, c => sqlx::query("DELETE FROM connection_metadata WHERE connection_id = $1")
+        let Some(url) = url else {
+            run!(self, c => sqlx::query("DELETE FROM connection_metadata WHERE connection_id = $1")
                 .bind(connection_id.to_string())
                 .execute(&mut *c)
-                .await?)
-            }
-        }
+                .await?);
+            return Ok(());
+        };
+        run!(self, c => sqlx::query(
+            "INSERT INTO connection_metadata (connection_id, organization_id, url, next_check_at, failures) VALUES ($1, $2, $3, $4, 0)
+             ON CONFLICT (connection_id) DO UPDATE SET url = excluded.url, etag = NULL, checked_at = NULL, changed_at = NULL,
+             next_check_at = excluded.next_check_at, failures = 0, last_error = NULL WHERE connection_metadata.url <> excluded.url")
+            .bind(connection_id.to_string())
+            .bind(organization_id.to_string())
+            .bind(url)
+            .bind(now)
+            .execute(&mut *c)
+            .await?);
         Ok(())
     }
 
