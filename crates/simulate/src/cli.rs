@@ -6,13 +6,14 @@ use serde_json::json;
 use crate::app::AppUrls;
 use crate::scim::{Call, Dialect};
 use crate::{
-    AppConfig, Client, IdentityProvider, IdpConfig, Person, Place, SampleApp, ScimClient, chance,
+    AppConfig, Client, IdentityProvider, IdpConfig, Person, Place, SamlClient, SampleApp,
+    ScimClient, chance,
 };
 
 /// What to simulate.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// A company's OpenID Provider with a login form and a JSON admin API
+    /// A company's identity provider (OpenID Connect and SAML) with a login form and a JSON admin API
     Idp(IdpArguments),
     /// One request, or one small sequence, of a directory that speaks SCIM
     Scim(ScimArguments),
@@ -41,6 +42,9 @@ pub struct IdpArguments {
     /// Its redirect URIs
     #[arg(long)]
     redirect_uri: Vec<String>,
+    /// Registers a SAML service provider by its metadata file; repeatable
+    #[arg(long)]
+    saml_metadata: Vec<std::path::PathBuf>,
     /// Adds a person: "Given Family"; repeatable
     #[arg(long)]
     person: Vec<String>,
@@ -174,8 +178,18 @@ async fn run_idp(arguments: IdpArguments) -> anyhow::Result<()> {
     }
     let people = config.people.clone();
     let idp = IdentityProvider::start(config).await?;
+    for path in &arguments.saml_metadata {
+        let metadata = tokio::fs::read_to_string(path).await?;
+        idp.add_saml_client(SamlClient::from_metadata(&metadata)?);
+    }
     print(&json!({
         "issuer": idp.issuer(), "admin_token": admin_token, "client": client, "people": people,
+        "saml": {
+            "entity_id": idp.saml_entity_id(),
+            "sso_url": idp.saml_sso_url(),
+            "slo_url": idp.saml_slo_url(),
+            "metadata_url": idp.saml_entity_id(),
+        },
     }));
     interrupted().await?;
     idp.shutdown().await;

@@ -373,7 +373,8 @@ fn router(state: Arc<State>) -> Router {
                 "/people/{user_name}",
                 axum::routing::delete(admin::remove_person),
             )
-            .route("/clients", post(admin::add_client));
+            .route("/clients", post(admin::add_client))
+            .route("/saml/clients", post(admin::add_saml_client));
     }
     router.with_state(state)
 }

@@ -464,3 +464,20 @@ fn requests_and_logout_messages_are_read_as_they_were_written() {
         assert_eq!(LogoutResponse::read(&xml).unwrap(), done);
     }
 }
+
+#[test]
+fn a_signed_info_can_be_distorted_before_it_is_signed() {
+    let key = SamlKey::generate(KeyKind::P256).unwrap();
+    let response = Response::new(Style::Google, &login()).unwrap();
+    let mut root = response.seal(&Seal::nothing()).unwrap();
+    let signer = Style::Google.signer(&key);
+    let void = STANDARD.encode(DigestAlgorithm::Sha256.digest(b""));
+    let signature = signer.signature_with(&root, &Scope::new(), |info| {
+        info.find_mut("DigestValue").unwrap().set_text(&void);
+    });
+    root.insert(1, signature.unwrap());
+    let read = Element::parse(&root.to_xml()).unwrap();
+    assert_eq!(read.text_of("DigestValue"), Some(void));
+    let error = read.verify(key.certificate()).unwrap_err();
+    assert_eq!(error.to_string(), "the digest is another one");
+}

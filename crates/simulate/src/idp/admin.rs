@@ -1,6 +1,7 @@
 //! The provider's own JSON admin API, for those who drive it from outside this process.
 //!
-//! `GET|POST /people`, `DELETE /people/{user_name}`, `POST /clients`, each with the admin token.
+//! `GET|POST /people`, `DELETE /people/{user_name}`, `POST /clients`, `POST /saml/clients`, each
+//! with the admin token.
 
 use std::sync::Arc;
 
@@ -11,10 +12,10 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Client;
 use super::pages::{internal_error, json as answer};
 use super::state::State;
 use super::token::bearer;
+use super::{Client, SamlClient};
 use crate::{Person, chance};
 
 fn allowed(state: &State, headers: &HeaderMap) -> bool {
@@ -122,4 +123,49 @@ pub(super) async fn add_client(
         .retain(|known| known.client_id != client.client_id);
     inner.clients.push(client);
     StatusCode::CREATED.into_response()
+}
+
+/// A SAML service provider: its metadata, or the two values that are needed at least.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum NewSamlClient {
+    Described {
+        metadata_xml: String,
+    },
+    Named {
+        entity_id: String,
+        acs_url: String,
+        slo_url: Option<String>,
+    },
+}
+
+pub(super) async fn add_saml_client(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    Json(new): Json<NewSamlClient>,
+) -> Response {
+    if !allowed(&state, &headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let client = match new {
+        NewSamlClient::Described { metadata_xml } => SamlClient::from_metadata(&metadata_xml),
+        NewSamlClient::Named {
+            entity_id,
+            acs_url,
+            slo_url,
+        } => Ok(SamlClient {
+            slo_url,
+            ..SamlClient::new(&entity_id, &acs_url)
+        }),
+    };
+    match client {
+        Ok(client) => {
+            state.lock().saml.add_client(client);
+            StatusCode::CREATED.into_response()
+        }
+        Err(error) => answer(
+            StatusCode::BAD_REQUEST,
+            &json!({"error": error.to_string()}),
+        ),
+    }
 }

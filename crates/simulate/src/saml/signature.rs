@@ -99,13 +99,25 @@ impl Signer {
 
     /// The `ds:Signature` over an element as it is, not yet put into it.
     pub fn signature_of(&self, element: &Element, around: &Scope) -> anyhow::Result<Element> {
+        self.signature_with(element, around, |_| ())
+    }
+
+    /// As [`Signer::signature_of`], with a `ds:SignedInfo` that is changed before it is signed:
+    /// other transforms, references, digests.
+    pub fn signature_with(
+        &self,
+        element: &Element,
+        around: &Scope,
+        change: impl FnOnce(&mut Element),
+    ) -> anyhow::Result<Element> {
         let digest = self
             .digest
             .digest(element.canonical(around, &self.transform).as_bytes());
         let uri = element
             .get("ID")
             .map_or_else(String::new, |id| format!("#{id}"));
-        let info = self.signed_info(&uri, &digest);
+        let mut info = self.signed_info(&uri, &digest);
+        change(&mut info);
         let mut signature = self.name("Signature").namespace(&self.prefix, DS);
         let scope = signature.scope(&element.scope(around));
         let signed = info.canonical(&scope, &self.canonicalization);

@@ -87,7 +87,12 @@ impl Logout {
     async fn other_answers(&mut self, page: &Page, status: Status) -> Page {
         let request = LogoutRequest::read(&xml_of(page, "SAMLRequest")).unwrap();
         let forms = page.forms();
-        let handle = forms[0].value("RelayState").unwrap().to_owned();
+        let handle = forms
+            .first()
+            .unwrap()
+            .value("RelayState")
+            .unwrap()
+            .to_owned();
         let to = self.world.idp.saml_slo_url();
         let mut response = LogoutResponse::new(OTHER, &to, request.id.as_deref(), 0).unwrap();
         response.status = Some(status);
@@ -234,7 +239,7 @@ async fn a_logout_request_can_be_had_without_a_browser() {
     let [request] = requests.as_slice() else {
         return;
     };
-    assert_eq!(request.session_indexes, [logout.session_index.clone()]);
+    assert_eq!(request.session_indexes.first(), Some(&logout.session_index));
     let url = Url::parse(&idp.saml_logout_url(SP, request).unwrap()).unwrap();
     let sent = RedirectMessage::read(url.query().unwrap()).unwrap();
     assert!(sent.is_signed_by(idp.saml_key().unwrap().certificate()));

@@ -2,12 +2,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use url::Url;
+use vestibule_simulate::http::Http;
 use vestibule_simulate::saml::{
     Certificate, Element, Encrypter, KeyKind, NO_PASSIVE, PERSISTENT, QuerySigner, RESPONDER,
     SamlKey, Signer, Style, TRANSIENT,
 };
-use vestibule_simulate::{Encrypts, KeyOverlap, NameIdKind, RequestRule, SamlClient, SloBinding};
+use vestibule_simulate::{
+    Browser, Encrypts, IdentityProvider, IdpConfig, KeyOverlap, NameIdKind, Place, RequestRule,
+    SamlClient, SloBinding,
+};
 
 use crate::world::{
     ACS, DATA, SLO, SP, World, attribute, is_login, response_of, rsa, values, verify,
@@ -319,4 +324,25 @@ async fn a_service_provider_is_known_by_its_metadata() {
     let client = SamlClient::from_metadata(&metadata(&key(""))).unwrap();
     assert!(client.encrypter.is_some() && client.certificates.len() == 1);
     SamlClient::from_metadata("<a/>").unwrap_err();
+}
+
+#[tokio::test]
+async fn service_providers_can_be_registered_from_outside() {
+    let mut config = IdpConfig::new(Place::bind("127.0.0.1", 0).await.unwrap());
+    config.admin_token = Some("admin".to_owned());
+    let idp = IdentityProvider::start(config).await.unwrap();
+    let http = Http::new(&[]).unwrap();
+    let url = idp.url().join("saml/clients").unwrap();
+    let new = json!({"entity_id": SP, "acs_url": ACS, "slo_url": SLO});
+    for (token, body, status) in [
+        (None, &new, 401),
+        (Some("admin"), &json!({"metadata_xml": "<a/>"}), 400),
+        (Some("admin"), &new, 201),
+    ] {
+        let answer = http.post_json(url.as_str(), token, body).await.unwrap();
+        assert_eq!(answer.status, status);
+    }
+    let mut browser = Browser::new().unwrap();
+    let start = Url::parse(&idp.saml_start_url(SP)).unwrap();
+    assert!(is_login(&browser.get(&start).await.unwrap()));
 }
