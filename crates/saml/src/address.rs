@@ -37,21 +37,17 @@ pub(crate) fn check_address(url: &str) -> Result<(), &'static str> {
 /// The host of an authority without user information.
 fn host(authority: &str) -> Result<&str, &'static str> {
     const ODD: &str = "not a host, or not a port";
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or(ODD)?;
-            host.parse::<Ipv6Addr>().map_err(|_| ODD)?;
-            (host, port)
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, port) = rest.split_once(']').ok_or(ODD)?;
+        host.parse::<Ipv6Addr>().map_err(|_| ODD)?;
+        (host, port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        if host.is_empty() || !host.bytes().all(name) {
+            return Err(ODD);
         }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            let name =
-                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-            if host.is_empty() || !host.bytes().all(name) {
-                return Err(ODD);
-            }
-            (host, port)
-        }
+        (host, port)
     };
     match port.strip_prefix(':') {
         None if port.is_empty() => Ok(host),

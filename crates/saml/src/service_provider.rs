@@ -153,11 +153,12 @@ fn key_descriptor(xml: &mut String, purpose: &str, certificate: &Certificate) {
                 algorithm.uri()
             );
         }
+        // No mask generation function: its element is unknown to validators with the schemas of XML Encryption 1.0 only.
         let _ = write!(
             xml,
             "<md:EncryptionMethod Algorithm=\"{XENC11}rsa-oaep\">\
              <ds:DigestMethod xmlns:ds=\"{DS}\" Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"/>\
-             <xenc11:MGF xmlns:xenc11=\"{XENC11}\" Algorithm=\"{XENC11}mgf1sha256\"/></md:EncryptionMethod>\
+             </md:EncryptionMethod>\
              <md:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"/>"
         );
     }

@@ -103,7 +103,7 @@ mod tests {
             let names: Vec<_> = document
                 .root()
                 .children()
-                .map(|child| child.local())
+                .map(crate::xml::Element::local)
                 .collect();
             assert_eq!(names, ["Issuer", "Signature", "NameID"]);
         }

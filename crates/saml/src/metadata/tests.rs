@@ -205,7 +205,7 @@ fn authorities_of_a_chain_sign_nothing() {
     let authority = rcgen::CertifiedIssuer::self_signed(named("authority"), pair()).unwrap();
     let leaf = named("idp").signed_by(&pair(), &authority).unwrap();
     let together = |certificates: &[Certificate]| {
-        let inside: String = certificates
+        let inside: Vec<String> = certificates
             .iter()
             .map(|certificate| {
                 format!(
@@ -214,6 +214,7 @@ fn authorities_of_a_chain_sign_nothing() {
                 )
             })
             .collect();
+        let inside = inside.concat();
         let keys = format!(
             "<md:KeyDescriptor><ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">\
              <ds:X509Data>{inside}</ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
@@ -227,7 +228,7 @@ fn authorities_of_a_chain_sign_nothing() {
     let (authority, leaf) = (Certificate::from_der(authority.der()).unwrap(), der(&leaf));
     for chain in [[leaf.clone(), authority.clone()], [authority, leaf.clone()]] {
         let found = together(&chain);
-        assert_eq!(found.certificates, [leaf.clone()]);
+        assert_eq!(found.certificates, std::slice::from_ref(&leaf));
         assert_eq!(found.problems, [MetadataProblem::Authority]);
     }
     // Successive certificates under one name are no chain.
