@@ -28,14 +28,19 @@ use crate::{Engine, Fault};
 
 pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
-pub use connections::{ConnectionChange, Join, OidcChange};
+pub use connections::{
+    CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation, SamlChange,
+    SamlDetails, SamlParts, SamlSource, SsoBinding,
+};
 pub use directories::{DirectoryChange, FormerUsers, MadeDirectoryToken};
+pub use crate::saml::metadata::MetadataChanges;
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;
 pub use users::UserChange;
 pub use vestibule_store::{
-    ApiKey, Application, AuditEntry, Connection, Delivery, Directory, DirectoryToken, Event, Job,
+    ApiKey, Application, AuditEntry, CertificateSource, Connection, ConnectionKey,
+    ConnectionMetadata, Delivery, Directory, DirectoryToken, Event, Job, KeyPurpose, KeyState,
     LoginRecord, Offboarding, Operator, OrganizationDomain, ProvisioningRecord, StoredSigningKey,
     User, UserSession, Webhook,
 };
@@ -76,11 +81,6 @@ pub enum AdminError {
         /// The field, as the request spells it.
         field: String,
         /// What is wrong with it, and what to write instead.
-        detail: String,
-    },
-    /// A later release will do this.
-    NotYet {
-        /// What is missing.
         detail: String,
     },
     /// Our own fault; nothing was changed.

@@ -1,21 +1,36 @@
+//! The ways in of an organization: what all protocols have in common.
+
+mod certificates;
+mod details;
+mod keys;
+mod oidc;
+mod saml;
+
 use serde_json::{Value, json};
+use url::Url;
 use vestibule_core::{
     ApplicationId, ConnectionId, ConnectionState, DirectoryId, EndCause, EndScope, EventKind,
-    OrganizationId, Protocol, Resource, Secret, Timestamp,
+    OrganizationId, Protocol, Resource, Timestamp,
 };
-use vestibule_store::{Connection, Directory, Ending, NewEvent, WriteTx};
+use vestibule_store::{Connection, Directory, Ending, NewEvent, ReadTx, WriteTx};
 
 use super::{
     Actor, AdminError, Done, Result, check, locked, organizations::tell_connection_state, visible,
 };
-use crate::{
-    Engine, Fault,
-    upstream::{CLIENT_SECRET_PLACE, OidcSettings},
-};
+use crate::Engine;
+
+pub use certificates::CertificateDetails;
+pub use details::{ConnectionDetails, SamlDetails};
+pub use keys::Rotation;
+pub use oidc::OidcChange;
+pub use saml::{SamlChange, SamlParts, SamlSource, SsoBinding};
+
+use saml::Prepared;
 
 const JIT_WITH_DIRECTORY: &str = "the organization has a directory, so its users come from there and a login never creates one; set jit to false, or delete the directory";
 const PASSWORD_BY_POLICY: &str =
     "the password connection follows the organization's policy; change policy.password_login";
+const OTHER_PROTOCOL: &str = "does not belong to a connection of this protocol";
 const JOIN_DIRECTORY: &[&str] = &["externalId", "userName", "emails.value"];
 
 /// What a connection is made of or changed to; what is absent stays, or takes its default.
@@ -39,6 +54,8 @@ pub struct ConnectionChange {
     pub state: Option<ConnectionState>,
     /// The settings of OpenID Connect.
     pub oidc: Option<OidcChange>,
+    /// The settings of SAML.
+    pub saml: Option<SamlChange>,
 }
 
 /// Which attribute of the directory is compared with which claim.
@@ -58,13 +75,15 @@ impl Engine {
         organization_id: OrganizationId,
         new: ConnectionChange,
         now: Timestamp,
-    ) -> Result<Connection> {
+    ) -> Result<ConnectionDetails> {
         actor.may_write(Resource::Connections)?;
-        let mut tx = self.store().write(now).await?;
-        locked(&mut tx, actor, organization_id).await?;
+        visible(&mut self.store().read(now).await?, actor, organization_id).await?;
         let protocol = new
             .protocol
             .ok_or_else(|| AdminError::invalid("protocol", "must be saml or oidc"))?;
+        let prepared = self.prepare(protocol, &new, None, now).await?;
+        let mut tx = self.store().write(now).await?;
+        locked(&mut tx, actor, organization_id).await?;
         let id: ConnectionId = tx.generator().id(now);
         let mut connection = Connection {
             id,
@@ -84,18 +103,22 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
-        self.apply(&mut tx, &mut connection, &new).await?;
+        self.apply(&mut tx, &mut connection, &new, &prepared)
+            .await?;
         if connection.name.is_empty() {
             connection.name = default_name(&connection);
         }
         tx.add_connection(&connection).await?;
+        self.keep_saml(&mut tx, actor, None, &connection, &new, prepared)
+            .await?;
         if connection.state == ConnectionState::Active {
             activated(&mut tx, actor, &connection).await?;
         }
         audit(&mut tx, actor, "connection.create", &connection).await?;
+        let details = self.connection_details(&mut tx, connection).await?;
         tx.commit().await?;
         self.wake();
-        Ok(connection)
+        Ok(details)
     }
 
     /// The connections of an organization.
@@ -104,11 +127,15 @@ impl Engine {
         actor: &Actor,
         organization_id: OrganizationId,
         now: Timestamp,
-    ) -> Result<Vec<Connection>> {
+    ) -> Result<Vec<ConnectionDetails>> {
         actor.may_read(Resource::Connections)?;
         let mut tx = self.store().read(now).await?;
         visible(&mut tx, actor, organization_id).await?;
-        Ok(tx.list_connections(organization_id).await?)
+        let mut connections = Vec::new();
+        for connection in tx.list_connections(organization_id).await? {
+            connections.push(self.connection_details(&mut tx, connection).await?);
+        }
+        Ok(connections)
     }
 
     /// One connection.
@@ -117,12 +144,11 @@ impl Engine {
         actor: &Actor,
         id: ConnectionId,
         now: Timestamp,
-    ) -> Result<Connection> {
+    ) -> Result<ConnectionDetails> {
         actor.may_read(Resource::Connections)?;
         let mut tx = self.store().read(now).await?;
-        let connection = tx.find_connection(id).await?.ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, connection.organization_id).await?;
-        Ok(connection)
+        let connection = visible_connection(&mut tx, actor, id).await?;
+        Ok(self.connection_details(&mut tx, connection).await?)
     }
 
     /// Changes a connection. Another trust anchor, another join or going out of use ends what came through it.
@@ -132,8 +158,12 @@ impl Engine {
         id: ConnectionId,
         change: ConnectionChange,
         now: Timestamp,
-    ) -> Result<Connection> {
+    ) -> Result<ConnectionDetails> {
         actor.may_write(Resource::Connections)?;
+        let seen = visible_connection(&mut self.store().read(now).await?, actor, id).await?;
+        let prepared = self
+            .prepare(seen.protocol, &change, Some(&seen), now)
+            .await?;
         let mut tx = self.store().write(now).await?;
         let before = lock_connection(&mut tx, actor, id).await?;
         if before.protocol == Protocol::Password
@@ -142,21 +172,29 @@ impl Engine {
             return Err(AdminError::conflict(PASSWORD_BY_POLICY));
         }
         let mut after = before.clone();
-        self.apply(&mut tx, &mut after, &change).await?;
+        self.apply(&mut tx, &mut after, &change, &prepared).await?;
         after.updated_at = now;
         tx.set_connection(&after).await?;
+        let trusts_less = self
+            .keep_saml(&mut tx, actor, Some(&before), &after, &change, prepared)
+            .await?;
         if before.state != after.state {
             tell_connection_state(&mut tx, actor, &after).await?;
-        } else if trust_anchor(&before) != trust_anchor(&after) {
+        }
+        // What goes out of use has ended everything by now; whatever else moves the trust ends it here.
+        if after.state != ConnectionState::Inactive
+            && (trusts_less || trust_anchor(&before) != trust_anchor(&after))
+        {
             end(&mut tx, actor, id, EndCause::ConnectionEnded).await?;
         }
         if joins(&before) != joins(&after) {
             self.relink(&mut tx, actor, &after).await?;
         }
         audit(&mut tx, actor, "connection.update", &after).await?;
+        let details = self.connection_details(&mut tx, after).await?;
         tx.commit().await?;
         self.wake();
-        Ok(after)
+        Ok(details)
     }
 
     /// Deletes a connection; what came through it is over.
@@ -190,6 +228,7 @@ impl Engine {
         tx: &mut WriteTx,
         connection: &mut Connection,
         change: &ConnectionChange,
+        prepared: &Prepared,
     ) -> Result<()> {
         if change
             .protocol
@@ -217,14 +256,19 @@ impl Engine {
             .unwrap_or(connection.allow_idp_initiated);
         connection.state = change.state.unwrap_or(connection.state);
         match connection.protocol {
-            Protocol::Saml => {
-                return Err(AdminError::NotYet {
-                    detail: SAML_LATER.to_owned(),
-                });
+            Protocol::Saml if change.oidc.is_some() => {
+                return Err(AdminError::invalid("oidc", OTHER_PROTOCOL));
             }
+            Protocol::Oidc if change.saml.is_some() => {
+                return Err(AdminError::invalid("saml", OTHER_PROTOCOL));
+            }
+            Protocol::Saml => self.apply_saml(tx, connection, change, prepared).await?,
             Protocol::Oidc => self.apply_oidc(connection, change)?,
             Protocol::Password
-                if change.oidc.is_some() || change.join.is_some() || connection.jit =>
+                if change.oidc.is_some()
+                    || change.saml.is_some()
+                    || change.join.is_some()
+                    || connection.jit =>
             {
                 return Err(AdminError::conflict(PASSWORD_BY_POLICY));
             }
@@ -271,34 +315,56 @@ fn check_directory(directories: &[Directory], connection: &Connection) -> Result
     }
 }
 
+fn checked_directory_attribute(join: &Join) -> Result<String> {
+    check::word("join.directory", &join.directory, JOIN_DIRECTORY)
+}
+
+/// The host of the identity provider, or else its protocol.
 fn default_name(connection: &Connection) -> String {
-    let issuer = connection
-        .settings
-        .get("issuer")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let host = issuer
-        .split("://")
-        .nth(1)
-        .and_then(|rest| rest.split('/').next());
-    host.filter(|host| !host.is_empty())
-        .unwrap_or("OpenID Connect")
-        .to_owned()
+    let host = ["issuer", "entity_id", "sso_url", "sso_post_url"]
+        .iter()
+        .filter_map(|member| connection.settings.get(member)?.as_str())
+        .filter_map(|text| Url::parse(text).ok())
+        .find_map(|url| url.host_str().map(str::to_owned));
+    let protocol = match connection.protocol {
+        Protocol::Saml => "SAML",
+        Protocol::Oidc | Protocol::Password => "OpenID Connect",
+    };
+    host.unwrap_or_else(|| protocol.to_owned())
 }
 
-fn trust_anchor(connection: &Connection) -> (Option<&Value>, Option<&Value>) {
-    (
-        connection.settings.get("issuer"),
-        connection.settings.get("client_id"),
-    )
+fn trust_anchor(connection: &Connection) -> [Option<&Value>; 3] {
+    ["issuer", "client_id", "entity_id"].map(|member| connection.settings.get(member))
 }
 
-fn joins(connection: &Connection) -> (Option<DirectoryId>, Option<&str>, Option<&str>) {
+/// What decides whom a login means.
+fn joins(
+    connection: &Connection,
+) -> (
+    Option<DirectoryId>,
+    Option<&str>,
+    Option<&str>,
+    Option<&str>,
+) {
     (
         connection.directory_id,
         connection.join_directory.as_deref(),
         connection.join_claim.as_deref(),
+        connection
+            .settings
+            .get("subject_attribute")
+            .and_then(Value::as_str),
     )
+}
+
+async fn visible_connection(
+    tx: &mut ReadTx,
+    actor: &Actor,
+    id: ConnectionId,
+) -> Result<Connection> {
+    let connection = tx.find_connection(id).await?.ok_or(AdminError::NotFound)?;
+    visible(tx, actor, connection.organization_id).await?;
+    Ok(connection)
 }
 
 async fn lock_connection(tx: &mut WriteTx, actor: &Actor, id: ConnectionId) -> Result<Connection> {

@@ -188,13 +188,18 @@ impl Engine {
         let before = SamlSettings::of(connection)?;
         let mut after = before.clone();
         after.follow(&published.metadata);
-        let added = pin(
-            tx,
-            connection,
-            &published.metadata.certificates,
-            CertificateSource::Metadata,
-        )
-        .await?;
+        // One that the metadata had before is known, or was removed by a person, and does not come back by itself.
+        let new: Vec<Certificate> = published
+            .metadata
+            .certificates
+            .iter()
+            .filter(|certificate| {
+                let fingerprint = certificate.fingerprint_sha256();
+                !before.metadata_certificates.contains(&fingerprint)
+            })
+            .cloned()
+            .collect();
+        let added = pin(tx, connection, &new, CertificateSource::Metadata).await?;
         let changes = MetadataChanges {
             added_certificates: added.iter().map(Certificate::fingerprint_sha256).collect(),
             vanished_certificates: before

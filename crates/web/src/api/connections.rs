@@ -1,5 +1,9 @@
 //! `/organizations/{id}/connections` and `/connections`.
 
+mod certificates;
+mod keys;
+mod saml;
+
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -9,7 +13,7 @@ use vestibule_core::{
 };
 use vestibule_engine::{
     Engine, OidcSettings,
-    admin::{self, ConnectionChange, OidcChange},
+    admin::{self, ConnectionChange, ConnectionDetails, OidcChange},
 };
 
 use super::{
@@ -20,10 +24,14 @@ use super::{
 };
 use crate::now::Now;
 
+use saml::{Saml, SamlInput};
+
 pub(super) fn routes() -> OpenApiRouter<Engine> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
         .routes(routes!(read, update, delete))
+        .merge(certificates::routes())
+        .merge(keys::routes())
 }
 
 /// What a connection is made of, or changed to; `protocol` and its settings are required to make one.
@@ -52,9 +60,7 @@ struct ConnectionInput {
     #[schema(value_type = Option<String>)]
     state: Option<ConnectionState>,
     oidc: Option<OidcInput>,
-    /// The settings of SAML, which comes with the next release.
-    #[schema(value_type = Option<Object>)]
-    saml: Option<serde_json::Map<String, serde_json::Value>>,
+    saml: Option<SamlInput>,
 }
 
 /// How a login finds its user: one attribute of the directory, one claim.
@@ -63,7 +69,8 @@ struct ConnectionInput {
 struct Join {
     /// `externalId`, `userName` or `emails.value`.
     directory: String,
-    /// The claim that equals it, such as `sub`, `oid` or `preferred_username`.
+    /// The claim that equals it: `sub`, `oid`, `preferred_username` or another one of the ID token; by SAML `name_id`,
+    /// `oid` (Entra's object identifier) or `attribute:` and the name of an attribute.
     claim: String,
 }
 
@@ -85,12 +92,12 @@ struct OidcInput {
     scopes: Option<Vec<String>>,
 }
 
-impl From<ConnectionInput> for ConnectionChange {
-    fn from(input: ConnectionInput) -> Self {
-        // A body that brings SAML's settings asks for SAML, whether it says so or not.
-        let protocol = input.protocol.or(input.saml.map(|_| Protocol::Saml));
-        Self {
-            protocol,
+impl TryFrom<ConnectionInput> for ConnectionChange {
+    type Error = Problem;
+
+    fn try_from(input: ConnectionInput) -> Result<Self, Problem> {
+        Ok(Self {
+            protocol: input.protocol,
             name: input.name,
             directory_id: input.directory_id,
             default_application_id: input.default_application_id,
@@ -108,7 +115,8 @@ impl From<ConnectionInput> for ConnectionChange {
                 client_auth: oidc.client_auth,
                 scopes: oidc.scopes,
             }),
-        }
+            saml: input.saml.map(TryInto::try_into).transpose()?,
+        })
     }
 }
 
@@ -128,6 +136,8 @@ struct Connection {
     allow_idp_initiated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     oidc: Option<Oidc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saml: Option<Saml>,
     created_at: String,
     updated_at: String,
 }
@@ -148,9 +158,13 @@ struct Oidc {
 }
 
 impl Connection {
-    fn of(engine: &Engine, connection: admin::Connection) -> Self {
+    fn of(engine: &Engine, details: ConnectionDetails) -> Self {
+        let connection = details.connection;
         let join = connection.join_directory.zip(connection.join_claim);
-        let settings = serde_json::from_value::<OidcSettings>(connection.settings).ok();
+        let settings = match connection.protocol {
+            Protocol::Oidc => serde_json::from_value::<OidcSettings>(connection.settings).ok(),
+            Protocol::Saml | Protocol::Password => None,
+        };
         let path = format!("/sso/oidc/{}", connection.id);
         let has_client_secret = connection.client_secret_sealed.is_some();
         Self {
@@ -173,6 +187,7 @@ impl Connection {
                 redirect_uri: engine.url(&format!("{path}/callback")),
                 backchannel_logout_uri: engine.url(&format!("{path}/backchannel-logout")),
             }),
+            saml: details.saml.map(Saml::from),
             created_at: connection.created_at.to_string(),
             updated_at: connection.updated_at.to_string(),
         }
@@ -181,7 +196,8 @@ impl Connection {
 
 /// Make a connection
 ///
-/// Made by API, it is in use at once.
+/// Made by API, it is in use at once. A connection by SAML is described in one of three ways: `metadata_xml`,
+/// `metadata_url`, or `entity_id` with `sso_url` and `certificates`.
 #[utoipa::path(post, path = "/organizations/{id}/connections", tag = "connections", params(("id" = String, Path)),
     request_body = ConnectionInput, responses((status = 201, body = Connection)))]
 async fn create(
@@ -191,7 +207,9 @@ async fn create(
     Target(id): Target<OrganizationId>,
     Body(input): Body<ConnectionInput>,
 ) -> Handled<Connection> {
-    let made = engine.add_connection(&actor, id, input.into(), now).await?;
+    let made = engine
+        .add_connection(&actor, id, input.try_into()?, now)
+        .await?;
     Ok(Answer::created(Connection::of(&engine, made)))
 }
 
@@ -227,7 +245,8 @@ async fn read(
 
 /// Change a connection
 ///
-/// Another issuer, client id or join, and going out of use, end what came through it.
+/// Another issuer, client id, entity ID or join, a certificate that is no longer trusted, and going out of use end what
+/// came through it. Metadata adds certificates and removes none; `certificates` replaces them.
 #[utoipa::path(patch, path = "/connections/{id}", tag = "connections", params(("id" = String, Path)),
     request_body = ConnectionInput, responses((status = 200, body = Connection)))]
 async fn update(
@@ -237,7 +256,9 @@ async fn update(
     Target(id): Target<ConnectionId>,
     Body(input): Body<ConnectionInput>,
 ) -> Handled<Connection> {
-    let changed = engine.set_connection(&actor, id, input.into(), now).await?;
+    let changed = engine
+        .set_connection(&actor, id, input.try_into()?, now)
+        .await?;
     Ok(Answer::ok(Connection::of(&engine, changed)))
 }
 

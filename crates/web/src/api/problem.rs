@@ -146,6 +146,17 @@ impl Problem {
         )
     }
 
+    /// A body whose fields do not go together.
+    pub(super) fn mixed(field: &'static str, detail: &'static str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_body",
+            "Invalid body",
+            detail,
+        )
+        .about(field, detail)
+    }
+
     pub(super) fn json(error: &serde_json::Error) -> Self {
         if !error.is_data() {
             let detail = format!("the body is not JSON: {error}");
@@ -195,9 +206,6 @@ impl From<AdminError> for Problem {
                 format!("{field} {detail}"),
             )
             .about(field, detail),
-            AdminError::NotYet { detail } => {
-                Self::new(StatusCode::NOT_IMPLEMENTED, "not_yet", "Not yet", detail)
-            }
             AdminError::Fault(fault) => fault.into(),
         }
     }

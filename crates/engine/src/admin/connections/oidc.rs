@@ -28,7 +28,11 @@ pub struct OidcChange {
 }
 
 impl Engine {
-    pub(super) fn apply_oidc(&self, connection: &mut Connection, change: &ConnectionChange) -> Result<()> {
+    pub(super) fn apply_oidc(
+        &self,
+        connection: &mut Connection,
+        change: &ConnectionChange,
+    ) -> Result<()> {
         let stored = serde_json::from_value::<OidcSettings>(connection.settings.clone()).ok();
         let empty = OidcChange::default();
         let oidc = change.oidc.as_ref().unwrap_or(&empty);

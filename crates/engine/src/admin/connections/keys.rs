@@ -1,0 +1,115 @@
+//! Our own keys at a connection by SAML, and their rotation with overlap.
+
+use serde_json::json;
+use vestibule_core::{ConnectionId, Resource, Timestamp};
+use vestibule_store::{ConnectionKey, KeyPurpose, KeyState, ReadTx};
+
+use super::{certificates::is_saml, lock_connection, visible_connection};
+use crate::{
+    Encryption, Engine, Fault, SamlSettings,
+    admin::{Actor, AdminError, Done, Result},
+    saml::keys::is_published,
+};
+
+/// A step of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Makes the next key and publishes it beside the one in use.
+    Prepare,
+    /// Takes the next key into use; the one before stays published, and able to decrypt, for 30 days.
+    Activate,
+}
+
+impl Engine {
+    /// Our keys at a connection by SAML, without those whose overlap is over.
+    pub async fn list_connection_keys(
+        &self,
+        actor: &Actor,
+        id: ConnectionId,
+        now: Timestamp,
+    ) -> Result<Vec<ConnectionKey>> {
+        actor.may_read(Resource::Connections)?;
+        let mut tx = self.store().read(now).await?;
+        let connection = visible_connection(&mut tx, actor, id).await?;
+        is_saml(&connection)?;
+        Ok(published(&mut tx, id).await?)
+    }
+
+    /// Takes a step in the rotation of a key of ours.
+    pub async fn rotate_connection_key(
+        &self,
+        actor: &Actor,
+        id: ConnectionId,
+        purpose: KeyPurpose,
+        step: Rotation,
+        now: Timestamp,
+    ) -> Result<Vec<ConnectionKey>> {
+        actor.may_write(Resource::Connections)?;
+        let seen = visible_connection(&mut self.store().read(now).await?, actor, id).await?;
+        is_saml(&seen)?;
+        let made = match step {
+            Rotation::Prepare => Some(self.make_connection_key(now).await?),
+            Rotation::Activate => None,
+        };
+        let mut tx = self.store().write(now).await?;
+        let connection = lock_connection(&mut tx, actor, id).await?;
+        if purpose == KeyPurpose::Encryption
+            && SamlSettings::of(&connection)?.encryption == Encryption::Off
+        {
+            return Err(AdminError::conflict(
+                "the connection has no encryption key; set saml.encryption to accepted or required, and one is made",
+            ));
+        }
+        let keys = tx.list_connection_keys(id).await?;
+        let find = |state| {
+            keys.iter()
+                .find(|key| key.purpose == purpose && key.state == state)
+        };
+        let action = match (made, find(KeyState::Next)) {
+            (Some(_), Some(_)) => {
+                return Err(AdminError::conflict(
+                    "there is a next key already; take it into use with activate, once the identity provider knows it",
+                ));
+            }
+            (Some(made), None) => {
+                let key = self.connection_key(&connection, purpose, KeyState::Next, &made, now);
+                tx.add_connection_key(&key).await?;
+                "connection.key_prepare"
+            }
+            (None, None) => {
+                return Err(AdminError::conflict(
+                    "there is no next key; make one first, by the same call without activate",
+                ));
+            }
+            (None, Some(next)) => {
+                if let Some(active) = find(KeyState::Active) {
+                    tx.set_connection_key_state(id, active.id, KeyState::Retired)
+                        .await?;
+                }
+                tx.set_connection_key_state(id, next.id, KeyState::Active)
+                    .await?;
+                "connection.key_activate"
+            }
+        };
+        let done = Done {
+            organization_id: Some(connection.organization_id),
+            action,
+            subject: id.to_string(),
+            data: json!({ "purpose": purpose.as_str() }),
+        };
+        actor.audit(&mut tx, done).await?;
+        let keys = published(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(keys)
+    }
+}
+
+async fn published(
+    tx: &mut ReadTx,
+    id: ConnectionId,
+) -> std::result::Result<Vec<ConnectionKey>, Fault> {
+    let now = tx.now();
+    let mut keys = tx.list_connection_keys(id).await?;
+    keys.retain(|key| is_published(key, now));
+    Ok(keys)
+}
