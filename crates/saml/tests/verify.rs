@@ -17,8 +17,13 @@ use corpus::{Case, Expect, Identity};
 
 /// What is wrong with the verdict on a case; none if it is as it must be.
 fn complaint(case: &Case) -> Option<String> {
-    let verdict = case.context.judge(&case.message).unwrap();
     let name = format!("{}/{}", case.group, case.name);
+    let begun = Instant::now();
+    let verdict = case.context.judge(&case.message).unwrap();
+    // Unoptimized, on a busy machine; optimized it is some milliseconds.
+    if begun.elapsed() > Duration::from_secs(5) {
+        return Some(format!("{name}: took {:?}", begun.elapsed()));
+    }
     match (&case.expect, verdict) {
         (Expect::Accept(wanted), Ok(verified)) => {
             let got = Identity::of(&verified);
@@ -96,17 +101,6 @@ groups! {
     made_up_ciphertexts_are_refused: "encryption", 280;
     messages_for_others_are_refused: "audience", 510;
     broken_profiles_are_refused: "profile", 460;
-}
-
-#[test]
-fn costly_messages_are_refused_soon() {
-    for case in corpus::cases("limits").unwrap() {
-        let begun = Instant::now();
-        let _ = case.context.judge(&case.message).unwrap();
-        let took = begun.elapsed();
-        // Unoptimized, on a busy machine; optimized it is a few milliseconds.
-        assert!(took < Duration::from_secs(5), "{}: {took:?}", case.name);
-    }
 }
 
 #[test]

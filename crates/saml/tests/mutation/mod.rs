@@ -163,7 +163,17 @@ fn characters_changed_change_nobody() {
     for placement in Placement::ALL {
         let (survivors, all) = count(placement, |genuine| {
             let mut damaged = Vec::new();
+            let mut run = 0;
             for (at, character) in genuine.xml.char_indices() {
+                // Of long values in base64 a sample is enough.
+                run = if character.is_ascii_alphanumeric() {
+                    run + 1
+                } else {
+                    0
+                };
+                if run > 20 && run % 32 != 0 {
+                    continue;
+                }
                 let next = at + character.len_utf8();
                 let flipped = char::from(genuine.xml.as_bytes()[at] ^ 1).to_string();
                 for (what, instead) in [("flipped", flipped.as_str()), ("without", "")] {
@@ -173,7 +183,7 @@ fn characters_changed_change_nobody() {
             }
             damaged
         });
-        assert!(all > 5000, "{all} changes only");
+        assert!(all > 3000, "{all} changes only");
         assert!(survivors < all / 2, "{survivors} of {all} survived");
     }
 }
