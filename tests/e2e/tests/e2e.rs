@@ -21,6 +21,12 @@ mod provider;
 mod refusals;
 #[path = "e2e/relying.rs"]
 mod relying;
+#[path = "e2e/saml.rs"]
+mod saml;
+#[path = "e2e/saml_logout.rs"]
+mod saml_logout;
+#[path = "e2e/saml_refusals.rs"]
+mod saml_refusals;
 #[path = "e2e/scim_server.rs"]
 mod scim_server;
 #[path = "e2e/tokens.rs"]

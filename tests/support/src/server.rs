@@ -29,7 +29,7 @@ use vestibule_web::WebOptions;
 use crate::Database;
 
 pub use admin::{Admin, Reply, http_client};
-pub use company::{Company, Employee};
+pub use company::{Company, Employee, Way, press_on};
 pub use site::Site;
 
 /// How long tests wait for something that should come at once.

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 use vestibule_simulate::{
     Browser, Client, IdentityProvider, IdpConfig, Page, Person, Place, SampleApp, ScimClient,
     app::{AppConfig, AppSession, AppUrls, LogoutToken},
+    idp::{NameIdKind, SamlClient},
 };
 
 use super::{Site, TestServer};
@@ -36,6 +37,15 @@ pub struct Company {
     pub client_secret: String,
 }
 
+/// How a company's people come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By OpenID Connect.
+    Oidc,
+    /// By SAML.
+    Saml,
+}
+
 /// Somebody whom the directory has pushed.
 #[derive(Debug, Clone)]
 pub struct Employee {
@@ -58,6 +68,16 @@ impl Company {
 
     /// A company with this domain at any installation.
     pub async fn at(site: &Site, domain: &str) -> Self {
+        Self::by(site, domain, Way::Oidc).await
+    }
+
+    /// A company whose people sign in by SAML, with the domain `acme.test`.
+    pub async fn by_saml(server: &TestServer) -> Self {
+        Self::by(&Site::of(server), "acme.test", Way::Saml).await
+    }
+
+    /// A company with this domain and this way in.
+    pub async fn by(site: &Site, domain: &str, way: Way) -> Self {
         let admin = &site.admin;
         let organization = admin
             .post(
@@ -82,7 +102,10 @@ impl Company {
             .await;
         let scim_token = text(&token, "token");
         let idp = provider().await;
-        let connection_id = connect(site, &organization_id, &idp).await;
+        let connection_id = match way {
+            Way::Oidc => connect(site, &organization_id, &idp).await,
+            Way::Saml => connect_saml(site, &organization_id, &idp).await,
+        };
         let (app, client_id, client_secret) = app(site).await;
         Self {
             scim: ScimClient::with_http(&scim_url, &scim_token, site.http()),
@@ -137,6 +160,7 @@ impl Company {
 
     /// Types name and password, where the provider asks for them.
     pub async fn at_provider(&self, browser: &mut Browser, page: Page, person: &Person) -> Page {
+        let page = press_on(browser, page).await;
         if page.url.host_str() != Some("idp.localhost") && page.url.port() != self.idp.url().port()
         {
             return page;
@@ -145,10 +169,16 @@ impl Company {
             ("username", person.user_name.as_str()),
             ("password", person.password.as_str()),
         ];
-        browser
+        let page = browser
             .submit(&page, &fields)
             .await
-            .expect("the provider's form is answered")
+            .expect("the provider's form is answered");
+        press_on(browser, page).await
+    }
+
+    /// The SAML service provider that we are to the company's provider.
+    pub async fn saml_client(&self, site: &Site) -> SamlClient {
+        saml_client(site, &self.connection_id).await
     }
 
     /// Signs somebody in to the app; fails the test unless they are in.
@@ -246,6 +276,54 @@ async fn connect(site: &Site, organization_id: &str, idp: &IdentityProvider) -> 
     text(&connection, "id")
 }
 
+/// Connects an organization to a provider by SAML: the directory's `externalId` is the persistent NameID.
+async fn connect_saml(site: &Site, organization_id: &str, idp: &IdentityProvider) -> String {
+    let metadata = idp.saml_metadata().expect("the provider's metadata");
+    let connection = json!({
+        "protocol": "saml",
+        "saml": { "metadata_xml": metadata },
+        "join": { "directory": "externalId", "claim": "name_id" },
+    });
+    let connection = site
+        .admin
+        .post(
+            &format!("/organizations/{organization_id}/connections"),
+            connection,
+        )
+        .await;
+    let connection_id = text(&connection, "id");
+    idp.add_saml_client(saml_client(site, &connection_id).await);
+    connection_id
+}
+
+async fn saml_client(site: &Site, connection_id: &str) -> SamlClient {
+    let url = format!("{}/sso/saml/{connection_id}/metadata", site.url);
+    let mut browser = Browser::with_http(site.http());
+    let metadata = browser
+        .get(&url.parse().expect("our metadata's address"))
+        .await
+        .expect("our metadata");
+    SamlClient::from_metadata(&metadata.body)
+        .expect("metadata that a provider understands")
+        .name_id(NameIdKind::ObjectId)
+}
+
+/// Presses the button of pages that a script would send on at once.
+pub async fn press_on(browser: &mut Browser, mut page: Page) -> Page {
+    loop {
+        let is_message = |form: &vestibule_simulate::browser::Form| {
+            form.has("SAMLResponse") || form.has("SAMLRequest")
+        };
+        if !page.forms().iter().any(is_message) {
+            return page;
+        }
+        page = browser
+            .submit(&page, &[])
+            .await
+            .expect("the form is answered");
+    }
+}
+
 async fn app(site: &Site) -> (SampleApp, String, String) {
     let place = Place::bind("app.localhost", 0)
         .await
@@ -256,6 +334,7 @@ async fn app(site: &Site) -> (SampleApp, String, String) {
         "redirect_uris": [urls.redirect_uri],
         "post_logout_redirect_uris": [urls.post_logout_redirect_uri],
         "backchannel_logout_uri": urls.backchannel_logout_uri,
+        "initiate_login_uri": urls.initiate_login_uri,
     });
     let application = site.admin.post("/applications", application).await;
     let (client_id, client_secret) = (
