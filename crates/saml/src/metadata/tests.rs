@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::outgoing::fixtures::{curve, rsa, rule};
 
@@ -453,6 +455,20 @@ fn a_remark_does_not_split_an_entity() {
         "<md:NameIDFormat>urn:a<!-- x -->:b</md:NameIDFormat><md:SingleSignOnService",
     );
     assert_eq!(parse(&xml).unwrap().name_id_formats, ["urn:a:b"]);
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(at in 0..3000_usize, length in 0..60_usize, text in "[<>/&;a-zA-Z:=\" é]{0,20}") {
+        let mut xml = aggregate(&plain());
+        let boundary = |index: usize| xml.char_indices().map(|(at, _)| at).nth(index).unwrap_or(xml.len());
+        let (start, end) = (boundary(at), boundary(at + length));
+        xml.replace_range(start..end, &text);
+        if let Ok(found) = parse(&xml) {
+            prop_assert!(!found.certificates.is_empty());
+            prop_assert!(found.sso_redirect.is_some_and(|url| check_endpoint(&url).is_ok()));
+        }
+    }
 }
 
 /// What is known of the files in `tests/data/saml/metadata`; a file that is new there needs a line here.
