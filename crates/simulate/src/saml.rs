@@ -46,7 +46,7 @@ pub use key::{Certificate, DigestAlgorithm, KeyKind, SamlKey, SignatureAlgorithm
 pub use redirect::{Direction, QuerySigner, RedirectMessage, deflate, inflate, redirect_url};
 pub use request::{AuthnRequest, LogoutRequest, LogoutResponse};
 pub use response::{
-    AUTHN_FAILED, Login, NO_PASSIVE, PARTIAL_LOGOUT, REQUEST_DENIED, REQUESTER, RESPONDER,
+    AUTHN_FAILED, Layout, Login, NO_PASSIVE, PARTIAL_LOGOUT, REQUEST_DENIED, REQUESTER, RESPONDER,
     Response, SAMLP, SUCCESS, Seal, Status, new_id,
 };
 pub use signature::{DS, KeyInfo, Signer};

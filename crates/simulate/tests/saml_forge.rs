@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use vestibule_simulate::saml::{
     Attribute, AuthnRequest, C14n, Conditions, DataAlgorithm, DigestAlgorithm, Element, Encrypter,
-    KeyInfo, KeyKind, KeyPlace, KeyTransport, Login, LogoutRequest, LogoutResponse, NameId,
+    KeyInfo, KeyKind, KeyPlace, KeyTransport, Layout, Login, LogoutRequest, LogoutResponse, NameId,
     PARTIAL_LOGOUT, RESPONDER, Response, SUCCESS, SamlKey, Scope, Seal, SignatureAlgorithm, Status,
     Style, Value,
 };
@@ -480,4 +480,38 @@ fn a_signed_info_can_be_distorted_before_it_is_signed() {
     assert_eq!(read.text_of("DigestValue"), Some(void));
     let error = read.verify(key.certificate()).unwrap_err();
     assert_eq!(error.to_string(), "the digest is another one");
+}
+
+#[test]
+fn products_differ_in_order_and_layout() {
+    let key = SamlKey::generate(KeyKind::P256).unwrap();
+    for style in Style::ALL {
+        let mut response = Response::new(style, &login()).unwrap();
+        let compact = response.to_xml(&both(style, &key)).unwrap();
+        let at = |part: &str| compact.find(part).unwrap();
+        let attributes_first = matches!(style, Style::Entra | Style::Adfs | Style::Google);
+        let found = at("AttributeStatement") < at("AuthnStatement");
+        assert_eq!(found, attributes_first, "{style:?}");
+        assert_eq!(compact.contains("Consent="), style == Style::Adfs);
+        assert_eq!(
+            compact.contains("nameid-format:entity"),
+            style == Style::Okta
+        );
+        response.layout = Layout::Indented;
+        let indented = response.to_xml(&both(style, &key)).unwrap();
+        assert_eq!(
+            check(&indented, &key),
+            ["response", "assertion"],
+            "{style:?}"
+        );
+        let name_id = |xml: &str| {
+            Element::parse(xml)
+                .unwrap()
+                .find("NameID")
+                .unwrap()
+                .inner_text()
+        };
+        assert_eq!(name_id(&indented), name_id(&compact));
+        assert!(indented.contains(":Status>\n    <"), "{indented}");
+    }
 }

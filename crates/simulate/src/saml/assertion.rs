@@ -345,7 +345,7 @@ impl Assertion {
         self.subject.as_mut()?.confirmations.first_mut()
     }
 
-    /// The unsigned element. `encrypted` takes the place of the NameIDs that are encrypted.
+    /// The unsigned element; `encrypt` turns a NameID into what stands in its place.
     pub(super) fn element(
         &self,
         names: &Names,
@@ -375,15 +375,20 @@ impl Assertion {
         if !self.advice.is_empty() {
             assertion = assertion.child(names.saml("Advice").children(self.advice.clone()));
         }
+        let attributes = self.attributes.iter();
+        let attributes: Vec<Element> = attributes
+            .map(|attribute| attribute.element(names))
+            .collect();
+        let attributes =
+            (!attributes.is_empty()).then(|| names.saml("AttributeStatement").children(attributes));
+        let (before, after) = match names.attributes_first {
+            true => (attributes, None),
+            false => (None, attributes),
+        };
         let statements = self.authn_statements.iter();
-        assertion = assertion.children(statements.map(|statement| statement.element(names)));
-        if !self.attributes.is_empty() {
-            let attributes = self
-                .attributes
-                .iter()
-                .map(|attribute| attribute.element(names));
-            assertion = assertion.child(names.saml("AttributeStatement").children(attributes));
-        }
-        Ok(assertion)
+        Ok(assertion
+            .children(before)
+            .children(statements.map(|statement| statement.element(names)))
+            .children(after))
     }
 }

@@ -163,6 +163,8 @@ pub struct Response {
     pub destination: Option<String>,
     /// `@InResponseTo`.
     pub in_response_to: Option<String>,
+    /// `@Consent`.
+    pub consent: Option<String>,
     /// `saml:Issuer`.
     pub issuer: Option<Issuer>,
     /// What `samlp:Extensions` holds; without elements there is none.
@@ -171,6 +173,18 @@ pub struct Response {
     pub status: Option<Status>,
     /// The assertions; one, unless a test wants none or several.
     pub assertions: Vec<Assertion>,
+    /// Whether there is white space between elements; it is signed like everything else.
+    pub layout: Layout,
+}
+
+/// How a document is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Without white space between elements.
+    #[default]
+    Compact,
+    /// Each element on a line of its own, as some products print them.
+    Indented,
 }
 
 impl Response {
@@ -183,7 +197,7 @@ impl Response {
             id: Some(new_id()?),
             version: Some("2.0".to_owned()),
             issue_instant: Some(login.now),
-            issuer: Some(Issuer::new(&login.idp_entity_id)),
+            issuer: Some(issuer(style, login)),
             subject: Some(Subject {
                 name_ids: vec![login.name_id.clone()],
                 confirmations: vec![confirmation],
@@ -218,10 +232,12 @@ impl Response {
             issue_instant: Some(login.now),
             destination: Some(login.acs_url.clone()),
             in_response_to: login.in_response_to.clone(),
-            issuer: Some(Issuer::new(&login.idp_entity_id)),
+            consent: style.consent(),
+            issuer: Some(issuer(style, login)),
             extensions: Vec::new(),
             status: Some(status),
             assertions: Vec::new(),
+            layout: Layout::Compact,
         })
     }
 
@@ -236,6 +252,9 @@ impl Response {
     /// the response is signed.
     pub fn seal(&self, seal: &Seal) -> anyhow::Result<Element> {
         let mut root = self.element(seal)?;
+        if self.layout == Layout::Indented {
+            root.indent(0);
+        }
         let scope = root.scope(&Scope::new());
         for node in &mut root.children {
             let Node::Element(assertion) = node else {
@@ -284,7 +303,8 @@ impl Response {
             .attribute_if("Version", self.version.as_deref())
             .attribute_if("IssueInstant", instant.as_deref())
             .attribute_if("Destination", self.destination.as_deref())
-            .attribute_if("InResponseTo", self.in_response_to.as_deref());
+            .attribute_if("InResponseTo", self.in_response_to.as_deref())
+            .attribute_if("Consent", self.consent.as_deref());
         if let Some(issuer) = &self.issuer {
             root = root.child(names.standalone(issuer.element(&names)));
         }
@@ -354,6 +374,13 @@ impl Seal {
             change(signer);
         }
         self
+    }
+}
+
+fn issuer(style: Style, login: &Login) -> Issuer {
+    Issuer {
+        format: style.issuer_format(),
+        ..Issuer::new(&login.idp_entity_id)
     }
 }
 

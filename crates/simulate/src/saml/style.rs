@@ -67,6 +67,7 @@ impl Style {
                 Self::Google => Some("xs:anyType"),
                 _ => Some("xs:string"),
             },
+            attributes_first: matches!(self, Self::Entra | Self::Adfs | Self::Google),
             milliseconds: matches!(
                 self,
                 Self::Entra | Self::Adfs | Self::Okta | Self::Google | Self::Keycloak
@@ -110,6 +111,16 @@ impl Style {
         }
     }
 
+    /// The issuer's `@Format`.
+    pub(super) fn issuer_format(self) -> Option<String> {
+        (self == Self::Okta).then(|| "urn:oasis:names:tc:SAML:2.0:nameid-format:entity".to_owned())
+    }
+
+    /// The response's `@Consent`.
+    pub(super) fn consent(self) -> Option<String> {
+        (self == Self::Adfs).then(|| "urn:oasis:names:tc:SAML:2.0:consent:unspecified".to_owned())
+    }
+
     /// How far before its issue an assertion begins to be valid, in seconds.
     pub(super) fn lead(self) -> i64 {
         match self {
@@ -143,6 +154,8 @@ pub struct Names {
     pub text_type: Option<&'static str>,
     /// Whether times have milliseconds.
     pub milliseconds: bool,
+    /// Whether attributes stand before the statement of authentication.
+    pub attributes_first: bool,
     schema: Schema,
 }
 

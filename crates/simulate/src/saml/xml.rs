@@ -192,6 +192,25 @@ impl Element {
         self.children.insert(at, Node::Element(child));
     }
 
+    /// Puts each element below on a line of its own, `depth` levels in; text stays as it is.
+    pub fn indent(&mut self, depth: usize) {
+        let only_elements =
+            !self.children.is_empty() && self.elements().count() == self.children.len();
+        if !only_elements {
+            return;
+        }
+        let line = |depth: usize| Node::Text(format!("\n{}", "  ".repeat(depth)));
+        for child in std::mem::take(&mut self.children) {
+            self.children.push(line(depth + 1));
+            let mut child = child;
+            if let Node::Element(element) = &mut child {
+                element.indent(depth + 1);
+            }
+            self.children.push(child);
+        }
+        self.children.push(line(depth));
+    }
+
     /// The namespaces in scope inside, given those in scope around.
     pub fn scope(&self, around: &Scope) -> Scope {
         let mut scope = around.clone();

@@ -127,13 +127,21 @@ async fn name_ids_are_what_the_client_or_the_request_wants() {
         "</saml:Issuer>",
         &format!("</saml:Issuer><samlp:NameIDPolicy Format=\"{TRANSIENT}\"/>"),
     );
-    world.browser.forget();
-    let page = world.ask_with(&transient, None, None).await;
-    let response = response_of(&world.type_password(&page).await);
-    assert_eq!(
-        response.find("NameID").unwrap().get("Format"),
-        Some(TRANSIENT)
-    );
+    let mut seen = vec![lasting];
+    for forgets in [false, false, true] {
+        let mut page = world.ask_with(&transient, None, None).await;
+        if forgets {
+            world.browser.forget();
+            page = world.ask_with(&transient, None, None).await;
+            page = world.type_password(&page).await;
+        }
+        let response = response_of(&page);
+        let name_id = response.find("NameID").unwrap();
+        assert_eq!(name_id.get("Format"), Some(TRANSIENT));
+        seen.push(name_id.inner_text());
+    }
+    assert_eq!(seen[1], seen[2], "one session, one identifier");
+    assert!(seen[0] != seen[1] && seen[2] != seen[3]);
 }
 
 #[tokio::test]

@@ -171,18 +171,19 @@ fn facts(
     let person = person.context("the person left meanwhile")?.clone();
     let groups = inner.saml.groups.get(&person.user_name);
     let groups = groups.cloned().unwrap_or_default();
-    let known = session
-        .saml
-        .iter()
-        .find(|participant| participant.entity_id == client.entity_id);
-    let participant = match known {
-        Some(participant) => participant.clone(),
-        None => Participant {
-            entity_id: client.entity_id.clone(),
-            name_id: name_id(state, &person, client, login.name_id_format.as_deref())?,
-            session_index: format!("_{}", session.sid),
-        },
+    let mut participant = Participant {
+        entity_id: client.entity_id.clone(),
+        name_id: name_id(state, &person, client, login.name_id_format.as_deref())?,
+        session_index: format!("_{}", session.sid),
     };
+    let known = session.saml.iter();
+    let known = known.filter(|known| known.entity_id == client.entity_id);
+    // A transient identifier lasts as long as the session.
+    for known in known.filter(|known| known.name_id.format.as_deref() == Some(TRANSIENT)) {
+        if known.name_id.format == participant.name_id.format {
+            participant.name_id = known.name_id.clone();
+        }
+    }
     inner.add_participant(cookie, participant.clone());
     facts.name_id = participant.name_id;
     facts.session_index = Some(participant.session_index);
