@@ -1,0 +1,91 @@
+// The same responses judged by `vestibule saml verify`, python3-saml and samael: every disagreement needs an explanation.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { drive, ok } from '../../lib/report.mjs';
+import { Absent, Workshop } from '../../lib/workshop.mjs';
+import { classes, markdown, totals } from './compare.mjs';
+import { ours, python3Saml, samael } from './judges.mjs';
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+/** `run [--record] [--report FILE] [--explanations FILE] [DIR...]`; a DIR holds groups: `<group>/*.b64` with `context.json` or `manifest.json`. */
+function read(args) {
+  const options = { report: here('report.md'), explanations: [here('explanations.json')], folders: [] };
+  for (let at = 0; at < args.length; at += 1) {
+    if (args[at] === '--report') options.report = path.resolve(args[at += 1] ?? '');
+    else if (args[at] === '--explanations') options.explanations.push(path.resolve(args[at += 1] ?? ''));
+    else if (args[at] !== '--record') options.folders.push(path.resolve(args[at]));
+  }
+  if (options.folders.length === 0) options.folders.push(here('../../../data/saml/public'));
+  return options;
+}
+
+/** Every response below a folder, with its context. */
+function corpus(folder) {
+  const rows = [];
+  for (const group of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort()) {
+    const place = (name) => path.join(folder, group, name);
+    const json = (name) => JSON.parse(readFileSync(place(name), 'utf8'));
+    const text = (file) => Buffer.from(readFileSync(place(file), 'latin1'), 'base64').toString('utf8');
+    const row = (file, more) => ({ name: `${group}/${file}`, file: place(file), text: text(file), ...more });
+    if (existsSync(place('manifest.json'))) {
+      for (const { file, context, expect, why } of json('manifest.json').vectors) rows.push(row(file, { context, expect, why }));
+    } else if (existsSync(place('context.json'))) {
+      const context = json('context.json');
+      for (const file of readdirSync(place('.')).filter((name) => name.endsWith('.b64')).sort()) rows.push(row(file, { context }));
+    }
+  }
+  return rows;
+}
+
+const { report: reportFile, explanations: explanationFiles, folders } = read(process.argv.slice(2));
+const workshop = new Workshop('differential');
+
+await drive('saml/differential', workshop, async (report) => {
+  const rows = folders.flatMap(corpus);
+  ok(rows.length > 0, `no group with a context below ${folders.join(', ')}`);
+
+  const judges = [await ours()];
+  for (const [name, make] of [['python3-saml', python3Saml], ['samael', samael]]) {
+    try {
+      judges.push(await make());
+    } catch (error) {
+      if (!(error instanceof Absent)) throw error;
+      report.leaveOut(`${name}: ${error.message}`);
+    }
+  }
+  const names = judges.map((judge) => judge.name);
+
+  // One call for all responses under one context: starting a program costs more than a verdict.
+  const sameContext = new Map();
+  for (const row of rows) {
+    row.verdicts = new Map();
+    const key = JSON.stringify(row.context);
+    sameContext.set(key, [...(sameContext.get(key) ?? []), row]);
+  }
+  for (const judge of judges) {
+    for (const group of sameContext.values()) {
+      const verdicts = await judge.judge(workshop, group[0].context, group.map((row) => row.file));
+      for (const row of group) row.verdicts.set(judge.name, verdicts.get(row.file));
+    }
+  }
+
+  const explanations = Object.assign({}, ...explanationFiles.map((file) => JSON.parse(readFileSync(file, 'utf8'))));
+  const found = classes(rows, names);
+  const unexpected = rows.filter((row) => row.expect && row.verdicts.get(names[0]).decision !== row.expect);
+  writeFileSync(reportFile, markdown({ rows, names, found, explanations, unexpected }));
+
+  for (const [name, count] of totals(rows, names)) report.say(`      ${name}: ${count.accept} accepted, ${count.reject} refused, ${count.none} without a verdict`);
+  await report.check('our verdict is the expected one', () => {
+    ok(unexpected.length === 0, unexpected.map((row) => row.name).join(', '));
+    return `${rows.filter((row) => row.expect).length} of ${rows.length} responses have one`;
+  });
+  await report.check('every disagreement has an explanation', () => {
+    const open = [...found].filter(([kind]) => !explanations[kind]);
+    for (const [kind, list] of open) report.say(`      ${kind}: ${list.length}, such as ${list[0].name}`);
+    ok(open.length === 0, `${open.length} classes have none in explanations.json`);
+    return `${[...found.values()].flat().length} in ${found.size} classes`;
+  });
+});
