@@ -6,7 +6,7 @@ use vestibule_simulate::saml as peer;
 
 use super::*;
 use crate::{
-    Certificate, DecryptionKey, Error, Rule,
+    Certificate, DecryptionKey, Error, Rule, Trust,
     outgoing::fixtures::{curve, query_of, rsa, rule},
     redirect::{self, RedirectMessage},
     sign::sign,
@@ -393,6 +393,32 @@ fn the_time_of_a_message_has_an_end() {
     }
     let result = judged("2026-11-22T06:05:00Z", "never");
     assert_eq!(rule(result), Rule::Instant);
+}
+
+#[test]
+fn the_trust_of_a_connection_holds_for_its_logouts() {
+    let certificates = vec![curve().certificate().clone()];
+    let connection = Trust::new("sp", "https://sp.example/acs", IDP, certificates).unwrap();
+    let form = posted(&request().to_xml());
+    let lax = connection.clone().clock_skew(120);
+    let found = LogoutTrust::of(&lax, SLO).request_by_post(&form, NOW - 120);
+    assert_eq!(found.unwrap().remember_until, NOW + 421);
+    let strict = LogoutTrust::of(&connection, SLO);
+    assert_eq!(
+        rule(strict.request_by_post(&form, NOW - 120)),
+        Rule::LogoutNotYetValid
+    );
+    // Where logins are answered no logout is.
+    let elsewhere = LogoutTrust::of(&connection, "https://sp.example/acs");
+    assert_eq!(
+        rule(elsewhere.request_by_post(&form, NOW)),
+        Rule::LogoutDestination
+    );
+    let by_rsa = query(RequestOrResponse::Request, &request().to_xml());
+    assert_eq!(
+        rule(strict.request_by_redirect(&by_rsa, NOW)),
+        Rule::Signature
+    );
 }
 
 #[test]
