@@ -19,6 +19,10 @@ pub(crate) const CONNECTION_KEY_PLACE: &str = "connection_keys.private";
 
 /// What `connections.settings` holds for a connection by SAML; certificates and keys have tables of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches that a person sets one by one, stored under their names"
+)]
 pub struct SamlSettings {
     /// The identity provider's entity ID.
     pub entity_id: String,

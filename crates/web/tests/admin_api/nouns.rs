@@ -144,10 +144,26 @@ async fn a_connection_says_what_to_enter_at_the_identity_provider(world: World) 
             422,
             "directory_id",
         ),
+        (json!({ "protocol": "saml" }), 422, "saml"),
         (
-            json!({ "protocol": "saml", "saml": { "metadata_url": "https://idp.test" } }),
-            501,
-            "",
+            json!({ "protocol": "saml", "saml": { "entity_id": "https://idp.test" } }),
+            422,
+            "saml.sso_url",
+        ),
+        (
+            json!({ "protocol": "saml", "saml": { "metadata_url": "ftp://idp.test/" } }),
+            422,
+            "saml.metadata_url",
+        ),
+        (
+            json!({ "protocol": "saml", "saml": { "metadata_url": "https://idp.test/", "sso_url": "https://idp.test/" } }),
+            400,
+            "saml.sso_url",
+        ),
+        (
+            json!({ "protocol": "saml", "oidc": { "issuer": "https://idp.test", "client_id": "c" } }),
+            422,
+            "oidc",
         ),
     ] {
         let reply = api.post(&path, body.clone()).await;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Encryption, Engine, SamlSettings,
-    admin::{Actor, AdminError, Done, Result, check},
+    admin::{Actor, AdminError, Done, Result},
     saml::{
         keys::MadeKey,
         metadata::{Published, pin, read_metadata, settings_value},
