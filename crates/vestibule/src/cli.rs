@@ -8,6 +8,7 @@ mod migrate;
 mod openapi;
 mod operator;
 mod options;
+mod saml;
 mod serve;
 mod telemetry;
 
@@ -46,26 +47,31 @@ enum Command {
     /// The outside world by hand: an identity provider, a directory, an app
     #[command(subcommand)]
     Simulate(vestibule_simulate::cli::Command),
+    /// Judge SAML responses in files, without a server
+    #[command(subcommand)]
+    Saml(saml::Command),
     /// Print the OpenAPI document of the admin API
     Openapi(openapi::Arguments),
 }
 
 /// Runs the command; an error is one line on stderr, with the remedy.
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let done = match Arguments::parse().command {
+        // Files are judged without runtime and TLS, which take longer to start than a file takes.
+        Command::Saml(command) => saml::run(&command),
+        command => start(command),
+    };
+    done.unwrap_or_else(|error| fail(&error))
+}
+
+fn start(command: Command) -> anyhow::Result<ExitCode> {
     // It fails only when a provider is there already, and then that one is used.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
-    };
-    let done = runtime.block_on(run(arguments.command));
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(run(command));
     // Work on blocking threads (password hashes, file reads) is not worth waiting for.
     runtime.shutdown_background();
-    match done {
-        Ok(code) => code,
-        Err(error) => fail(&error),
-    }
+    done
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -80,6 +86,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             vestibule_simulate::cli::run(command).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Saml(command) => saml::run(&command),
         Command::Openapi(arguments) => openapi::run(&arguments),
     }
 }

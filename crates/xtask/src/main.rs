@@ -7,6 +7,7 @@ mod arrows;
 mod ci;
 mod db;
 mod files;
+mod fuzz;
 mod generate;
 mod graph;
 mod interop;
@@ -16,6 +17,7 @@ mod policy;
 mod process;
 mod schema;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +54,17 @@ enum Task {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// Run a fuzz target of tests/fuzz, for some minutes or on single inputs
+    Fuzz {
+        /// xml, c14n, response, metadata, redirect or logout
+        target: String,
+        /// How long it looks for something new
+        #[arg(long, default_value_t = 15)]
+        minutes: u32,
+        /// Inputs to run alone, such as the one of a finding
+        #[arg(last = true)]
+        inputs: Vec<PathBuf>,
+    },
     /// Run a driver of tests/interop against a real product
     ///
     /// A driver is the executable `tests/interop/NAME/run`. It ends with 0 when everything passed,
@@ -80,6 +93,11 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Gen { check: false } => generate::write().map(|()| ExitCode::SUCCESS),
         Task::Gen { check: true } => Ok(ci::run_generated()),
         Task::Db { command } => db::run(&command),
+        Task::Fuzz {
+            target,
+            minutes,
+            inputs,
+        } => fuzz::run(&target, minutes, &inputs),
         Task::Interop { name, arguments } => interop::run(&name, &arguments),
     }
 }

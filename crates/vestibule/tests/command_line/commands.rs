@@ -7,7 +7,7 @@ use crate::vestibule::{Folder, Server, error_of, stdout};
 #[test]
 fn every_command_prints_help() {
     let folder = Folder::new();
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["serve"],
         &["demo"],
@@ -20,6 +20,9 @@ fn every_command_prints_help() {
         &["simulate"],
         &["simulate", "idp"],
         &["simulate", "scim"],
+        &["saml"],
+        &["saml", "verify"],
+        &["saml", "explain"],
         &["openapi"],
     ];
     for command in commands {

@@ -7,5 +7,6 @@
 )]
 
 mod commands;
+mod saml;
 mod serve;
 mod vestibule;
