@@ -7,7 +7,7 @@ use super::Group;
 use super::forge::{self, Placement, signed};
 use super::{ACS, IDP, NOW, REQUEST, SP};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         audiences(group, placement)?;
         recipients(group, placement)?;
@@ -82,7 +82,7 @@ fn audiences(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
     ]);
     for (name, restrictions) in wrong {
         let xml = signed(placement, |response| {
-            with_audiences(response, &restrictions)
+            with_audiences(response, &restrictions);
         })?;
         group.refuse(&format!("audience/{name}-{place}"), &[Rule::Audience], &xml);
     }
@@ -310,13 +310,13 @@ fn organizations(group: &mut Group, placement: Placement) -> anyhow::Result<()> 
                 context.certificates = vec![keys.rsa_next.certificate_pem()];
             }
             if issuer {
-                context.idp = "https://idp-b.example/metadata".to_owned();
+                "https://idp-b.example/metadata".clone_into(&mut context.idp);
             }
             if address {
-                context.acs = "https://sp.example/saml/acs-b".to_owned();
+                "https://sp.example/saml/acs-b".clone_into(&mut context.acs);
             }
             if audience {
-                context.sp = "https://sp.example/saml/metadata-b".to_owned();
+                "https://sp.example/saml/metadata-b".clone_into(&mut context.sp);
             }
         });
         group.refuse_in(
@@ -331,7 +331,7 @@ fn organizations(group: &mut Group, placement: Placement) -> anyhow::Result<()> 
         let xml = signed(placement, |response| response.destination = None)?;
         let context = group
             .usual
-            .but(|context| context.acs = "https://sp.example/saml/acs-b".to_owned());
+            .but(|context| "https://sp.example/saml/acs-b".clone_into(&mut context.acs));
         group.refuse_in(
             "organization/a-at-b-recipient",
             context,

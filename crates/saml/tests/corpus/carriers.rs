@@ -11,7 +11,7 @@ use super::forge::{
 };
 use super::{ACS, IDP, NOW, REQUEST};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     let signer = STYLE.signer(&group.keys.rsa);
     for (name, mut carrier) in documents() {
         signer.sign_root(&mut carrier)?;
@@ -135,7 +135,7 @@ fn carried(group: &mut Group, name: &str, carrier: &Element) -> anyhow::Result<(
     let mut renamed = carrier.clone();
     renamed.namespaces.retain(|(prefix, _)| prefix != "samlp");
     renamed.declare("samlp", SAMLP);
-    renamed.name = "samlp:Response".to_owned();
+    "samlp:Response".clone_into(&mut renamed.name);
     renamed.set("Version", Some("2.0"));
     if renamed.find("Status").is_none() {
         let status = copied(&unsigned, "Status")?;

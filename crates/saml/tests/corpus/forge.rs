@@ -11,14 +11,14 @@ use vestibule_simulate::saml::{
 use super::{ACS, IDP, Identity, Keys, NOW, REQUEST, SP};
 
 /// Who signs in, and nobody else.
-pub const NAME_ID: &str = "ada-0001";
+pub(crate) const NAME_ID: &str = "ada-0001";
 /// Whom an attacker wants to be.
-pub const VICTIM: &str = "admin-0001";
+pub(crate) const VICTIM: &str = "admin-0001";
 /// The style that hostile messages are made in: every element declares its own namespaces.
-pub const STYLE: Style = Style::Ping;
+pub(crate) const STYLE: Style = Style::Ping;
 
 /// The identity of the usual person.
-pub fn person() -> Identity {
+pub(crate) fn person() -> Identity {
     let values = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
     Identity {
         name_id: NAME_ID.to_owned(),
@@ -32,7 +32,7 @@ pub fn person() -> Identity {
 }
 
 /// The usual login.
-pub fn login() -> Login {
+pub(crate) fn login() -> Login {
     Login::new(IDP, SP, ACS, NameId::persistent(NAME_ID), NOW)
         .answering(REQUEST)
         .attribute(Attribute::new("email", ["ada@acme.test"]))
@@ -40,7 +40,7 @@ pub fn login() -> Login {
 }
 
 /// A response to a login, with fixed IDs.
-pub fn response_of(style: Style, login: &Login) -> anyhow::Result<Response> {
+pub(crate) fn response_of(style: Style, login: &Login) -> anyhow::Result<Response> {
     let mut response = Response::new(style, login)?;
     response.id = Some("_response-1".to_owned());
     if let Some(assertion) = response.assertion_mut() {
@@ -50,22 +50,22 @@ pub fn response_of(style: Style, login: &Login) -> anyhow::Result<Response> {
 }
 
 /// The usual response, unsigned.
-pub fn response() -> anyhow::Result<Response> {
+pub(crate) fn response() -> anyhow::Result<Response> {
     response_of(STYLE, &login())
 }
 
 /// What is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placement {
+pub(crate) enum Placement {
     Assertion,
     Response,
     Both,
 }
 
 impl Placement {
-    pub const ALL: [Self; 3] = [Self::Assertion, Self::Response, Self::Both];
+    pub(crate) const ALL: [Self; 3] = [Self::Assertion, Self::Response, Self::Both];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Assertion => "assertion-signed",
             Self::Response => "response-signed",
@@ -73,12 +73,12 @@ impl Placement {
         }
     }
 
-    pub fn signs_response(self) -> bool {
+    pub(crate) fn signs_response(self) -> bool {
         self != Self::Assertion
     }
 
     /// Signs with this signer.
-    pub fn seal_with(self, signer: &Signer) -> Seal {
+    pub(crate) fn seal_with(self, signer: &Signer) -> Seal {
         Seal {
             assertion: (self != Self::Response).then(|| signer.clone()),
             response: self.signs_response().then(|| signer.clone()),
@@ -87,25 +87,28 @@ impl Placement {
     }
 
     /// Signs as a product does with this key.
-    pub fn seal(self, style: Style, key: &SamlKey) -> Seal {
+    pub(crate) fn seal(self, style: Style, key: &SamlKey) -> Seal {
         self.seal_with(&style.signer(key))
     }
 }
 
 /// The usual response, signed with the identity provider's RSA key.
-pub fn sealed(placement: Placement) -> anyhow::Result<Element> {
+pub(crate) fn sealed(placement: Placement) -> anyhow::Result<Element> {
     response()?.seal(&placement.seal(STYLE, &Keys::get()?.rsa))
 }
 
 /// A changed response, signed in the usual manner: what only the identity provider could have made.
-pub fn signed(placement: Placement, change: impl FnOnce(&mut Response)) -> anyhow::Result<String> {
+pub(crate) fn signed(
+    placement: Placement,
+    change: impl FnOnce(&mut Response),
+) -> anyhow::Result<String> {
     let mut response = response()?;
     change(&mut response);
     response.to_xml(&placement.seal(STYLE, &Keys::get()?.rsa))
 }
 
 /// A response whose tree is changed before the identity provider signs it.
-pub fn signed_tree(
+pub(crate) fn signed_tree(
     placement: Placement,
     change: impl FnOnce(&mut Element) -> anyhow::Result<()>,
 ) -> anyhow::Result<String> {
@@ -116,7 +119,11 @@ pub fn signed_tree(
 }
 
 /// Signs a tree as it is.
-pub fn sign_tree(root: &mut Element, placement: Placement, signer: &Signer) -> anyhow::Result<()> {
+pub(crate) fn sign_tree(
+    root: &mut Element,
+    placement: Placement,
+    signer: &Signer,
+) -> anyhow::Result<()> {
     if placement != Placement::Response {
         signer.sign_within(root, "Assertion")?;
     }
@@ -127,33 +134,33 @@ pub fn sign_tree(root: &mut Element, placement: Placement, signer: &Signer) -> a
 }
 
 /// The element of this name, to change it.
-pub fn part<'e>(root: &'e mut Element, local_name: &str) -> anyhow::Result<&'e mut Element> {
+pub(crate) fn part<'e>(root: &'e mut Element, local_name: &str) -> anyhow::Result<&'e mut Element> {
     root.find_mut(local_name)
         .with_context(|| format!("there is no {local_name}"))
 }
 
 /// The element of this name, taken out.
-pub fn taken(root: &mut Element, local_name: &str) -> anyhow::Result<Element> {
+pub(crate) fn taken(root: &mut Element, local_name: &str) -> anyhow::Result<Element> {
     root.take(local_name)
         .with_context(|| format!("there is no {local_name}"))
 }
 
 /// A copy of the element of this name.
-pub fn copied(root: &Element, local_name: &str) -> anyhow::Result<Element> {
+pub(crate) fn copied(root: &Element, local_name: &str) -> anyhow::Result<Element> {
     root.find(local_name)
         .cloned()
         .with_context(|| format!("there is no {local_name}"))
 }
 
 /// The direct child of this name, by its place.
-pub fn place_of(parent: &Element, local_name: &str) -> Option<usize> {
+pub(crate) fn place_of(parent: &Element, local_name: &str) -> Option<usize> {
     parent.children.iter().position(
         |node| matches!(node, Node::Element(element) if element.local_name() == local_name),
     )
 }
 
 /// The own signature of an element, taken out.
-pub fn take_signature(parent: &mut Element) -> Option<Element> {
+pub(crate) fn take_signature(parent: &mut Element) -> Option<Element> {
     let place = place_of(parent, "Signature")?;
     match parent.children.remove(place) {
         Node::Element(signature) => Some(signature),
@@ -162,7 +169,7 @@ pub fn take_signature(parent: &mut Element) -> Option<Element> {
 }
 
 /// An unsigned copy of an assertion that names the victim.
-pub fn evil_assertion(genuine: &Element, id: &str) -> anyhow::Result<Element> {
+pub(crate) fn evil_assertion(genuine: &Element, id: &str) -> anyhow::Result<Element> {
     let mut evil = genuine.clone();
     take_signature(&mut evil);
     evil.set("ID", Some(id));
@@ -171,7 +178,7 @@ pub fn evil_assertion(genuine: &Element, id: &str) -> anyhow::Result<Element> {
 }
 
 /// An unsigned copy of a response that names the victim.
-pub fn evil_response(genuine: &Element, id: &str) -> anyhow::Result<Element> {
+pub(crate) fn evil_response(genuine: &Element, id: &str) -> anyhow::Result<Element> {
     let mut evil = genuine.clone();
     take_signature(&mut evil);
     evil.set("ID", Some(id));
@@ -183,7 +190,7 @@ pub fn evil_response(genuine: &Element, id: &str) -> anyhow::Result<Element> {
 /// Signs the element of this name with a `SignedInfo` that is changed before the key signs it.
 ///
 /// Whatever is in the transforms, the digest is that of the plain element: the change must be refused, not computed.
-pub fn sign_crafted(
+pub(crate) fn sign_crafted(
     root: &mut Element,
     local_name: &str,
     signer: &Signer,
@@ -202,7 +209,11 @@ pub fn sign_crafted(
 }
 
 /// Makes the value of a signature anew, over its first `SignedInfo` as it is.
-pub fn resign(signature: &mut Element, scope: &Scope, signer: &Signer) -> anyhow::Result<()> {
+pub(crate) fn resign(
+    signature: &mut Element,
+    scope: &Scope,
+    signer: &Signer,
+) -> anyhow::Result<()> {
     let info = copied(signature, "SignedInfo")?;
     let octets = info.canonical(scope, &signer.canonicalization);
     let value = signer.key.sign(signer.algorithm, octets.as_bytes())?;
@@ -211,7 +222,7 @@ pub fn resign(signature: &mut Element, scope: &Scope, signer: &Signer) -> anyhow
 }
 
 /// A response whose one signature was made over a crafted `SignedInfo` by the identity provider's key.
-pub fn crafted(
+pub(crate) fn crafted(
     placement: Placement,
     craft: impl Fn(&mut Element) -> anyhow::Result<()>,
 ) -> anyhow::Result<String> {
@@ -226,9 +237,14 @@ pub fn crafted(
 }
 
 /// The text with the one occurrence of another replaced.
-pub fn replaced(text: &str, from: &str, to: &str) -> anyhow::Result<String> {
+pub(crate) fn replaced(text: &str, from: &str, to: &str) -> anyhow::Result<String> {
     let (before, after) = text
         .split_once(from)
         .with_context(|| format!("there is no {from}"))?;
     Ok(format!("{before}{to}{after}"))
+}
+
+/// The first octets, all if there are fewer.
+pub(crate) fn first(octets: &[u8], length: usize) -> Vec<u8> {
+    octets.iter().copied().take(length).collect()
 }

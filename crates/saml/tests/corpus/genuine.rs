@@ -6,7 +6,7 @@ use vestibule_simulate::saml::{C14n, DigestAlgorithm, SamlKey, Style};
 use super::forge::{self, Placement, login, response_of, signed};
 use super::{Group, NOW};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     products(group)?;
     algorithms(group)?;
     canonical_forms(group)?;

@@ -6,7 +6,7 @@ use vestibule_simulate::saml::{Element, SAML, SAMLP};
 use super::Group;
 use super::forge::{Placement, part, replaced, sealed, signed_tree};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         posing(group, placement)?;
         malformed(group, placement)?;
@@ -184,11 +184,11 @@ fn namespaces(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         "xmlns:ds=",
         "xmlns:ds=\"urn:example:x\" xmlns:unused=",
     )?;
-    let rule = match placement {
-        Placement::Assertion | Placement::Response => Rule::Form,
-        Placement::Both => Rule::Form,
-    };
-    group.refuse(&format!("namespace/signature-{place}"), &[rule], &bare);
+    group.refuse(
+        &format!("namespace/signature-{place}"),
+        &[Rule::Form],
+        &bare,
+    );
     Ok(())
 }
 

@@ -5,23 +5,23 @@ use std::sync::OnceLock;
 use vestibule_simulate::saml::{SamlKey, Validity};
 
 /// The keys of the identity provider, the service provider and an attacker.
-pub struct Keys {
-    pub rsa: SamlKey,
-    pub rsa_next: SamlKey,
+pub(crate) struct Keys {
+    pub(crate) rsa: SamlKey,
+    pub(crate) rsa_next: SamlKey,
     /// `rsa` in a certificate that expired in 2010.
-    pub rsa_expired: SamlKey,
-    pub p256: SamlKey,
-    pub p384: SamlKey,
+    pub(crate) rsa_expired: SamlKey,
+    pub(crate) p256: SamlKey,
+    pub(crate) p384: SamlKey,
     /// Its certificate has the subject of the identity provider's.
-    pub attacker: SamlKey,
-    pub attacker_p256: SamlKey,
-    pub sp: SamlKey,
-    pub sp_old: SamlKey,
-    pub other_sp: SamlKey,
+    pub(crate) attacker: SamlKey,
+    pub(crate) attacker_p256: SamlKey,
+    pub(crate) sp: SamlKey,
+    pub(crate) sp_old: SamlKey,
+    pub(crate) other_sp: SamlKey,
 }
 
 /// A certificate with a key that is too short.
-pub const WEAK: &str = include_str!("keys/idp-rsa1024.pem");
+pub(crate) const WEAK: &str = include_str!("keys/idp-rsa1024.pem");
 
 macro_rules! key {
     ($file:literal) => {{
@@ -32,7 +32,7 @@ macro_rules! key {
 
 impl Keys {
     /// The one set of keys.
-    pub fn get() -> anyhow::Result<&'static Self> {
+    pub(crate) fn get() -> anyhow::Result<&'static Self> {
         static KEYS: OnceLock<Keys> = OnceLock::new();
         if let Some(keys) = KEYS.get() {
             return Ok(keys);

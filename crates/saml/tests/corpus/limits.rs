@@ -7,7 +7,7 @@ use vestibule_saml::{MAX_MESSAGE_BYTES, Rule};
 use super::Group;
 use super::forge::{Placement, part, replaced, sealed};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         let xml = sealed(placement)?.to_xml();
         sizes(group, placement, &xml)?;
@@ -46,25 +46,22 @@ fn sizes(group: &mut Group, placement: Placement, xml: &str) -> anyhow::Result<(
 
 fn trees(group: &mut Group, placement: Placement, xml: &str) -> anyhow::Result<()> {
     let place = placement.name();
-    let attributes = |count: usize| -> String {
-        (0..count)
-            .map(|number| format!(" a{number}=\"\""))
-            .collect()
+    let numbered = |count: usize, one: fn(usize) -> String| -> String {
+        (0..count).map(one).collect::<Vec<_>>().concat()
     };
-    let declarations = |count: usize| -> String {
-        (0..count)
-            .map(|number| format!(" xmlns:p{number}=\"urn:p{number}\""))
-            .collect()
+    let attributes = |count| numbered(count, |number| format!(" a{number}=\"\""));
+    let declarations = |count| {
+        numbered(count, |number| {
+            format!(" xmlns:p{number}=\"urn:p{number}\"")
+        })
     };
     let nested = |depth: usize| format!("{}{}", "<x>".repeat(depth), "</x>".repeat(depth));
-    let spread: String = (0..5)
-        .map(|level| {
-            let own: String = (0..30)
-                .map(|number| format!(" xmlns:p{level}x{number}=\"urn:p\""))
-                .collect();
-            format!("<x{own}>")
-        })
-        .collect();
+    let spread = numbered(5, |level| {
+        let own: Vec<String> = (0..30)
+            .map(|number| format!(" xmlns:p{level}x{number}=\"urn:p\""))
+            .collect();
+        format!("<x{}>", own.concat())
+    });
     for (name, inside) in [
         ("depth-31", nested(31)),
         ("depth-40000", nested(40_000)),

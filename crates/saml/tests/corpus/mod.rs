@@ -5,11 +5,12 @@
 
 mod audience;
 mod carriers;
-mod encryption;
-mod forge;
+mod ciphers;
+mod encrypted;
+pub(crate) mod forge;
 mod genuine;
 mod identifiers;
-mod keys;
+pub(crate) mod keys;
 mod limits;
 mod people;
 mod profile;
@@ -25,30 +26,30 @@ use vestibule_saml::{
     Certificate, DecryptionKey, Error, Expected, Response, Rule, Trust, Verified,
 };
 
-pub use forge::{Placement, evil_assertion, person, sealed};
-pub use keys::{Keys, WEAK};
+use forge::person;
+pub(crate) use keys::Keys;
 
 /// When every message is judged: 2027-01-15, in Unix seconds.
-pub const NOW: i64 = 1_800_000_000;
-pub const SP: &str = "https://sp.example/saml/metadata";
-pub const ACS: &str = "https://sp.example/saml/acs";
-pub const IDP: &str = "https://idp.example/metadata";
-pub const REQUEST: &str = "_request-1";
+pub(crate) const NOW: i64 = 1_800_000_000;
+pub(crate) const SP: &str = "https://sp.example/saml/metadata";
+pub(crate) const ACS: &str = "https://sp.example/saml/acs";
+pub(crate) const IDP: &str = "https://idp.example/metadata";
+pub(crate) const REQUEST: &str = "_request-1";
 
 /// One message and what has to come of it.
 #[derive(Debug, Clone)]
-pub struct Case {
-    pub group: &'static str,
-    pub name: String,
-    pub context: Context,
-    pub expect: Expect,
+pub(crate) struct Case {
+    pub(crate) group: &'static str,
+    pub(crate) name: String,
+    pub(crate) context: Context,
+    pub(crate) expect: Expect,
     /// The form parameter.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// What has to come of a message.
 #[derive(Debug, Clone)]
-pub enum Expect {
+pub(crate) enum Expect {
     Accept(Box<Identity>),
     /// One of these rules refuses; several only where the order of two checks is nobody's business.
     Reject(Vec<Rule>),
@@ -56,15 +57,15 @@ pub enum Expect {
 
 /// What a response must say of the person, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    pub name_id: String,
-    pub format: Option<String>,
-    pub qualifiers: (Option<String>, Option<String>),
-    pub attributes: Vec<(String, Vec<String>)>,
+pub(crate) struct Identity {
+    pub(crate) name_id: String,
+    pub(crate) format: Option<String>,
+    pub(crate) qualifiers: (Option<String>, Option<String>),
+    pub(crate) attributes: Vec<(String, Vec<String>)>,
 }
 
 impl Identity {
-    pub fn of(verified: &Verified) -> Self {
+    pub(crate) fn of(verified: &Verified) -> Self {
         let name_id = verified.name_id.clone();
         Self {
             name_id: name_id.value,
@@ -81,25 +82,29 @@ impl Identity {
 
 /// What a connection is set to, and which login waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Context {
-    pub sp: String,
-    pub acs: String,
-    pub idp: String,
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of the same name"
+)]
+pub(crate) struct Context {
+    pub(crate) sp: String,
+    pub(crate) acs: String,
+    pub(crate) idp: String,
     /// In PEM.
-    pub certificates: Vec<String>,
+    pub(crate) certificates: Vec<String>,
     /// In PEM.
-    pub decryption_keys: Vec<String>,
-    pub in_response_to: Option<String>,
-    pub allow_unsolicited: bool,
-    pub allow_sha1: bool,
-    pub allow_inclusive_c14n: bool,
-    pub require_encryption: bool,
-    pub now: i64,
+    pub(crate) decryption_keys: Vec<String>,
+    pub(crate) in_response_to: Option<String>,
+    pub(crate) allow_unsolicited: bool,
+    pub(crate) allow_sha1: bool,
+    pub(crate) allow_inclusive_c14n: bool,
+    pub(crate) require_encryption: bool,
+    pub(crate) now: i64,
 }
 
 impl Context {
     /// The usual connection: one RSA certificate, one key for decryption, an answer to one request.
-    pub fn usual(keys: &Keys) -> Self {
+    pub(crate) fn usual(keys: &Keys) -> Self {
         Self {
             sp: SP.to_owned(),
             acs: ACS.to_owned(),
@@ -116,7 +121,7 @@ impl Context {
     }
 
     /// The same with a change.
-    pub fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut context = self.clone();
         change(&mut context);
         context
@@ -157,7 +162,7 @@ impl Context {
     }
 
     /// The verifier's word on a message; an error of ours if the context itself cannot be read.
-    pub fn judge(&self, message: &str) -> anyhow::Result<Result<Verified, Error>> {
+    pub(crate) fn judge(&self, message: &str) -> anyhow::Result<Result<Verified, Error>> {
         let trust = match self.trust()? {
             Ok(trust) => trust,
             Err(error) => return Ok(Err(error)),
@@ -168,11 +173,11 @@ impl Context {
 }
 
 /// Cases of one kind while they are collected.
-pub struct Group {
+pub(crate) struct Group {
     name: &'static str,
-    pub usual: Context,
-    pub keys: &'static Keys,
-    pub cases: Vec<Case>,
+    pub(crate) usual: Context,
+    pub(crate) keys: &'static Keys,
+    pub(crate) cases: Vec<Case>,
 }
 
 impl Group {
@@ -197,33 +202,39 @@ impl Group {
     }
 
     /// Must be accepted, as this person.
-    pub fn accept_as(&mut self, name: &str, context: Context, identity: Identity, xml: &str) {
+    pub(crate) fn accept_as(
+        &mut self,
+        name: &str,
+        context: Context,
+        identity: Identity,
+        xml: &str,
+    ) {
         let expect = Expect::Accept(Box::new(identity));
         self.add(name, context, expect, STANDARD.encode(xml));
     }
 
     /// Must be accepted as the usual person.
-    pub fn accept_in(&mut self, name: &str, context: Context, xml: &str) {
+    pub(crate) fn accept_in(&mut self, name: &str, context: Context, xml: &str) {
         self.accept_as(name, context, person(), xml);
     }
 
     /// Must be accepted as the usual person by the usual connection.
-    pub fn accept(&mut self, name: &str, xml: &str) {
+    pub(crate) fn accept(&mut self, name: &str, xml: &str) {
         self.accept_in(name, self.usual.clone(), xml);
     }
 
     /// Must be refused by one of these rules.
-    pub fn refuse_in(&mut self, name: &str, context: Context, rules: &[Rule], xml: &str) {
+    pub(crate) fn refuse_in(&mut self, name: &str, context: Context, rules: &[Rule], xml: &str) {
         self.refuse_parameter(name, context, rules, STANDARD.encode(xml));
     }
 
     /// Must be refused by the usual connection.
-    pub fn refuse(&mut self, name: &str, rules: &[Rule], xml: &str) {
+    pub(crate) fn refuse(&mut self, name: &str, rules: &[Rule], xml: &str) {
         self.refuse_in(name, self.usual.clone(), rules, xml);
     }
 
     /// A form parameter that must be refused, base64 or not.
-    pub fn refuse_parameter(
+    pub(crate) fn refuse_parameter(
         &mut self,
         name: &str,
         context: Context,
@@ -234,24 +245,24 @@ impl Group {
     }
 
     /// A form parameter that must be accepted as the usual person.
-    pub fn accept_parameter(&mut self, name: &str, parameter: String) {
+    pub(crate) fn accept_parameter(&mut self, name: &str, parameter: String) {
         let expect = Expect::Accept(Box::new(person()));
         self.add(name, self.usual.clone(), expect, parameter);
     }
 }
 
 /// The form parameter of a document.
-pub fn encode(xml: &str) -> String {
+pub(crate) fn encode(xml: &str) -> String {
     STANDARD.encode(xml)
 }
 
 type Fill = fn(&mut Group) -> anyhow::Result<()>;
 
 /// The groups, and who fills them.
-pub const GROUPS: &[(&str, Fill)] = &[
+pub(crate) const GROUPS: &[(&str, Fill)] = &[
     ("genuine", genuine::fill),
     ("people", people::fill),
-    ("encrypted", encryption::fill_genuine),
+    ("encrypted", encrypted::fill),
     ("wrapping", wrapping::fill),
     ("identifiers", identifiers::fill),
     ("syntax", syntax::fill),
@@ -260,13 +271,13 @@ pub const GROUPS: &[(&str, Fill)] = &[
     ("references", references::fill),
     ("carriers", carriers::fill),
     ("limits", limits::fill),
-    ("encryption", encryption::fill_hostile),
+    ("encryption", ciphers::fill),
     ("audience", audience::fill),
     ("profile", profile::fill),
 ];
 
 /// The cases of one group.
-pub fn cases(group: &str) -> anyhow::Result<Vec<Case>> {
+pub(crate) fn cases(group: &str) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (name, fill) in GROUPS {
         if *name == group {

@@ -7,7 +7,7 @@ use vestibule_simulate::saml::{
 use super::forge::{self, Placement, login, person, response_of, signed};
 use super::{ACS, Group, Identity, NOW, REQUEST, SP};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     identifiers(group)?;
     attributes(group)?;
     values(group)?;

@@ -8,7 +8,7 @@ use vestibule_simulate::saml::{
 use super::forge::{Placement, STYLE, part, sealed, signed, signed_tree};
 use super::{ACS, Group, NOW, REQUEST};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         times(group, placement)?;
         statuses(group, placement)?;
@@ -262,7 +262,7 @@ fn subjects(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         }
     }
     let xml = signed_tree(placement, |root| {
-        part(root, "NameID")?.name = "saml:BaseID".to_owned();
+        "saml:BaseID".clone_into(&mut part(root, "NameID")?.name);
         Ok(())
     })?;
     group.refuse(&format!("name-id/base-id-{place}"), &[Rule::NameId], &xml);

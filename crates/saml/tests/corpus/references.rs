@@ -10,7 +10,7 @@ use super::forge::{self, Placement, copied, crafted, part, place_of, sealed, tak
 
 const PLACEMENTS: [Placement; 2] = [Placement::Assertion, Placement::Response];
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in PLACEMENTS {
         uris(group, placement)?;
         transforms(group, placement)?;

@@ -8,9 +8,9 @@ use vestibule_simulate::saml::{
 };
 
 use super::Group;
-use super::forge::{self, Placement, crafted, part, sealed, taken};
+use super::forge::{self, Placement, crafted, first, part, sealed, taken};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         strangers(group, placement)?;
         key_info(group, placement)?;
@@ -143,8 +143,8 @@ fn values(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         ("one", [vec![0; 255], vec![1]].concat()),
         ("ones", vec![0xFF; 256]),
         ("flipped", flipped),
-        ("truncated", value[..255].to_vec()),
-        ("half", value[..128].to_vec()),
+        ("truncated", first(&value, 255)),
+        ("half", first(&value, 128)),
         ("longer", [value.clone(), vec![0]].concat()),
         ("leading-zero", [vec![0], value.clone()].concat()),
         ("twice", [value.clone(), value.clone()].concat()),
@@ -161,8 +161,8 @@ fn values(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
     for (name, octets) in [
         ("empty", Vec::new()),
         ("flipped", flipped_digest),
-        ("truncated", digest[..31].to_vec()),
-        ("one-octet", digest[..1].to_vec()),
+        ("truncated", first(&digest, 31)),
+        ("one-octet", first(&digest, 1)),
         ("longer", [digest.clone(), vec![0]].concat()),
     ] {
         // Changed afterwards the signature fails; signed so, the digest does.

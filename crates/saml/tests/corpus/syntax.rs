@@ -6,7 +6,7 @@ use vestibule_simulate::saml::{Element, Node};
 use super::Group;
 use super::forge::{Placement, part, replaced, sealed, signed_tree};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         document_types(group, placement)?;
         entities(group, placement)?;
@@ -70,7 +70,7 @@ fn document_types(group: &mut Group, placement: Placement) -> anyhow::Result<()>
 fn entities(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
     let place = placement.name();
     let xml = sealed(placement)?.to_xml();
-    let laughs: String = (1..10)
+    let laughs: Vec<String> = (1..10)
         .map(|level| {
             let inner = format!("&l{};", level - 1).repeat(10);
             format!("<!ENTITY l{level} \"{inner}\">")
@@ -85,7 +85,7 @@ fn entities(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         ),
         (
             "billion-laughs",
-            format!("<!ENTITY l0 \"ha\">{laughs}"),
+            format!("<!ENTITY l0 \"ha\">{}", laughs.concat()),
             "&l9;".to_owned(),
         ),
         (

@@ -7,7 +7,7 @@ use vestibule_saml::Rule;
 use super::Group;
 use super::forge::{Placement, replaced, sealed};
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         let xml = sealed(placement)?.to_xml();
         genuine(group, placement.name(), &xml)?;

