@@ -105,8 +105,8 @@ impl ReadTx {
 
     /// Whether a key went out of use before an instant, so that [removing](WriteTx::remove_retired_connection_keys) removes.
     pub async fn has_retired_connection_keys(&mut self, before: Timestamp) -> Result<bool> {
-        let found: Option<(i64,)> = each!(self, c => sqlx::query_as(
-            "SELECT 1 FROM connection_keys WHERE state = 'retired' AND retired_at < $1 LIMIT 1")
+        let found: Option<(String,)> = each!(self, c => sqlx::query_as(
+            "SELECT id FROM connection_keys WHERE state = 'retired' AND retired_at < $1 LIMIT 1")
             .bind(before.micros())
             .fetch_optional(&mut *c)
             .await?);

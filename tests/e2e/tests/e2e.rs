@@ -23,8 +23,14 @@ mod refusals;
 mod relying;
 #[path = "e2e/saml.rs"]
 mod saml;
+#[path = "e2e/saml_connections.rs"]
+mod saml_connections;
+#[path = "e2e/saml_desk.rs"]
+mod saml_desk;
 #[path = "e2e/saml_logout.rs"]
 mod saml_logout;
+#[path = "e2e/saml_polling.rs"]
+mod saml_polling;
 #[path = "e2e/saml_refusals.rs"]
 mod saml_refusals;
 #[path = "e2e/scim_server.rs"]

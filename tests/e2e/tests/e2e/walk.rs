@@ -43,6 +43,8 @@ fn body(method: &Method, path: &str) -> Option<Value> {
         "/organizations/{id}/connections" => {
             json!({ "protocol": "oidc", "oidc": { "issuer": "http://127.0.0.1:1", "client_id": "x" } })
         }
+        "/connections/{id}/certificates" => json!({ "certificate": "x" }),
+        "/connections/{id}/keys/rotate" => json!({ "purpose": "signing" }),
         "/organizations/{id}/users" => json!({ "user_name": "x" }),
         "/organizations/{id}/domains" => json!({ "domain": "x.test" }),
         "/applications" => json!({ "name": "X", "redirect_uris": ["https://x.test/"] }),
@@ -62,6 +64,7 @@ pub(crate) async fn no_route_answers_without_credentials(server: TestServer) {
     for (method, path) in operations(&server).await {
         let place = path
             .replace("{domain}", "acme.test")
+            .replace("{fingerprint}", &"0f".repeat(32))
             .replace("{token_id}", &format!("dtk_{some}"));
         let place = place.replace("{id}", &format!("org_{some}"));
         for admin in [
@@ -224,6 +227,8 @@ async fn counts(server: &TestServer) -> Vec<(&'static str, i64)> {
         "organizations",
         "domains",
         "connections",
+        "connection_certificates",
+        "connection_keys",
         "directories",
         "directory_tokens",
         "users",
@@ -278,6 +283,7 @@ async fn a_key_of_another_organization_opens_nothing(server: TestServer) {
             .unwrap_or_else(|| panic!("{path} reaches something unknown"));
         let place = path
             .replace("{domain}", "acme.test")
+            .replace("{fingerprint}", &"0f".repeat(32))
             .replace("{token_id}", &token_id)
             .replace("{id}", id);
         let reply = foreign

@@ -1,0 +1,279 @@
+//! Identity providers' metadata over time: what a look adds, what it never takes, and who is told of what expires.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use vestibule_support::{on_every_server, server::TestServer};
+
+use crate::saml_desk::{Described, Desk, Publisher, fingerprint, key, sorted, trusted};
+
+on_every_server!(
+    metadata_is_looked_at_again,
+    trouble_is_recorded_and_what_is_known_stays,
+    a_refresh_says_what_changed,
+    certificates_that_expire_are_announced_once_for_each_threshold,
+    an_inactive_connection_is_left_alone,
+);
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any usual interval with its jitter.
+const A_WHILE: Duration = Duration::from_secs(7 * 3600);
+
+fn checked(connection: &Value) -> String {
+    let at = &connection["saml"]["metadata"]["checked_at"];
+    at.as_str().unwrap().to_owned()
+}
+
+async fn metadata_is_looked_at_again(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let (first, second) = (key(&server, 300), key(&server, 600));
+    let described = Described::with(&[&first]);
+    let publisher = Publisher::start("").await;
+    publisher.answer(200, &[("etag", "\"1\"")], described.xml());
+    let made = desk.connect(json!({ "metadata_url": publisher.url })).await;
+    let epoch = desk.epoch(&made).await;
+
+    let last = checked(&made);
+    server.pass(A_WHILE);
+    let now = desk
+        .until(&made, "nothing is new", |now| checked(now) > last)
+        .await;
+    assert_eq!(publisher.reads(), (2, 1), "the entity tag spares the body");
+    assert_eq!(now["saml"]["certificates"], made["saml"]["certificates"]);
+
+    let changed = Described {
+        services: described.services.replace("/sso", "/sso2"),
+        ..Described::with(&[&second])
+    };
+    publisher.answer(200, &[("etag", "\"2\"")], changed.xml());
+    server.pass(A_WHILE);
+    let now = desk
+        .until(&made, "the successor is trusted", |now| {
+            trusted(now).len() == 2
+        })
+        .await;
+    assert_eq!(trusted(&now), sorted(&[&first, &second]));
+    assert_eq!(now["saml"]["sso_url"], "https://idp.acme.test/sso2");
+    for certificate in now["saml"]["certificates"].as_array().unwrap() {
+        let is_new = certificate["fingerprint"] == fingerprint(&second);
+        assert_eq!(certificate["in_metadata"], is_new, "{certificate}");
+        assert_eq!(certificate["source"], "metadata");
+    }
+    assert_eq!(desk.epoch(&made).await, epoch);
+    let events = desk.events("connection.certificate_added").await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["fingerprint"], fingerprint(&second));
+    assert_eq!(events[0]["connection_id"], made["id"]);
+    let audited = desk.audited(&made).await;
+    for action in ["connection.certificate_add", "connection.metadata_update"] {
+        assert_eq!(
+            audited.iter().filter(|done| *done == action).count(),
+            1,
+            "{action}"
+        );
+    }
+
+    // What a person removed does not come back because the metadata still has it.
+    let gone = format!("/certificates/{}", fingerprint(&second));
+    assert_eq!(
+        desk.call(Method::DELETE, &made, &gone, None).await.status,
+        204
+    );
+    publisher.publish(changed.xml());
+    let last = checked(&desk.read(&made).await);
+    server.pass(A_WHILE);
+    let now = desk
+        .until(&made, "it is read again", |now| checked(now) > last)
+        .await;
+    assert_eq!(trusted(&now), sorted(&[&first]));
+}
+
+async fn trouble_is_recorded_and_what_is_known_stays(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let (first, second) = (key(&server, 300), key(&server, 600));
+    let described = Described::with(&[&first]);
+    let publisher = Publisher::start(described.xml()).await;
+    let made = desk.connect(json!({ "metadata_url": publisher.url })).await;
+    let other = Described {
+        entity_id: "https://evil.test".to_owned(),
+        ..Described::with(&[&second])
+    };
+    let expired = Described {
+        attributes: "validUntil=\"2020-01-01T00:00:00Z\"".to_owned(),
+        ..Described::with(&[&second])
+    };
+    let plain = Described {
+        services: described.services.replace("https://", "http://"),
+        ..Described::with(&[&second])
+    };
+    let large = format!(
+        "{}{}",
+        " ".repeat(1024 * 1024),
+        Described::with(&[&second]).xml()
+    );
+    let elsewhere: &[(&str, &str)] = &[("location", "http://10.0.0.1/metadata.xml")];
+    for (status, headers, body, says) in [
+        (200, &[][..], other.xml(), "another identity provider"),
+        (200, &[], "<garbage".to_owned(), "not acceptable XML"),
+        (200, &[], expired.xml(), "has expired"),
+        (
+            200,
+            &[],
+            plain.xml(),
+            "an address of the identity provider cannot be used",
+        ),
+        (200, &[], large, "larger than"),
+        (302, elsewhere, String::new(), "redirects are not followed"),
+        (500, &[], String::new(), "answered 500"),
+    ] {
+        let headers: Vec<(&'static str, &str)> = headers
+            .iter()
+            .map(|(_, value)| ("location", *value))
+            .collect();
+        publisher.answer(status, &headers, body);
+        server.pass(A_WHILE);
+        let now = desk
+            .until(&made, says, |now| {
+                let error = now["saml"]["metadata"]["last_error"].as_str();
+                error.is_some_and(|error| error.contains(says))
+            })
+            .await;
+        assert_eq!(trusted(&now), sorted(&[&first]), "{says}");
+        for member in ["entity_id", "sso_url", "idp_slo_url"] {
+            assert_eq!(now["saml"][member], made["saml"][member], "{says}");
+        }
+        assert!(!now.to_string().contains("evil"), "{says}");
+    }
+    assert!(desk.events("connection.certificate_added").await.is_empty());
+    publisher.publish(described.xml());
+    server.pass(A_WHILE);
+    let now = desk
+        .until(&made, "the trouble is over", |now| {
+            now["saml"]["metadata"]["last_error"].is_null()
+        })
+        .await;
+    assert_eq!(trusted(&now), sorted(&[&first]));
+}
+
+async fn a_refresh_says_what_changed(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let (first, second) = (key(&server, 300), key(&server, 600));
+    let described = Described::with(&[&first]);
+    let publisher = Publisher::start(described.xml()).await;
+    let saml = json!({ "metadata_url": publisher.url, "slo_url": "https://chosen.acme.test/slo" });
+    let made = desk.connect(saml).await;
+    let refresh = async || {
+        desk.call(Method::POST, &made, "/metadata/refresh", None)
+            .await
+    };
+    let reply = refresh().await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.body["changed"], false);
+    let changed = Described {
+        services: described
+            .services
+            .replace("/sso\"", "/new\"")
+            .replace("/slo", "/slo2"),
+        ..Described::with(&[&second])
+    };
+    publisher.publish(changed.xml());
+    let reply = refresh().await;
+    assert_eq!(
+        reply.body,
+        json!({
+            "changed": true, "added_certificates": [fingerprint(&second)], "vanished_certificates": [fingerprint(&first)],
+            "settings": ["sso_url"],
+        })
+    );
+    let now = desk.read(&made).await;
+    assert_eq!(now["saml"]["sso_url"], "https://idp.acme.test/new");
+    assert_eq!(
+        now["saml"]["idp_slo_url"], "https://chosen.acme.test/slo",
+        "a person chose it"
+    );
+    publisher.publish("garbage");
+    let reply = refresh().await;
+    assert_eq!((reply.status, reply.text("code")), (409, "conflict"));
+    let now = desk.read(&made).await;
+    assert!(now["saml"]["metadata"]["last_error"].is_string());
+    assert_eq!(trusted(&now), sorted(&[&first, &second]));
+}
+
+async fn certificates_that_expire_are_announced_once_for_each_threshold(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let (short, long) = (key(&server, 40), key(&server, 4000));
+    let made = desk
+        .connect(json!({ "metadata_xml": Described::with(&[&short, &long]).xml() }))
+        .await;
+    let told = async |wanted: usize| {
+        let begun = std::time::Instant::now();
+        loop {
+            let events = desk.events("connection.certificate_expiring").await;
+            if events.len() >= wanted {
+                return events;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{events:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // A little after day 11, 27, 34, 40 and 42 of forty.
+    let mut days = Vec::new();
+    for (pass, left) in [
+        (11, Some(29)),
+        (16, Some(13)),
+        (7, Some(6)),
+        (6, Some(0)),
+        (2, None),
+    ] {
+        server.pass(pass * DAY + 2 * HOUR);
+        days.extend(left);
+        let events = told(days.len()).await;
+        let said: Vec<i64> = events
+            .iter()
+            .map(|data| data["days"].as_i64().unwrap())
+            .collect();
+        assert_eq!(said, days);
+        for data in &events {
+            assert_eq!(data["fingerprint"], fingerprint(&short));
+            assert_eq!(data["connection_id"], made["id"]);
+            assert!(data["own"].is_null());
+        }
+    }
+    // Our own key ends after ten years.
+    server.pass(3625 * DAY);
+    let begun = std::time::Instant::now();
+    let own = loop {
+        let events = desk.events("connection.certificate_expiring").await;
+        if let Some(own) = events.into_iter().find(|data| data["own"] == true) {
+            break own;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(own["purpose"], "signing");
+    assert_eq!(own["connection_id"], made["id"]);
+}
+
+async fn an_inactive_connection_is_left_alone(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let publisher = Publisher::start(Described::with(&[&key(&server, 5)]).xml()).await;
+    let saml = json!({ "protocol": "saml", "state": "inactive", "saml": { "metadata_url": publisher.url } });
+    let made = desk.ask_for(saml).await.body;
+    assert_eq!(made["state"], "inactive", "{made}");
+    server.pass(2 * DAY);
+    // Another connection's look shows that the worker has been by.
+    let other = Publisher::start(Described::with(&[&key(&server, 900)]).xml()).await;
+    let looked = desk.connect(json!({ "metadata_url": other.url })).await;
+    let last = checked(&looked);
+    server.pass(A_WHILE + DAY);
+    desk.until(&looked, "the worker has been by", |now| checked(now) > last)
+        .await;
+    assert_eq!(publisher.reads().0, 1);
+    assert!(
+        desk.events("connection.certificate_expiring")
+            .await
+            .is_empty()
+    );
+}
