@@ -302,7 +302,7 @@ impl Engine {
     fn sign(&self, grant: Grant, now: Timestamp) -> Result<TokenResponse, Fault> {
         let seconds = now.unix_seconds();
         let (keys, algorithm) = (self.keys(), algorithm_of(&grant.application));
-        let authentication = authentication_of(&grant.app_session);
+        let authentication = authentication_of(&grant.app_session, now);
         let (sub, client_id) = (
             grant.app_session.user_id.to_string(),
             grant.application.id.to_string(),
@@ -372,16 +372,16 @@ impl From<Fault> for TokenErrorOr {
     }
 }
 
-pub(crate) fn authentication_of(session: &AppSession) -> Authentication {
+pub(crate) fn authentication_of(session: &AppSession, now: Timestamp) -> Authentication {
     Authentication {
         auth_time: session.auth_time.unix_seconds(),
         acr: Some(session.acr.clone()),
         amr: session.amr.clone(),
         sid: session.id.to_string(),
         org_id: session.organization_id.to_string(),
-        // An offline share outlives the sign-in; then it is the share that ends it.
+        // The sign-in's end, which the identity provider may have set; an offline share that outlived it has its own.
         session_expiry: Some(
-            if session.offline {
+            if session.offline && session.session_expires_at <= now {
                 session.expires_at
             } else {
                 session.session_expires_at

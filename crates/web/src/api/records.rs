@@ -142,6 +142,9 @@ struct Login {
     fault: Option<String>,
     /// The next step.
     remedy: Option<String>,
+    /// Of a SAML response: what it said, redacted, and the verdict rule by rule.
+    #[schema(value_type = Option<Object>)]
+    report: Option<Value>,
     created_at: String,
 }
 
@@ -160,6 +163,7 @@ impl From<admin::LoginRecord> for Login {
             got: login.got,
             fault: login.fault,
             remedy: login.remedy,
+            report: login.report,
             created_at: record.created_at.to_string(),
         }
     }

@@ -291,7 +291,10 @@ async fn reauthentication_is_asked_for_and_checked(server: TestServer) {
     let app = Relying::of(&server, &company);
     // The provider has a session, and is asked to authenticate anew all the same.
     let page = browser
-        .get(&app.authorize_url(&[("prompt", "login")]))
+        .get(&app.authorize_url(&[
+            ("prompt", "login"),
+            ("organization", &company.organization_id),
+        ]))
         .await
         .unwrap();
     assert_eq!(page.url.host_str(), Some("idp.localhost"), "{}", page.body);

@@ -24,8 +24,10 @@ async fn a_logout_at_the_provider_ends_the_sign_in_and_the_applications(server: 
     company
         .signed_in(&mut Browser::new().unwrap(), &grace)
         .await;
-    let slo = company.idp.saml_slo_url().parse().unwrap();
-    let page = browser.get(&slo).await.unwrap();
+    let logout = company.idp.url().join("logout").unwrap();
+    let mut at_provider = logout.clone();
+    at_provider.set_host(Some("idp.localhost")).unwrap();
+    let page = browser.get(&at_provider).await.unwrap();
     let page = press_on(&mut browser, page).await;
     assert_eq!(page.status, 200, "{} {}", page.url, page.body);
     eventually("the app is told", || !company.notices(&session).is_empty()).await;

@@ -1,0 +1,172 @@
+//! Off to the identity provider: the request.
+
+use serde_json::json;
+use vestibule_core::{Secret, Timestamp};
+use vestibule_saml::{AuthnRequest, MessageError, SigningKey};
+use vestibule_store::{Connection, PendingLogin};
+
+use super::{UPSTREAM_PLACE, Waiting};
+use crate::{
+    Engine, Fault, LoginRefusal, SamlSettings,
+    authorize::Purpose,
+    login::{LoginPage, LoginStep, record_of},
+    refusal::Actor,
+};
+
+impl Engine {
+    pub(in crate::login) async fn begin_saml(
+        &self,
+        handle: &Secret,
+        pending: &PendingLogin,
+        connection: &Connection,
+        page: &LoginPage,
+        now: Timestamp,
+    ) -> Result<LoginStep, Fault> {
+        let settings = SamlSettings::of(connection)?;
+        let mut tx = self.store().read(now).await?;
+        let key = match settings.sign_requests {
+            true => self.saml_signing_key(&mut tx, connection).await?,
+            false => None,
+        };
+        drop(tx);
+        let asked = Asked::of(pending, &settings);
+        let waiting = Waiting {
+            begun_at: now.unix_seconds(),
+            force_authn: asked.force_authn,
+            max_age: asked.max_age,
+        };
+        let step = match self.request(
+            handle,
+            connection,
+            &settings,
+            asked,
+            page,
+            key.as_ref(),
+            now,
+        ) {
+            Ok(step) => step,
+            Err(error) => {
+                return self
+                    .refuse_login(
+                        incomplete(&error.to_string()),
+                        record_of(pending, connection),
+                        now,
+                    )
+                    .await
+                    .map(LoginStep::Refused);
+            }
+        };
+        let sealed = self.vault().seal(
+            UPSTREAM_PLACE,
+            &connection.id.to_string(),
+            json!(waiting).to_string().as_bytes(),
+        );
+        let mut tx = self.store().write(now).await?;
+        let waits = tx
+            .set_pending_upstream(handle.hash(), connection.id, &sealed)
+            .await?;
+        tx.commit().await?;
+        Ok(match waits {
+            true => step,
+            false => LoginStep::Gone,
+        })
+    }
+
+    /// The request, by whichever binding the identity provider has.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a request is made of, read in its one caller"
+    )]
+    fn request(
+        &self,
+        handle: &Secret,
+        connection: &Connection,
+        settings: &SamlSettings,
+        asked: Asked,
+        page: &LoginPage,
+        key: Option<&SigningKey>,
+        now: Timestamp,
+    ) -> Result<LoginStep, MessageError> {
+        let (destination, redirect) = match (&settings.sso_url, &settings.sso_post_url) {
+            (Some(url), _) => (url, true),
+            (None, Some(url)) => (url, false),
+            (None, None) => return Err(MessageError::Address),
+        };
+        let ours = self.saml_addresses(connection.id);
+        let mut request = AuthnRequest::new(
+            request_id(handle),
+            now.unix_seconds(),
+            ours.sp_entity_id,
+            destination,
+            ours.acs_url,
+        )?
+        .authn_context(asked.classes)?;
+        if asked.force_authn {
+            request = request.force_authn();
+        }
+        if let Some(format) = &settings.name_id_format {
+            request = request.name_id_format(format)?;
+        }
+        // The handle again: providers that lose it lose nothing, the answer names the request.
+        let relay_state = Some(handle.expose());
+        if !redirect {
+            return Ok(LoginStep::Post(request.post_form(relay_state, key)?));
+        }
+        let mut url = request.redirect_url(relay_state, key)?;
+        if let Some(hint) = &page.login_hint
+            && destination.starts_with("https://login.microsoftonline.")
+        {
+            let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
+            url = format!("{url}&login_hint={hint}");
+        }
+        Ok(LoginStep::Upstream(url))
+    }
+}
+
+/// What a request asks for beyond a sign-in.
+struct Asked {
+    force_authn: bool,
+    max_age: Option<u32>,
+    classes: Vec<String>,
+}
+
+impl Asked {
+    fn of(pending: &PendingLogin, settings: &SamlSettings) -> Self {
+        let mut asked = Self {
+            force_authn: settings.force_authn,
+            max_age: None,
+            classes: settings.authn_context.clone(),
+        };
+        if let Ok(Purpose::Authorize(authorization)) =
+            serde_json::from_value(pending.request.clone())
+        {
+            asked.max_age = authorization.max_age;
+            asked.force_authn |=
+                authorization.prompt.wants_login() || authorization.max_age == Some(0);
+            // Only names of classes: an application's short words mean nothing to an identity provider.
+            let classes = authorization
+                .acr_values
+                .iter()
+                .filter(|value| value.contains(':'));
+            if asked.classes.is_empty() {
+                asked.classes = classes.cloned().collect();
+            }
+        }
+        asked
+    }
+}
+
+/// The request's ID is the login's handle: unguessable, and enough to find the login by.
+fn request_id(handle: &Secret) -> String {
+    format!("_{}", handle.expose())
+}
+
+fn incomplete(reason: &str) -> LoginRefusal {
+    LoginRefusal::new(
+        "settings",
+        "this way of signing in is not set up completely",
+        Actor::Administrator,
+        "import the identity provider's metadata again",
+    )
+    .compared("complete settings", reason)
+}
