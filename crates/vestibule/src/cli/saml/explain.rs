@@ -123,10 +123,10 @@ impl Told {
         for fact in &self.facts {
             line(&mut text, &format!("{:width$}", fact.place), &fact.value);
         }
-        match context {
-            Some(context) => text.push_str(&format!("\nJudged at {}:\n", context.now)),
-            None => text.push_str("\nJudged by its form alone:\n"),
-        }
+        text.push_str(&match context {
+            Some(context) => format!("\nJudged at {}:\n", context.now),
+            None => "\nJudged by its form alone:\n".to_owned(),
+        });
         for (rule, found) in &self.held {
             line(&mut text, &format!("held     {:26}", rule.as_str()), found);
         }
