@@ -165,7 +165,12 @@ impl Bench<'_> {
                 continue;
             }
             match self.check_confirmation(confirmation, response_answers) {
-                Ok(confirmed) => return Ok(confirmed),
+                Ok(confirmed) => {
+                    return Ok(Confirmed {
+                        not_on_or_after: last_end(subject).max(confirmed.not_on_or_after),
+                        ..confirmed
+                    });
+                }
                 Err(error) => first = first.or(Some(error)),
             }
         }
@@ -332,6 +337,7 @@ impl Bench<'_> {
 }
 
 struct Confirmed {
+    /// When the last of the confirmations ends: until then the assertion might be accepted again.
     not_on_or_after: i64,
     in_response_to: Option<String>,
 }
@@ -389,18 +395,29 @@ fn text_of_value<'d>(value: Element<'d, '_>) -> Option<&'d str> {
 
 /// A name identifier; none when it is empty or holds elements.
 pub(crate) fn read_name_id(name: Element<'_, '_>) -> Option<NameId> {
-    let value = name.leaf_text()?.trim();
+    // Only what XML calls white space is layout; another space may tell two people apart.
+    let value = name.leaf_text()?.trim_matches([' ', '\t', '\n', '\r']);
     let own = |local: &str| {
         name.attribute(local)
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
     };
-    (!value.is_empty()).then(|| NameId {
+    (!value.trim().is_empty()).then(|| NameId {
         value: value.to_owned(),
         format: own("Format"),
         name_qualifier: own("NameQualifier"),
         sp_name_qualifier: own("SPNameQualifier"),
     })
+}
+
+/// When the last confirmation of a subject ends, whether it holds now or not.
+fn last_end(subject: Element<'_, '_>) -> i64 {
+    subject
+        .children_named(SAML, "SubjectConfirmation")
+        .flat_map(|confirmation| confirmation.children_named(SAML, "SubjectConfirmationData"))
+        .filter_map(|data| instant(data, "NotOnOrAfter").ok().flatten())
+        .max()
+        .unwrap_or(i64::MIN)
 }
 
 /// The only child of this name.

@@ -147,3 +147,35 @@ fn the_rest_of_what_is_proven_is_read_too() {
     let error = context.judge(&message).unwrap().unwrap_err();
     assert_eq!(error.rule(), vestibule_saml::Rule::ConfirmationExpired);
 }
+
+#[test]
+fn an_assertion_is_remembered_until_its_last_confirmation_ends() {
+    use corpus::forge::{Placement, signed};
+    use vestibule_simulate::saml::Confirmation;
+    let later = corpus::NOW + 3600;
+    for order in [[60, 3600], [3600, 60]] {
+        let xml = signed(Placement::Assertion, |response| {
+            response.in_response_to = None;
+            for assertion in &mut response.assertions {
+                if let Some(conditions) = &mut assertion.conditions {
+                    conditions.not_on_or_after = None;
+                }
+                if let Some(subject) = &mut assertion.subject {
+                    subject.confirmations = order
+                        .map(|end| Confirmation::bearer(corpus::ACS, None, corpus::NOW + end))
+                        .to_vec();
+                }
+            }
+        })
+        .unwrap();
+        let mut context = corpus::Context::usual(corpus::Keys::get().unwrap());
+        context.in_response_to = None;
+        context.allow_unsolicited = true;
+        let message = corpus::encode(&xml);
+        let verified = context.judge(&message).unwrap().unwrap();
+        assert!(verified.remember_until > later, "{order:?}");
+        context.now = verified.remember_until;
+        let error = context.judge(&message).unwrap().unwrap_err();
+        assert_eq!(error.rule(), vestibule_saml::Rule::ConfirmationExpired);
+    }
+}

@@ -30,7 +30,8 @@ pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
     forms(group, &encrypter)?;
     structures(group, &encrypter)?;
     keys(group)?;
-    identifiers(group, &encrypter)
+    identifiers(group, &encrypter)?;
+    attributes(group, &encrypter)
 }
 
 /// Anybody can encrypt to our certificate; it says nothing about who did.
@@ -503,6 +504,54 @@ fn identifiers(group: &mut Group, encrypter: &Encrypter) -> anyhow::Result<()> {
         let none = group.usual.but(|context| context.decryption_keys.clear());
         let name = format!("identifier/no-key-{place}");
         group.refuse_in(&name, none, &[Rule::NoDecryptionKey], &genuine.to_xml());
+    }
+    Ok(())
+}
+
+/// Encrypted attributes, inside what is signed.
+fn attributes(group: &mut Group, encrypter: &Encrypter) -> anyhow::Result<()> {
+    let saml = |local: &str| Element::new(&format!("saml:{local}")).namespace("saml", SAML);
+    let attribute = || {
+        let value = Element::new("saml:AttributeValue").text("B-7");
+        saml("Attribute").attribute("Name", "badge").child(value)
+    };
+    let assertion = copied(&forge::sealed(Placement::Assertion)?, "Assertion")?;
+    let one = attribute().to_xml();
+    for (name, plain, rule) in [
+        ("two", format!("{one}{one}"), Rule::Decryption),
+        (
+            "statement",
+            saml("AttributeStatement").child(attribute()).to_xml(),
+            Rule::Decryption,
+        ),
+        (
+            "name-id",
+            saml("NameID").text("admin-0001").to_xml(),
+            Rule::Decryption,
+        ),
+        (
+            "comment",
+            one.replace("B-7", "B<!---->-7"),
+            Rule::Decryption,
+        ),
+        ("doctype", format!("<!DOCTYPE x>{one}"), Rule::Decryption),
+        ("nothing", String::new(), Rule::Decryption),
+        ("assertion", assertion.to_xml(), Rule::Decryption),
+        (
+            "assertion-inside",
+            attribute().child(assertion).to_xml(),
+            Rule::Misplaced,
+        ),
+    ] {
+        for placement in Placement::ALL {
+            let xml = forge::signed_tree(placement, |root| {
+                let holder = encrypter.wrap_text(&plain, saml("EncryptedAttribute"))?;
+                part(root, "AttributeStatement")?.insert(9, holder);
+                Ok(())
+            })?;
+            let name = format!("attribute/{name}-{}", placement.name());
+            group.refuse(&name, &[rule], &xml);
+        }
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use vestibule_saml::Rule;
 use vestibule_simulate::saml::{
-    DataAlgorithm, Element, Encrypter, KeyPlace, KeyTransport, SAML, SamlKey, Seal, Style,
+    Attribute, DataAlgorithm, Element, Encrypter, KeyPlace, KeyTransport, SAML, SamlKey, Seal,
+    Style,
 };
 
-use super::forge::{self, Placement, copied, login, part, response_of, sign_tree};
+use super::forge::{self, Placement, copied, login, part, person, response_of, sign_tree};
 use super::{Group, Keys};
 
 const TRANSPORTS: [KeyTransport; 5] = [
@@ -77,6 +78,8 @@ pub(crate) fn fill(group: &mut Group) -> anyhow::Result<()> {
         }
     }
     rotation(group, &usual)?;
+    attributes(group, &usual)?;
+    many_values(group, &usual)?;
     recipients(group)
 }
 
@@ -110,6 +113,57 @@ fn rotation(group: &mut Group, usual: &Encrypter) -> anyhow::Result<()> {
         let name = format!("demanded/plain-{}", placement.name());
         group.refuse_in(&name, demanding.clone(), &[Rule::NotEncrypted], &plain);
     }
+    Ok(())
+}
+
+/// An attribute that is encrypted inside what is signed.
+fn attributes(group: &mut Group, usual: &Encrypter) -> anyhow::Result<()> {
+    let mut identity = person();
+    identity
+        .attributes
+        .push(("badge".to_owned(), vec!["B-7".to_owned()]));
+    let plain = format!(
+        "<saml:Attribute xmlns:saml=\"{SAML}\" Name=\"badge\">\
+         <saml:AttributeValue>B-7</saml:AttributeValue></saml:Attribute>"
+    );
+    for (name, plain) in [
+        ("declared", plain.clone()),
+        // Within the namespaces in force where it was.
+        (
+            "undeclared",
+            plain.replace(&format!(" xmlns:saml=\"{SAML}\""), ""),
+        ),
+    ] {
+        for placement in Placement::ALL {
+            let xml = forge::signed_tree(placement, |root| {
+                let holder = Element::new("saml:EncryptedAttribute").namespace("saml", SAML);
+                let attribute = usual.wrap_text(&plain, holder)?;
+                part(root, "AttributeStatement")?.insert(9, attribute);
+                Ok(())
+            })?;
+            let name = format!("attribute/{name}-{}", placement.name());
+            group.accept_as(&name, group.usual.clone(), identity.clone(), &xml);
+        }
+    }
+    Ok(())
+}
+
+/// A megabyte of group names, encrypted.
+fn many_values(group: &mut Group, usual: &Encrypter) -> anyhow::Result<()> {
+    let groups: Vec<String> = (0..15_000)
+        .map(|number| format!("group-{number:05}"))
+        .collect();
+    let mut identity = person();
+    identity
+        .attributes
+        .push(("many".to_owned(), groups.clone()));
+    let mut login = login();
+    let values = groups.iter().map(String::as_str);
+    login.attributes.push(Attribute::new("many", values));
+    let mut seal = Placement::Both.seal(Style::Adfs, &group.keys.rsa);
+    seal.encrypt_assertion = Some(usual.clone());
+    let xml = response_of(Style::Adfs, &login)?.to_xml(&seal)?;
+    group.accept_as("values/15000", group.usual.clone(), identity, &xml);
     Ok(())
 }
 

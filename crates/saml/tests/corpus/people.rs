@@ -1,7 +1,7 @@
 //! Whom genuine assertions speak of: identifiers, attributes of every form, several audiences and confirmations.
 
 use vestibule_simulate::saml::{
-    Attribute, BEARER, Confirmation, Element, NameId, Response, Style, TRANSIENT, Value,
+    Assertion, Attribute, BEARER, Confirmation, Element, NameId, Response, Style, TRANSIENT, Value,
 };
 
 use super::forge::{self, Placement, login, person, response_of, signed};
@@ -50,6 +50,7 @@ fn identifiers(group: &mut Group) -> anyhow::Result<()> {
         ("non-ascii", NameId::persistent("Ada Löveläce 艾达 🦀")),
         ("entities", NameId::persistent("ada&<lovelace>\"'")),
         ("looks-like-a-comment", NameId::persistent("admin<!---->")),
+        ("other-spaces", NameId::persistent("\u{a0}ada\u{3000}")),
         ("windows-name", NameId::persistent("ACME\\ada")),
         ("inner-white-space", NameId::persistent("Ada \t Lovelace")),
     ] {
@@ -75,6 +76,12 @@ fn identifiers(group: &mut Group) -> anyhow::Result<()> {
 }
 
 fn attributes(group: &mut Group) -> anyhow::Result<()> {
+    everywhere(group, "name-id/layout", &person(), |response| {
+        let assertion = response.assertion_mut();
+        if let Some(name_id) = assertion.and_then(Assertion::name_id_mut) {
+            name_id.value = format!("\n\t {}\n", forge::NAME_ID);
+        }
+    })?;
     let mut none = person();
     none.attributes.clear();
     everywhere(group, "attributes/none", &none, |response| {
