@@ -34,7 +34,8 @@ pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;
 pub use health::{Gauges, Readiness};
 pub use login::{
-    LoginOutcome, LoginPage, LoginStep, PasswordLogin, SamlAnswer, SamlLink, SignedIn,
+    LoginOutcome, LoginPage, LoginStep, PasswordLogin, PostedResponse, SamlAnswer, SamlLink,
+    SignedIn,
 };
 pub use outbound::{Outbound, OutboundPolicy};
 pub use provisioning::{Grant, Provisioning};

@@ -380,6 +380,19 @@ pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
     (StatusCode::FORBIDDEN, page).into_response()
 }
 
+/// Too many answers of an identity provider were refused from this address.
+pub(crate) fn too_many(web: &Web) -> Response {
+    let page = ErrorPage {
+        page: Frame::below(web.engine.issuer().path()),
+        title: "Too many refused sign-ins".to_owned(),
+        explanation: "From where you are, too many sign-ins were refused within a minute."
+            .to_owned(),
+        next_step: "Wait a minute, then go back to the application and sign in again.".to_owned(),
+        reference: String::new(),
+    };
+    (StatusCode::TOO_MANY_REQUESTS, page).into_response()
+}
+
 /// A login that waits no more.
 pub(crate) fn gone(web: &Web) -> Response {
     let page = ErrorPage {

@@ -10,11 +10,13 @@ use axum::{
 use serde::Deserialize;
 use vestibule_core::{ConnectionId, Secret};
 use vestibule_engine::{
-    LoginOutcome, SamlAnswer, SamlLink, SamlLogoutMessage, SamlLogoutOutcome, ToProvider,
+    LoginOutcome, PostedResponse, SamlAnswer, SamlLink, SamlLogoutMessage, SamlLogoutOutcome,
+    ToProvider,
 };
 
 use crate::{
     Web,
+    client_address::ClientAddress,
     cookies::FromBrowser,
     failure::PageFailure,
     now::Now,
@@ -73,25 +75,24 @@ struct Answer {
 async fn acs(
     State(web): State<Web>,
     Now(now): Now,
+    ClientAddress(address): ClientAddress,
     Path(connection): Path<String>,
     Form(form): Form<Answer>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
         return Ok(people::gone(&web));
     };
-    Ok(
-        match web
-            .engine
-            .receive_saml(connection_id, Secret::new(form.response), now)
-            .await?
-        {
-            SamlAnswer::Continue(url) | SamlAnswer::Restart(url) => {
-                Redirect::to(&url).into_response()
-            }
-            SamlAnswer::Refused(refusal) => people::refused(&web, &refusal),
-            SamlAnswer::Gone => people::gone(&web),
-        },
-    )
+    let posted = PostedResponse {
+        connection_id,
+        response: Secret::new(form.response),
+        address,
+    };
+    Ok(match web.engine.receive_saml(posted, now).await? {
+        SamlAnswer::Continue(url) | SamlAnswer::Restart(url) => Redirect::to(&url).into_response(),
+        SamlAnswer::Refused(refusal) => people::refused(&web, &refusal),
+        SamlAnswer::TooMany => people::too_many(&web),
+        SamlAnswer::Gone => people::gone(&web),
+    })
 }
 
 #[derive(Deserialize)]

@@ -9,14 +9,14 @@ mod report;
 mod subject;
 mod unasked;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, Timestamp};
 use vestibule_saml::{Expected, Report, Response, Verified};
 use vestibule_store::{
-    Connection, NewLoginAnswer, NewLoginRecord, PendingLogin, TakenAnswer, WriteTx,
+    Connection, NewLoginAnswer, NewLoginRecord, PendingLogin, ReadTx, TakenAnswer, WriteTx,
 };
 
 use super::{
@@ -53,13 +53,26 @@ pub enum SamlAnswer {
     Restart(String),
     /// Refused, and why.
     Refused(LoginRefusal),
+    /// Refused, without a record and without a reason: this address had too many.
+    TooMany,
     /// Nothing waits for it.
     Gone,
 }
 
+/// A response as it came.
+#[derive(Debug)]
+pub struct PostedResponse {
+    /// The connection of the address that it came to.
+    pub connection_id: ConnectionId,
+    /// The parameter `SAMLResponse`.
+    pub response: Secret,
+    /// Where the browser is.
+    pub address: IpAddr,
+}
+
 /// What a pending login remembers of its request.
 #[derive(Debug, Serialize, Deserialize)]
-struct Waiting {
+struct Begun {
     begun_at: i64,
     force_authn: bool,
     max_age: Option<u32>,
@@ -82,112 +95,87 @@ impl Engine {
     /// A response was posted to the assertion consumer service.
     pub async fn receive_saml(
         &self,
-        connection_id: ConnectionId,
-        parameter: Secret,
+        posted: PostedResponse,
         now: Timestamp,
     ) -> Result<SamlAnswer, Fault> {
         let engine = self.clone();
-        self.detached(async move { engine.receive_saml_now(connection_id, parameter, now).await })
+        self.detached(async move { engine.receive_saml_now(posted, now).await })
             .await
     }
 
     async fn receive_saml_now(
         &self,
-        connection_id: ConnectionId,
-        parameter: Secret,
+        posted: PostedResponse,
         now: Timestamp,
     ) -> Result<SamlAnswer, Fault> {
         let mut tx = self.store().read(now).await?;
-        let connection = tx.find_connection(connection_id).await?.filter(|found| {
+        let connection = tx.find_connection(posted.connection_id).await?;
+        let Some(connection) = connection.filter(|found| {
             found.protocol == Protocol::Saml && found.state == ConnectionState::Active
-        });
-        let Some(connection) = connection else {
+        }) else {
             return Ok(SamlAnswer::Gone);
         };
-        let settings = SamlSettings::of(&connection)?;
         // Without a certificate nothing is read at all.
-        let trust = match self.saml_trust(&mut tx, &connection, now).await? {
-            Ok(trust) => trust,
+        let trust = self.saml_trust(&mut tx, &connection, now).await?;
+        let read = trust.and_then(|trust| Ok((trust, Response::decode(posted.response.expose())?)));
+        let (trust, response) = match read {
+            Ok(read) => read,
             Err(error) => {
                 drop(tx);
-                return self
-                    .refuse_response(&error, None, record(&connection), now)
-                    .await;
+                let refused = (&error, None, record(&connection));
+                return self.refuse_response(refused, posted.address, now).await;
             }
         };
-        let response = match Response::decode(parameter.expose()) {
-            Ok(response) => response,
-            Err(error) => {
-                drop(tx);
-                return self
-                    .refuse_response(&error, None, record(&connection), now)
-                    .await;
-            }
-        };
-        let handle = response.in_response_to().and_then(handle_of);
-        let pending = match &handle {
-            Some(handle) => tx
-                .find_pending_login(handle.hash())
-                .await?
-                .filter(|pending| pending.connection_id == Some(connection.id)),
-            None => None,
-        };
-        let past = match (&handle, &pending) {
-            (Some(handle), None) => tx
-                .find_past_login(handle.hash())
-                .await?
-                .filter(|past| past.connection_id == Some(connection.id)),
-            _ => None,
-        };
+        let waiting = Waiting::find(&mut tx, &connection, &response).await?;
         drop(tx);
-        if let Some(past) = past {
-            let refusal = super::oidc::too_late();
-            return self
-                .refuse_login(refusal, record_of(&past, &connection), now)
-                .await
-                .map(SamlAnswer::Refused);
-        }
-        let expected = match (&pending, response.in_response_to()) {
-            (Some(_), Some(id)) => Expected::answer_to(id),
-            (None, None) if connection.allow_idp_initiated => Expected::unsolicited(),
+        let expected = match (&waiting, response.in_response_to()) {
+            (Waiting::Over(past), _) => {
+                let login = record_of(past, &connection);
+                let refusal = self.refuse_login(super::oidc::too_late(), login, now);
+                return refusal.await.map(SamlAnswer::Refused);
+            }
+            (Waiting::Yes(..), Some(id)) => Expected::answer_to(id),
+            (Waiting::No, None) if connection.allow_idp_initiated => Expected::unsolicited(),
             _ => Expected::default(),
         };
         let (verdict, report) = verify(trust, response, expected, now).await?;
         let report = report_value(&report, &verdict);
-        match (verdict, handle, pending) {
-            (Ok(verified), Some(handle), Some(pending)) => {
-                let found = Received {
+        match (verdict, waiting) {
+            (Ok(verified), Waiting::Yes(handle, pending)) => {
+                let received = Received {
+                    settings: SamlSettings::of(&connection)?,
                     connection,
-                    settings,
                     verified,
                     report,
                 };
-                self.accept(found, &handle, pending, now).await
+                self.accept(received, &handle, *pending, now).await
             }
-            (Ok(verified), ..) => self.restart(&connection, &verified, report, now).await,
-            (Err(error), handle, pending) => {
-                let login = pending.as_ref().map_or_else(
-                    || record(&connection),
-                    |pending| record_of(pending, &connection),
-                );
+            (Ok(verified), _) => self.restart(&connection, &verified, report, now).await,
+            (Err(error), waiting) => {
+                let mut login = record(&connection);
                 // The first answer uses the login up, good or bad.
-                if let (Some(handle), Some(_)) = (handle, pending) {
+                if let Waiting::Yes(handle, pending) = waiting {
+                    login = record_of(&pending, &connection);
                     let mut tx = self.store().write(now).await?;
                     tx.take_pending_login(handle.hash()).await?;
                     tx.commit().await?;
                 }
-                self.refuse_response(&error, Some(report), login, now).await
+                let refused = (&error, Some(report), login);
+                self.refuse_response(refused, posted.address, now).await
             }
         }
     }
 
+    /// Refuses, records and explains; beyond so many a minute an address learns nothing, not even which rule it was.
     async fn refuse_response(
         &self,
-        error: &vestibule_saml::Error,
-        report: Option<Value>,
-        login: NewLoginRecord,
+        (error, report, login): (&vestibule_saml::Error, Option<Value>, NewLoginRecord),
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<SamlAnswer, Fault> {
+        if !self.limits().admits_saml_refusal(address) {
+            return Ok(SamlAnswer::TooMany);
+        }
         let login = NewLoginRecord { report, ..login };
         self.refuse_login(LoginRefusal::of_saml(error), login, now)
             .await
@@ -230,11 +218,8 @@ impl Engine {
             let refusal = replayed().record(&mut tx, login).await?;
             return self.refused(tx, refusal).await;
         }
-        let waiting = self.open_waiting(&pending, &connection);
-        if let Some(refusal) = waiting
-            .as_ref()
-            .and_then(|waiting| too_old(waiting, &verified, now))
-        {
+        let begun = self.open_begun(&pending, &connection);
+        if let Some(refusal) = begun.and_then(|begun| too_old(&begun, &verified, now)) {
             let refusal = refusal.record(&mut tx, login).await?;
             return self.refused(tx, refusal).await;
         }
@@ -307,7 +292,7 @@ impl Engine {
         Ok(SamlAnswer::Refused(refusal))
     }
 
-    fn open_waiting(&self, pending: &PendingLogin, connection: &Connection) -> Option<Waiting> {
+    fn open_begun(&self, pending: &PendingLogin, connection: &Connection) -> Option<Begun> {
         let clear = self.vault().unseal(
             UPSTREAM_PLACE,
             &connection.id.to_string(),
@@ -416,6 +401,31 @@ struct Received {
     report: Value,
 }
 
+/// The login that a response says it answers, if it began at this connection.
+enum Waiting {
+    Yes(Secret, Box<PendingLogin>),
+    Over(Box<PendingLogin>),
+    No,
+}
+
+impl Waiting {
+    async fn find(
+        tx: &mut ReadTx,
+        connection: &Connection,
+        response: &Response,
+    ) -> Result<Self, Fault> {
+        let own = |found: &PendingLogin| found.connection_id == Some(connection.id);
+        let Some(handle) = response.in_response_to().and_then(handle_of) else {
+            return Ok(Self::No);
+        };
+        if let Some(pending) = tx.find_pending_login(handle.hash()).await?.filter(own) {
+            return Ok(Self::Yes(handle, Box::new(pending)));
+        }
+        let past = tx.find_past_login(handle.hash()).await?.filter(own);
+        Ok(past.map_or(Self::No, |past| Self::Over(Box::new(past))))
+    }
+}
+
 fn handle_of(request_id: &str) -> Option<Secret> {
     request_id
         .strip_prefix('_')
@@ -470,9 +480,9 @@ fn replayed() -> LoginRefusal {
 }
 
 /// A sign-in at the identity provider that is older than what was asked for.
-fn too_old(waiting: &Waiting, verified: &Verified, now: Timestamp) -> Option<LoginRefusal> {
-    let oldest = match (waiting.force_authn, waiting.max_age) {
-        (true, _) => waiting.begun_at,
+fn too_old(begun: &Begun, verified: &Verified, now: Timestamp) -> Option<LoginRefusal> {
+    let oldest = match (begun.force_authn, begun.max_age) {
+        (true, _) => begun.begun_at,
         (false, Some(max_age)) => now.unix_seconds() - i64::from(max_age),
         (false, None) => return None,
     };

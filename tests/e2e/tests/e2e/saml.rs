@@ -281,6 +281,16 @@ async fn a_request_goes_by_form_where_the_provider_wants_one(server: TestServer)
         "{policy}"
     );
     company.signed_in(&mut Browser::new().unwrap(), &ada).await;
+
+    // The address for the other binding was kept, so the choice can be taken back.
+    let redirect = json!({ "saml": { "sso_binding": "redirect" } });
+    patch_connection(&server, &company, redirect).await;
+    let step = Browser::new().unwrap().get(&login).await.unwrap();
+    assert!(
+        step.url.query().unwrap_or_default().contains("SAMLRequest="),
+        "{}",
+        step.url
+    );
 }
 
 async fn reauthentication_is_asked_for_and_checked(server: TestServer) {

@@ -1,10 +1,9 @@
-//! Connections by SAML in the admin API: the three ways to make one, what is refused, what a change ends, our keys.
+//! Connections by SAML in the admin API: the three ways to make one, what is refused, what a change ends.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use vestibule_simulate::{IdentityProvider, IdpConfig, Place};
 use vestibule_support::{on_every_server, server::TestServer};
 
 use crate::saml_desk::{Described, Desk, PROVIDER, Publisher, fingerprint, key, sorted, trusted};
@@ -13,13 +12,9 @@ on_every_server!(
     a_connection_is_made_in_three_ways,
     what_cannot_be_a_connection_is_refused_by_its_field,
     metadata_that_cannot_be_used_is_refused_with_the_next_step,
-    genuine_metadata_makes_connections,
     another_trust_anchor_ends_what_came_through,
     metadata_adds_certificates_and_removes_none,
     the_last_certificate_of_an_active_connection_stays,
-    a_signing_key_is_rotated_with_overlap,
-    an_encryption_key_comes_and_goes_with_encryption,
-    a_deleted_connection_leaves_no_key_behind,
 );
 
 async fn a_connection_is_made_in_three_ways(server: TestServer) {
@@ -398,42 +393,6 @@ async fn metadata_that_cannot_be_used_is_refused_with_the_next_step(server: Test
     );
 }
 
-async fn genuine_metadata_makes_connections(server: TestServer) {
-    let desk = Desk::at(&server).await;
-    let idp = IdentityProvider::start(IdpConfig::new(Place::bind("127.0.0.1", 0).await.unwrap()))
-        .await
-        .unwrap();
-    let made = desk
-        .connect(json!({ "metadata_xml": idp.saml_metadata().unwrap() }))
-        .await;
-    assert_eq!(made["saml"]["entity_id"], idp.saml_entity_id());
-    assert_eq!(made["saml"]["sso_url"], idp.saml_sso_url());
-    assert_eq!(trusted(&made), sorted(&[&idp.saml_key().unwrap()]));
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/saml/metadata");
-    for file in ["shibboleth.xml", "samling-ecdsa.xml"] {
-        let xml = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
-        let reply = desk.ask(json!({ "metadata_xml": xml })).await;
-        assert_eq!(reply.status, 201, "{file}: {}", reply.body);
-        assert_eq!(trusted(&reply.body).len(), 1, "{file}");
-    }
-    for (file, says) in [
-        ("example-expired.xml", "has expired"),
-        ("example-aggregate.xml", "not the metadata of one"),
-        ("samling.xml", "RSA key of 2048 bits or more"),
-        // Its keys are in the namespace of the metadata, where no other reader finds them either.
-        ("samlify.xml", "no usable signing certificate"),
-    ] {
-        let xml = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
-        let reply = desk.ask(json!({ "metadata_xml": xml })).await;
-        assert_eq!(reply.status, 422, "{file}: {}", reply.body);
-        assert!(
-            reply.text("detail").contains(says),
-            "{file}: {}",
-            reply.body
-        );
-    }
-}
-
 async fn another_trust_anchor_ends_what_came_through(server: TestServer) {
     let desk = Desk::at(&server).await;
     let (first, second) = (key(&server, 300), key(&server, 600));
@@ -623,166 +582,5 @@ async fn the_last_certificate_of_an_active_connection_stays(server: TestServer) 
     let other = desk.ask_for(other).await.body;
     for path in ["/certificates", "/keys"] {
         assert_eq!(desk.call(Method::GET, &other, path, None).await.status, 409);
-    }
-}
-
-async fn a_signing_key_is_rotated_with_overlap(server: TestServer) {
-    let desk = Desk::at(&server).await;
-    let key = key(&server, 300);
-    let made = desk
-        .connect(json!({ "metadata_xml": Described::with(&[&key]).xml() }))
-        .await;
-    let rotate = async |activate: bool| {
-        let body = json!({ "purpose": "signing", "activate": activate });
-        desk.call(Method::POST, &made, "/keys/rotate", Some(&body))
-            .await
-    };
-    let states = |reply: &Value| -> Vec<String> {
-        let keys = reply["data"].as_array().unwrap().iter();
-        keys.map(|key| key["state"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(rotate(true).await.status, 409, "there is no next key yet");
-    let reply = rotate(false).await;
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    assert_eq!(states(&reply.body), ["active", "next"]);
-    assert_eq!(rotate(false).await.status, 409, "there is a next key");
-    let both: Vec<String> = certificates(&reply.body);
-    let id = made["id"].as_str().unwrap().parse().unwrap();
-    let published = async || {
-        server
-            .engine
-            .saml_metadata(id, server.now())
-            .await
-            .unwrap()
-            .unwrap()
-    };
-    let xml = published().await;
-    assert!(both.iter().all(|certificate| xml.contains(certificate)));
-    assert!(!xml.contains("use=\"encryption\""));
-
-    let reply = rotate(true).await;
-    assert_eq!(states(&reply.body), ["retired", "active"]);
-    let xml = published().await;
-    assert!(both.iter().all(|certificate| xml.contains(certificate)));
-    assert!(
-        xml.find(&both[1]) < xml.find(&both[0]),
-        "the one in use comes first"
-    );
-    server.pass(Duration::from_secs(31 * 24 * 3600));
-    let xml = published().await;
-    assert!(!xml.contains(&both[0]) && xml.contains(&both[1]));
-    let listed = desk.call(Method::GET, &made, "/keys", None).await;
-    assert_eq!(states(&listed.body), ["active"]);
-    let begun = std::time::Instant::now();
-    while server
-        .database
-        .number("SELECT COUNT(*) FROM connection_keys")
-        .await
-        > 1
-    {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the retired key is never removed"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// What metadata shows of the keys: base64 without armor.
-fn certificates(keys: &Value) -> Vec<String> {
-    let keys = keys["data"].as_array().unwrap().iter();
-    keys.map(|key| {
-        let pem = key["certificate"].as_str().unwrap();
-        pem.lines()
-            .filter(|line| !line.starts_with("-----"))
-            .collect()
-    })
-    .collect()
-}
-
-async fn an_encryption_key_comes_and_goes_with_encryption(server: TestServer) {
-    let desk = Desk::at(&server).await;
-    let key = key(&server, 300);
-    let made = desk
-        .connect(json!({ "metadata_xml": Described::with(&[&key]).xml() }))
-        .await;
-    let rotate = json!({ "purpose": "encryption" });
-    let refused = desk
-        .call(Method::POST, &made, "/keys/rotate", Some(&rotate))
-        .await;
-    assert_eq!(refused.status, 409, "{}", refused.body);
-    let id = made["id"].as_str().unwrap().parse().unwrap();
-    let shown = async || {
-        let xml = server
-            .engine
-            .saml_metadata(id, server.now())
-            .await
-            .unwrap()
-            .unwrap();
-        xml.matches("use=\"encryption\"").count()
-    };
-    assert_eq!(shown().await, 0);
-    let reply = desk.patch(&made, json!({ "encryption": "required" })).await;
-    assert_eq!(reply.body["saml"]["encryption_keys"][0]["state"], "active");
-    assert_eq!(shown().await, 1);
-    let reply = desk
-        .call(Method::POST, &made, "/keys/rotate", Some(&rotate))
-        .await;
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    assert_eq!(shown().await, 2);
-    let activate = json!({ "purpose": "encryption", "activate": true });
-    desk.call(Method::POST, &made, "/keys/rotate", Some(&activate))
-        .await;
-    assert_eq!(shown().await, 1, "nobody should encrypt for the one before");
-    let reply = desk.patch(&made, json!({ "encryption": "off" })).await;
-    assert_eq!(shown().await, 0);
-    let states: Vec<&str> = reply.body["saml"]["encryption_keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|key| key["state"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        states,
-        ["retired", "retired"],
-        "they still decrypt for a while"
-    );
-    let reply = desk.patch(&made, json!({ "encryption": "accepted" })).await;
-    assert_eq!(reply.body["saml"]["encryption_keys"][2]["state"], "active");
-}
-
-async fn a_deleted_connection_leaves_no_key_behind(server: TestServer) {
-    let desk = Desk::at(&server).await;
-    let publisher = Publisher::start(Described::with(&[&key(&server, 300)]).xml()).await;
-    let made = desk.connect(json!({ "metadata_url": publisher.url })).await;
-    let id = made["id"].as_str().unwrap().parse().unwrap();
-    assert!(
-        server
-            .engine
-            .saml_metadata(id, server.now())
-            .await
-            .unwrap()
-            .is_some()
-    );
-    assert_eq!(desk.call(Method::DELETE, &made, "", None).await.status, 204);
-    assert!(
-        server
-            .engine
-            .saml_metadata(id, server.now())
-            .await
-            .unwrap()
-            .is_none()
-    );
-    for table in [
-        "connection_keys",
-        "connection_certificates",
-        "connection_metadata",
-    ] {
-        let left = server
-            .database
-            .number(&format!("SELECT COUNT(*) FROM {table}"))
-            .await;
-        assert_eq!(left, 0, "{table}");
     }
 }

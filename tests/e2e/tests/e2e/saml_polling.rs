@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use vestibule_simulate::{IdentityProvider, IdpConfig, Place};
 use vestibule_support::{on_every_server, server::TestServer};
 
 use crate::saml_desk::{Described, Desk, Publisher, fingerprint, key, sorted, trusted};
 
 on_every_server!(
+    genuine_metadata_makes_connections,
     metadata_is_looked_at_again,
     trouble_is_recorded_and_what_is_known_stays,
     a_refresh_says_what_changed,
     certificates_that_expire_are_announced_once_for_each_threshold,
     an_inactive_connection_is_left_alone,
+    two_nodes_look_once,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -276,4 +279,61 @@ async fn an_inactive_connection_is_left_alone(server: TestServer) {
             .await
             .is_empty()
     );
+}
+
+async fn two_nodes_look_once(server: TestServer) {
+    let other = server.second_node().await;
+    let desk = Desk::at(&server).await;
+    let publisher = Publisher::start(Described::with(&[&key(&server, 30)]).xml()).await;
+    let made = desk.connect(json!({ "metadata_url": publisher.url })).await;
+    for looks in [2, 3] {
+        let last = checked(&desk.read(&made).await);
+        server.pass(A_WHILE);
+        desk.until(&made, "it is read again", |now| checked(now) > last)
+            .await;
+        // The other node has had its turn when it answers what it was asked after the look.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(publisher.reads().0, looks);
+    }
+    assert_eq!(
+        desk.events("connection.certificate_expiring").await.len(),
+        1
+    );
+    drop(other);
+}
+
+async fn genuine_metadata_makes_connections(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let idp = IdentityProvider::start(IdpConfig::new(Place::bind("127.0.0.1", 0).await.unwrap()))
+        .await
+        .unwrap();
+    let made = desk
+        .connect(json!({ "metadata_xml": idp.saml_metadata().unwrap() }))
+        .await;
+    assert_eq!(made["saml"]["entity_id"], idp.saml_entity_id());
+    assert_eq!(made["saml"]["sso_url"], idp.saml_sso_url());
+    assert_eq!(trusted(&made), sorted(&[&idp.saml_key().unwrap()]));
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/saml/metadata");
+    for file in ["shibboleth.xml", "samling-ecdsa.xml"] {
+        let xml = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+        let reply = desk.ask(json!({ "metadata_xml": xml })).await;
+        assert_eq!(reply.status, 201, "{file}: {}", reply.body);
+        assert_eq!(trusted(&reply.body).len(), 1, "{file}");
+    }
+    for (file, says) in [
+        ("example-expired.xml", "has expired"),
+        ("example-aggregate.xml", "not the metadata of one"),
+        ("samling.xml", "RSA key of 2048 bits or more"),
+        // Its keys are in the namespace of the metadata, where no other reader finds them either.
+        ("samlify.xml", "no usable signing certificate"),
+    ] {
+        let xml = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+        let reply = desk.ask(json!({ "metadata_xml": xml })).await;
+        assert_eq!(reply.status, 422, "{file}: {}", reply.body);
+        assert!(
+            reply.text("detail").contains(says),
+            "{file}: {}",
+            reply.body
+        );
+    }
 }

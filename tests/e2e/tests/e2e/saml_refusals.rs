@@ -22,6 +22,7 @@ on_every_server!(
     a_transient_name_joins_nobody,
     sha1_and_inclusive_canonicalization_are_choices,
     what_is_no_response_is_refused_at_the_door,
+    an_address_with_too_many_refusals_learns_nothing_more,
 );
 
 async fn refused(server: &TestServer, company: &Company, ada: &Employee, rule: &str) {
@@ -233,4 +234,25 @@ async fn what_is_no_response_is_refused_at_the_door(server: TestServer) {
         .await
         .unwrap();
     assert!(page.body.contains("This sign-in is over"), "{}", page.body);
+}
+
+async fn an_address_with_too_many_refusals_learns_nothing_more(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let acs = server.url(&format!("/sso/saml/{}/acs", company.connection_id));
+    let mut browser = Browser::new().unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..320 {
+        let fields = [("SAMLResponse", "PGEvPg==")];
+        let page = browser.post_from(None, &acs, &fields).await.unwrap();
+        answers.push((page.status, page.body.contains("root")));
+    }
+    assert_eq!(answers.first(), Some(&(403, true)));
+    assert_eq!(answers.last(), Some(&(429, false)));
+    let explained = answers.iter().filter(|answer| answer.0 == 403).count();
+    let logins = "SELECT COUNT(*) FROM logins";
+    let recorded = server.database.number(logins).await;
+    assert_eq!(recorded, i64::try_from(explained).unwrap());
+    // Who has a good answer is not held up.
+    company.signed_in(&mut browser, &ada).await;
 }

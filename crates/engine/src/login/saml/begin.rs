@@ -5,7 +5,7 @@ use vestibule_core::{Secret, Timestamp};
 use vestibule_saml::{AuthnRequest, MessageError, SigningKey};
 use vestibule_store::{Connection, PendingLogin};
 
-use super::{UPSTREAM_PLACE, Waiting};
+use super::{Begun, UPSTREAM_PLACE};
 use crate::{
     Engine, Fault, LoginRefusal, SamlSettings,
     authorize::Purpose,
@@ -30,7 +30,7 @@ impl Engine {
         };
         drop(tx);
         let asked = Asked::of(pending, &settings);
-        let waiting = Waiting {
+        let begun = Begun {
             begun_at: now.unix_seconds(),
             force_authn: asked.force_authn,
             max_age: asked.max_age,
@@ -59,7 +59,7 @@ impl Engine {
         let sealed = self.vault().seal(
             UPSTREAM_PLACE,
             &connection.id.to_string(),
-            json!(waiting).to_string().as_bytes(),
+            json!(begun).to_string().as_bytes(),
         );
         let mut tx = self.store().write(now).await?;
         let waits = tx
