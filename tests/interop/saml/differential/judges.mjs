@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { pythonEnvironment } from '../../lib/python.mjs';
@@ -12,7 +13,7 @@ import { Absent, cacheFolder, finish } from '../../lib/workshop.mjs';
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** How long one file may take before the judge counts as hung. */
-const PATIENCE = 60_000;
+const PATIENCE = 20_000;
 
 /** Ours, with `saml verify` in front of the options. */
 export async function ours() {
@@ -53,43 +54,52 @@ export class Judge {
     this.#args = args;
   }
 
-  /** The verdict on each file; a file that ends or stops the program has `decision: "none"`. */
+  /** The verdict on each file; one that ends or hangs the program has `decision: "none"`. */
   async judge(workshop, context, files) {
     const place = workshop.path('context.json');
     await writeFile(place, JSON.stringify(context));
-    const verdicts = await this.#run(place, files);
-    for (const file of files) {
-      if (verdicts.has(file)) continue;
-      const alone = files.length > 1 ? await this.#run(place, [file]) : verdicts;
-      verdicts.set(file, alone.get(file) ?? { file, decision: 'none', name_id: null, reason: alone.end });
+    const verdicts = new Map();
+    let rest = files;
+    while (rest.length > 0) {
+      const end = await this.#run(place, rest, verdicts);
+      // Judges go through the files in order, so the first without an answer is the one that stopped them.
+      const at = rest.findIndex((file) => !verdicts.has(file));
+      if (at < 0) break;
+      verdicts.set(rest[at], { file: rest[at], decision: 'none', name_id: null, reason: end });
+      rest = rest.slice(at + 1);
     }
     return verdicts;
   }
 
-  #run(context, files) {
+  /** Runs the program once, adds what it says to the verdicts, and gives back how it ended. */
+  #run(context, files, verdicts) {
     return new Promise((resolve, reject) => {
       const child = spawn(this.#program, [...this.#args, '--context', context, ...files], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
-      let said = '';
       let hung = false;
-      child.stdout.setEncoding('utf8').on('data', (text) => { said += text; });
-      const timer = setTimeout(() => {
-        hung = true;
-        // The whole group: the program may have started itself again.
-        process.kill(-child.pid, 'SIGKILL');
-      }, PATIENCE + 100 * files.length);
-      child.once('error', (error) => { clearTimeout(timer); reject(error); });
-      child.once('close', (code, signal) => {
+      let timer = null;
+      const wait = () => {
         clearTimeout(timer);
-        const verdicts = new Map();
-        for (const line of said.split('\n')) {
-          if (!line.startsWith('{')) continue;
-          try {
-            const verdict = JSON.parse(line);
-            verdicts.set(verdict.file, verdict);
-          } catch { /* a line that was cut off says nothing */ }
-        }
-        verdicts.end = hung ? 'no answer in time' : `ended with ${signal ?? code}`;
-        resolve(verdicts);
+        timer = setTimeout(() => {
+          hung = true;
+          // The whole group: the program may have started itself again.
+          process.kill(-child.pid, 'SIGKILL');
+        }, PATIENCE);
+      };
+      wait();
+      const lines = createInterface({ input: child.stdout });
+      lines.on('line', (line) => {
+        wait();
+        try {
+          const verdict = JSON.parse(line);
+          verdicts.set(verdict.file, verdict);
+        } catch { /* a line that was cut off says nothing */ }
+      });
+      const ended = new Promise((closed) => child.once('close', (code, signal) => closed(signal ?? code)));
+      const read = new Promise((closed) => lines.once('close', closed));
+      child.once('error', (error) => { clearTimeout(timer); reject(error); });
+      Promise.all([ended, read]).then(([how]) => {
+        clearTimeout(timer);
+        resolve(hung ? `no answer within ${PATIENCE / 1000} s` : `ended with ${how}`);
       });
     });
   }
