@@ -27,6 +27,8 @@ mod saml;
 mod saml_connections;
 #[path = "e2e/saml_desk.rs"]
 mod saml_desk;
+#[path = "e2e/saml_keys.rs"]
+mod saml_keys;
 #[path = "e2e/saml_logout.rs"]
 mod saml_logout;
 #[path = "e2e/saml_polling.rs"]

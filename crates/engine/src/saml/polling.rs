@@ -17,13 +17,13 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Looks that one node takes at the same time.
 const LOOKS_AT_ONCE: usize = 8;
 const SLEEP: Duration = Duration::from_secs(1);
-/// How often certificates are looked through for those that expire.
-const EXPIRY_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+/// How often certificates are looked through for those that expire: a warning of the last day comes in that day.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 /// Who changes what metadata changed, in the audit log.
 const WORKER: &str = "metadata";
 
 impl Engine {
-    /// Looks at metadata when it is due, and once a day for what expires, until told to stop.
+    /// Looks at metadata when it is due, and every hour for what expires, until told to stop.
     pub(crate) async fn watch_providers(&self, clock: Clock, mut stopped: watch::Receiver<bool>) {
         let slots = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
         let mut looks = JoinSet::new();
