@@ -25,6 +25,7 @@ pub struct Error {
     rule: Rule,
     wanted: String,
     got: String,
+    concealed: bool,
 }
 
 impl Error {
@@ -33,7 +34,21 @@ impl Error {
             rule,
             wanted: String::new(),
             got: String::new(),
+            concealed: false,
         }
+    }
+
+    pub(crate) fn conceal(mut self) -> Self {
+        self.concealed = true;
+        self
+    }
+
+    /// Whether it tells something of a plaintext that no signature has vouched for yet.
+    ///
+    /// Show it to administrators only; whoever posted the message must not learn more than from
+    /// [`Rule::Decryption`], or the key can be asked about ciphertexts (XML Encryption 1.1 §6.1.2).
+    pub fn is_concealed(&self) -> bool {
+        self.concealed
     }
 
     pub(crate) fn compared(rule: Rule, wanted: impl Into<String>, got: impl Into<String>) -> Self {
@@ -41,6 +56,7 @@ impl Error {
             rule,
             wanted: wanted.into(),
             got: got.into(),
+            concealed: false,
         };
         cut(&mut error.got);
         error

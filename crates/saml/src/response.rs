@@ -176,24 +176,14 @@ impl Trust {
             }
         } else {
             let holder = assertion_of(response)?;
-            let plain = encrypted::decrypt(holder, &self.decryption_keys)?;
-            trail.passed(Rule::Decryption, || "decrypted".to_owned());
-            let scope = holder.scope();
-            let inner = parse_decrypted(&plain, &scope)?;
-            let assertion = inner.root();
-            let octets = match assertion.child(DS, "Signature") {
-                Some(signature) => {
-                    Some(proofs.verify(assertion, signature, "the assertion", trail)?)
-                }
-                None => None,
-            };
-            let mut verified = match (octets, reread.is_some()) {
-                (Some(octets), _) => {
-                    bench.check_assertion(parse(&octets)?.root(), answers, trail)?
-                }
-                (None, true) => bench.check_assertion(assertion, answers, trail)?,
-                (None, false) => return Err(Rule::Unsigned.into()),
-            };
+            let opened = self.open(holder, &mut proofs, reread.as_ref(), trail);
+            // Until a signature vouches for the ciphertext, what is wrong with its plaintext is nobody's to know.
+            let (text, scope) = opened.map_err(|error| match reread {
+                Some(_) => error,
+                None => error.conceal(),
+            })?;
+            let assertion = parse_decrypted(&text, &scope)?;
+            let mut verified = bench.check_assertion(assertion.root(), answers, trail)?;
             verified.encrypted = true;
             verified
         };
@@ -201,6 +191,38 @@ impl Trust {
         Ok(verified)
     }
 }
+
+impl Trust {
+    /// Decrypts an assertion: the text that a signature covers, its own or the response's around it, and the
+    /// namespaces in force around that text.
+    fn open(
+        &self,
+        holder: Element<'_, '_>,
+        proofs: &mut Proofs<'_>,
+        signed_around: Option<&Document<'_>>,
+        trail: &mut Trail,
+    ) -> Result<(Zeroizing<String>, Scope), Error> {
+        let plain = encrypted::decrypt(holder, &self.decryption_keys)?;
+        let scope = holder.scope();
+        trail.passed(Rule::Decryption, || "decrypted".to_owned());
+        let document = parse_decrypted(&plain, &scope)?;
+        let assertion = document.root();
+        match (assertion.child(DS, "Signature"), signed_around) {
+            (Some(signature), _) => {
+                let octets = proofs.verify(assertion, signature, "the assertion", trail)?;
+                Ok((Zeroizing::new(octets), Scope::new()))
+            }
+            (None, Some(_)) => {
+                drop(document);
+                Ok((plain, scope))
+            }
+            (None, None) => Err(Rule::Unsigned.into()),
+        }
+    }
+}
+
+/// Prefixes and the namespaces that they stand for.
+type Scope = Vec<(String, String)>;
 
 /// A response as it came, decoded and not yet believed.
 #[derive(Clone)]

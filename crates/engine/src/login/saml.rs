@@ -14,7 +14,7 @@ use std::{net::IpAddr, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, Timestamp};
-use vestibule_saml::{Expected, Report, Response, Verified};
+use vestibule_saml::{Expected, Report, Response, Rule, Verified};
 use vestibule_store::{
     Connection, NewLoginAnswer, NewLoginRecord, PendingLogin, ReadTx, TakenAnswer, WriteTx,
 };
@@ -177,9 +177,17 @@ impl Engine {
             return Ok(SamlAnswer::TooMany);
         }
         let login = NewLoginRecord { report, ..login };
-        self.refuse_login(LoginRefusal::of_saml(error), login, now)
-            .await
-            .map(SamlAnswer::Refused)
+        let recorded = self
+            .refuse_login(LoginRefusal::of_saml(error), login, now)
+            .await?;
+        // The record says what is wrong; the page must not tell whoever posted a ciphertext about its plaintext.
+        Ok(SamlAnswer::Refused(match error.is_concealed() {
+            true => LoginRefusal {
+                reference: recorded.reference,
+                ..LoginRefusal::of_saml(&Rule::Decryption.into())
+            },
+            false => recorded,
+        }))
     }
 
     /// Refuses what a connection received, of whatever kind, and records it.

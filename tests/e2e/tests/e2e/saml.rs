@@ -7,6 +7,7 @@ use url::Url;
 use vestibule_simulate::{
     Browser, Fault, Faults, Page,
     idp::{Encrypts, KeyOverlap},
+    saml::Style,
 };
 use vestibule_support::{
     on_every_server,
@@ -287,7 +288,10 @@ async fn a_request_goes_by_form_where_the_provider_wants_one(server: TestServer)
     patch_connection(&server, &company, redirect).await;
     let step = Browser::new().unwrap().get(&login).await.unwrap();
     assert!(
-        step.url.query().unwrap_or_default().contains("SAMLRequest="),
+        step.url
+            .query()
+            .unwrap_or_default()
+            .contains("SAMLRequest="),
         "{}",
         step.url
     );
@@ -344,6 +348,18 @@ async fn encrypted_assertions_are_accepted_and_can_be_demanded(server: TestServe
     client.encrypts = Encrypts::NameId;
     company.idp.add_saml_client(client);
     company.signed_in(&mut Browser::new().unwrap(), &ada).await;
+    // What is wrong inside an encrypted assertion stands in the record; the page tells nothing of the plaintext.
+    company.idp.set_faults(Faults::of([Fault::SamlForeignKey]));
+    let mut client = company.saml_client(&Site::of(&server)).await;
+    client.style = Style::Entra;
+    company.idp.add_saml_client(client);
+    let page = company
+        .sign_in(&mut Browser::new().unwrap(), &ada.person)
+        .await;
+    assert_eq!(page.status, 403, "{}", page.body);
+    assert_eq!(company.last_login(&server).await["rule"], "signature");
+    assert!(page.body.contains("<dd>decryption</dd>"), "{}", page.body);
+    assert!(!page.body.contains("<dd>signature</dd>"), "{}", page.body);
     company
         .idp
         .set_faults(Faults::of([Fault::SamlEncryptedToUnknownKey]));
