@@ -2,7 +2,8 @@
 //!
 //! It takes the stricter side wherever browsers differ: `Secure` cookies and `__Host-` names are
 //! refused over plain http even on loopback, and a cookie without `SameSite` counts as `Lax`.
-//! It runs no scripts; a page that submits itself is submitted with [`Browser::submit`].
+//! It runs no scripts; a page that submits itself is submitted with [`Browser::submit`] or
+//! [`Browser::press_on`].
 
 mod cookies;
 mod html;
@@ -20,6 +21,8 @@ use cookies::{Jar, Sending, same_site};
 
 /// Browsers give up after twenty redirects (Fetch §4.4).
 const MOST_REDIRECTS: usize = 20;
+/// The fields of SAML's POST binding (saml-bindings §3.5.4).
+const MESSAGE_FIELDS: [&str; 2] = ["SAMLRequest", "SAMLResponse"];
 
 /// A page that a navigation ended at.
 #[derive(Debug, Clone)]
@@ -133,6 +136,15 @@ impl Browser {
             .or(forms.first())
             .with_context(|| format!("{} has no form", page.url))?;
         self.submit_form(page, form, fields).await
+    }
+
+    /// Sends on the SAML messages that a script would post at once, until a page has none.
+    pub async fn press_on(&mut self, mut page: Page) -> anyhow::Result<Page> {
+        let carries = |form: &Form| MESSAGE_FIELDS.into_iter().any(|field| form.has(field));
+        while page.forms().iter().any(carries) {
+            page = self.submit(&page, &[]).await?;
+        }
+        Ok(page)
     }
 
     /// Fills one form of a page and sends it.

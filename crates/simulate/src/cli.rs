@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::app::AppUrls;
 use crate::scim::{Call, Dialect};
 use crate::{
-    AppConfig, Client, IdentityProvider, IdpConfig, Person, Place, SamlClient, SampleApp,
-    ScimClient, chance,
+    AppConfig, Client, IdentityProvider, IdpConfig, NameIdKind, Person, Place, SamlClient,
+    SampleApp, ScimClient, chance,
 };
 
 /// What to simulate.
@@ -21,8 +21,22 @@ pub enum Command {
     App(AppArguments),
 }
 
+/// How the SAML side is used, for the help.
+const SAML_HELP: &str = "\
+SAML in three steps:
+  1. Start the provider. The first line of its output is JSON with issuer, people and passwords, and with
+     saml.metadata_url, saml.sso_url and saml.slo_url.
+  2. Make a connection of protocol \"saml\" with \"saml\": {\"metadata_url\": …} and
+     \"join\": {\"directory\": \"externalId\", \"claim\": \"name_id\"}. Its answer has saml.metadata_url of the service provider.
+  3. Register the service provider: --saml-metadata FILE at the start, or while the provider runs
+     POST {issuer}/saml/clients {\"metadata_xml\": …, \"name\": …, \"name_id\": \"object-id\"} with
+     Authorization: Bearer {admin_token}.
+People then sign in from the app, or by the tile on the provider's home page, {issuer}/.
+`simulate scim hire --external-id` takes the oid of a person, which is the name of kind object-id.";
+
 /// Arguments of `simulate idp`.
 #[derive(Debug, Args)]
+#[command(after_help = SAML_HELP)]
 pub struct IdpArguments {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 9001)]
@@ -45,6 +59,9 @@ pub struct IdpArguments {
     /// Registers a SAML service provider by its metadata file; repeatable
     #[arg(long)]
     saml_metadata: Vec<std::path::PathBuf>,
+    /// What people are called at those service providers
+    #[arg(long, value_enum, default_value = "persistent")]
+    saml_name_id: NameIdKind,
     /// Adds a person: "Given Family"; repeatable
     #[arg(long)]
     person: Vec<String>,
@@ -180,7 +197,8 @@ async fn run_idp(arguments: IdpArguments) -> anyhow::Result<()> {
     let idp = IdentityProvider::start(config).await?;
     for path in &arguments.saml_metadata {
         let metadata = tokio::fs::read_to_string(path).await?;
-        idp.add_saml_client(SamlClient::from_metadata(&metadata)?);
+        let client = SamlClient::from_metadata(&metadata)?;
+        idp.add_saml_client(client.name_id(arguments.saml_name_id));
     }
     print(&json!({
         "issuer": idp.issuer(), "admin_token": admin_token, "client": client, "people": people,

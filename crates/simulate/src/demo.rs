@@ -5,6 +5,7 @@
 
 mod admin;
 mod cockpit;
+mod protocol;
 mod roster;
 mod timeline;
 
@@ -14,11 +15,14 @@ use url::Url;
 
 use crate::app::AppUrls;
 use crate::http::{Http, join};
-use crate::{
-    AppConfig, Client, IdentityProvider, IdpConfig, Place, Running, SampleApp, ScimClient, chance,
-};
+use crate::{AppConfig, IdentityProvider, IdpConfig, Place, Running, SampleApp, ScimClient};
 use admin::AdminApi;
 pub use cockpit::Cockpit;
+pub use protocol::DemoProtocol;
+use protocol::Ends;
+
+/// What the sample app is called, at Vestibule and on the identity provider's home page.
+const APP_NAME: &str = "Fieldnotes";
 
 /// What the demo starts with.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct DemoConfig {
     pub company: String,
     /// The company's verified domain.
     pub domain: String,
+    /// How the company's people sign in.
+    pub protocol: DemoProtocol,
     /// The cockpit's host name in the browser.
     pub cockpit_host: String,
     /// The cockpit's port; 0 for any.
@@ -55,6 +61,7 @@ impl DemoConfig {
             api_key: api_key.to_owned(),
             company: "Acme".to_owned(),
             domain: "acme.test".to_owned(),
+            protocol: DemoProtocol::default(),
             cockpit_host: "localhost".to_owned(),
             cockpit_port: 0,
             idp_host: "idp.localhost".to_owned(),
@@ -73,6 +80,8 @@ pub struct DemoWorld {
     pub company: String,
     /// The company's verified domain.
     pub domain: String,
+    /// How the company's people sign in.
+    pub protocol: DemoProtocol,
     /// Where Vestibule answers.
     pub vestibule_url: Url,
     /// The admin API key.
@@ -125,26 +134,23 @@ impl DemoWorld {
         app.root_certificates.clone_from(&config.root_certificates);
         let app = SampleApp::start(app).await?;
 
-        let secret = chance::token()?;
+        let ends = Ends {
+            admin: &admin,
+            http: &http,
+            idp: &idp,
+            path: format!("{below}/connections"),
+        };
         let connection = json!({
-            "protocol": "oidc",
             "name": format!("{} sign-in", config.company),
             "directory_id": directory_id,
             "default_application_id": text(&application, "/id")?,
-            "join": {"directory": "externalId", "claim": "oid"},
-            "oidc": {"issuer": idp.issuer(), "client_id": "vestibule", "client_secret": secret},
         });
-        let connection = admin
-            .create(&format!("{below}/connections"), &connection)
-            .await?;
-        let redirect_uri = text(&connection, "/oidc/redirect_uri")?;
-        let mut client = Client::new("vestibule", &secret, [redirect_uri.as_str()]);
-        client.backchannel_logout_uri = text(&connection, "/oidc/backchannel_logout_uri").ok();
-        idp.add_client(client);
+        ends.connect(config.protocol, connection).await?;
 
         Ok(Self {
             company: config.company.clone(),
             domain: config.domain.clone(),
+            protocol: config.protocol,
             vestibule_url: config.vestibule_url.clone(),
             api_key: config.api_key.clone(),
             organization_id,
@@ -194,7 +200,7 @@ pub async fn run(config: DemoConfig) -> anyhow::Result<Demo> {
 
 fn application(urls: &AppUrls) -> serde_json::Value {
     json!({
-        "name": "Fieldnotes",
+        "name": APP_NAME,
         "redirect_uris": [urls.redirect_uri],
         "post_logout_redirect_uris": [urls.post_logout_redirect_uri],
         "backchannel_logout_uri": urls.backchannel_logout_uri,

@@ -55,6 +55,15 @@ impl Http {
         answer(request).await
     }
 
+    /// Reads a document of any other kind.
+    pub async fn get_text(&self, url: &str) -> anyhow::Result<String> {
+        let response = self.client.get(url).send().await;
+        let response = response.context("the call got no answer")?;
+        let status = response.status();
+        anyhow::ensure!(status.is_success(), "GET {url} answered {status}");
+        response.text().await.context("the answer broke off")
+    }
+
     /// Sends a JSON document.
     pub async fn post_json(
         &self,

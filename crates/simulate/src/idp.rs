@@ -180,6 +180,11 @@ impl IdentityProvider {
         self.running.url()
     }
 
+    /// The page with everything that people can start from here, as browsers reach it.
+    pub fn home_url(&self) -> &Url {
+        &self.state.browser_url
+    }
+
     /// The server beneath.
     pub fn running(&self) -> &Running {
         &self.running

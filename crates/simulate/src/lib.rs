@@ -16,7 +16,7 @@ pub mod scim;
 
 pub use app::{AppConfig, SampleApp};
 pub use browser::{Browser, Page};
-pub use demo::{Demo, DemoConfig, DemoWorld};
+pub use demo::{Demo, DemoConfig, DemoProtocol, DemoWorld};
 pub use idp::{
     Client, Encrypts, Fault, Faults, IdentityProvider, IdpConfig, KeyOverlap, NameIdKind,
     RequestRule, SamlClient, SloBinding,

@@ -6,12 +6,23 @@ mod fake;
 
 use fake::{Fake, KEY, PASSWORD};
 use vestibule_simulate::demo::{self, Demo};
-use vestibule_simulate::{Browser, DemoConfig, Page};
+use vestibule_simulate::{Browser, DemoConfig, DemoProtocol, Page};
 
 async fn demo(fake: &Fake) -> Demo {
-    demo::run(DemoConfig::new(fake.url.clone(), KEY))
-        .await
-        .unwrap()
+    demo_by(fake, DemoProtocol::Oidc).await
+}
+
+async fn demo_by(fake: &Fake, protocol: DemoProtocol) -> Demo {
+    let mut config = DemoConfig::new(fake.url.clone(), KEY);
+    config.protocol = protocol;
+    demo::run(config).await.unwrap()
+}
+
+/// What the fake was told of a thing.
+fn told(fake: &Fake, what: &str) -> serde_json::Value {
+    let seen = fake.seen.lock().unwrap();
+    let (_, body) = seen.iter().find(|(seen, _)| seen == what).unwrap();
+    body.clone()
 }
 
 async fn press(browser: &mut Browser, page: &Page, action: &str) -> Page {
@@ -86,35 +97,95 @@ async fn hire_sign_in_and_fire_are_seen_and_measured() {
 async fn vestibule_is_set_up_as_its_admin_api_says() {
     let fake = Fake::start().await;
     let demo = demo(&fake).await;
-    let seen = fake.seen.lock().unwrap().clone();
-    let body = |what: &str| {
-        seen.iter()
-            .find(|(seen, _)| seen == what)
-            .unwrap()
-            .1
-            .clone()
-    };
-    assert_eq!(body("organization")["domains"][0], "acme.test");
-    assert_eq!(body("connection")["protocol"], "oidc");
-    assert_eq!(body("connection")["directory_id"], "dir_1");
-    assert_eq!(body("connection")["default_application_id"], "app_1");
-    assert_eq!(body("connection")["join"]["claim"], "oid");
-    assert_eq!(
-        body("connection")["oidc"]["issuer"],
-        demo.world().idp.issuer()
-    );
-    let notices = body("application")["backchannel_logout_uri"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    assert_eq!(told(&fake, "organization")["domains"][0], "acme.test");
+    let connection = told(&fake, "connection");
+    assert_eq!(connection["protocol"], "oidc");
+    assert_eq!(connection["directory_id"], "dir_1");
+    assert_eq!(connection["default_application_id"], "app_1");
+    assert_eq!(connection["join"]["claim"], "oid");
+    assert_eq!(connection["oidc"]["issuer"], demo.world().idp.issuer());
+    let application = told(&fake, "application");
+    let notices = application["backchannel_logout_uri"].as_str().unwrap();
     assert!(
         notices.starts_with("http://127.0.0.1:"),
         "a server has to resolve it: {notices}"
     );
     assert_eq!(
-        body("application")["redirect_uris"][0],
+        application["redirect_uris"][0],
         demo.world().app.urls().redirect_uri
     );
+}
+
+#[tokio::test]
+async fn by_saml_each_side_reads_the_others_metadata() {
+    let fake = Fake::start().await;
+    let demo = demo_by(&fake, DemoProtocol::Saml).await;
+    let connection = told(&fake, "connection");
+    assert_eq!(connection["protocol"], "saml");
+    assert_eq!(connection["directory_id"], "dir_1");
+    assert_eq!(connection["default_application_id"], "app_1");
+    assert_eq!(connection["join"]["directory"], "externalId");
+    assert_eq!(connection["join"]["claim"], "name_id");
+    assert_eq!(connection["allow_idp_initiated"], true);
+    assert!(connection.get("oidc").is_none(), "{connection}");
+    let mut browser = Browser::new().unwrap();
+    let metadata_url = connection["saml"]["metadata_url"].as_str().unwrap();
+    let metadata = browser.get(&metadata_url.parse().unwrap()).await.unwrap();
+    assert!(metadata.body.contains("IDPSSODescriptor"));
+
+    let page = browser.get(demo.url()).await.unwrap();
+    assert!(page.body.contains("by SAML 2.0"), "{}", page.body);
+    assert!(!page.body.contains("OpenID Connect"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn by_saml_the_tile_of_the_home_page_begins_a_login() {
+    let fake = Fake::start().await;
+    let demo = demo_by(&fake, DemoProtocol::Saml).await;
+    let mut browser = Browser::new().unwrap();
+    let start = browser.get(demo.url()).await.unwrap();
+    press(&mut browser, &start, "/hire").await;
+    let ada = demo.world().idp.people().remove(0);
+    let links = start.links();
+    let home = links
+        .iter()
+        .find(|link| link.text.contains("home page"))
+        .unwrap();
+    let home = browser.follow(&start, &home.href).await.unwrap();
+    assert_eq!(home.url.host_str(), Some("idp.localhost"));
+    let tiles = home.links();
+    let tile = tiles
+        .iter()
+        .find(|link| link.text.contains("Fieldnotes"))
+        .unwrap();
+    let form = browser.follow(&home, &tile.href).await.unwrap();
+    let fields = [("username", &*ada.user_name), ("password", &*ada.password)];
+    let page = browser.submit(&form, &fields).await.unwrap();
+    let page = browser.press_on(page).await.unwrap();
+    assert_eq!(page.body, "received");
+    let response = told(&fake, "response");
+    let response = response.as_str().unwrap();
+    assert!(
+        response.contains(&ada.oid) && !response.contains("InResponseTo"),
+        "nobody asked for it, and it names the directory's object: {response}"
+    );
+}
+
+#[tokio::test]
+async fn by_saml_a_colleagues_session_at_the_provider_does_not_answer_for_another() {
+    let fake = Fake::start().await;
+    let demo = demo_by(&fake, DemoProtocol::Saml).await;
+    let mut browser = Browser::new().unwrap();
+    let sign_in = |page: &Page| {
+        let links = page.links();
+        let mut found = links.iter().filter(|link| link.text.contains("in as"));
+        found.next().unwrap().href.clone()
+    };
+    let page = browser.get(demo.url()).await.unwrap();
+    let page = press(&mut browser, &page, "/hire").await;
+    assert!(!sign_in(&page).contains("prompt=login"));
+    let page = press(&mut browser, &page, "/hire").await;
+    assert!(sign_in(&page).contains("prompt=login"), "{}", page.body);
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::DemoWorld;
 use super::roster::{Employee, Roster};
 use super::timeline::{Actor, Entry, Tone};
+use super::{DemoProtocol, DemoWorld};
 use crate::app::{AppEvent, AppEventKind, Probe};
 use crate::idp::{IdpEvent, IdpEventKind};
 use crate::{Place, Running};
@@ -156,23 +156,19 @@ impl Cockpit {
 
     fn idp_event(&self, event: &IdpEvent) {
         let user = event.user_name.as_deref().unwrap_or("somebody");
-        let (tone, title) = match event.kind {
-            IdpEventKind::LoginShown => (Tone::Plain, "Asked for a password".to_owned()),
-            IdpEventKind::PasswordRefused => (Tone::Bad, "Refused a password".to_owned()),
-            IdpEventKind::SignedIn => (Tone::Good, format!("Knows {user}")),
+        let provider = |tone, title: String| Entry::new(Actor::Provider, tone, title);
+        let entry = match event.kind {
+            IdpEventKind::LoginShown => provider(Tone::Plain, "Asked for a password".to_owned()),
+            IdpEventKind::PasswordRefused => provider(Tone::Bad, "Refused a password".to_owned()),
+            IdpEventKind::SignedIn => provider(Tone::Good, format!("Knows {user}")),
             IdpEventKind::CodeExchanged | IdpEventKind::AssertionIssued => {
-                (Tone::Plain, format!("Told Vestibule who {user} is"))
+                provider(Tone::Plain, format!("Told Vestibule who {user} is"))
+                    .to(Actor::Vestibule)
+                    .detail(self.roster.world.protocol.message())
             }
-            IdpEventKind::SignedOut => (Tone::Ending, format!("Signed {user} out")),
+            IdpEventKind::SignedOut => provider(Tone::Ending, format!("Signed {user} out")),
             IdpEventKind::CodeIssued => return,
         };
-        let mut entry = Entry::new(Actor::Provider, tone, title);
-        if matches!(
-            event.kind,
-            IdpEventKind::CodeExchanged | IdpEventKind::AssertionIssued
-        ) {
-            entry = entry.to(Actor::Vestibule);
-        }
         self.roster.timeline.push(entry.happened(event.at));
     }
 }
@@ -182,6 +178,7 @@ impl Cockpit {
 struct PageView {
     company: String,
     domain: String,
+    protocol: &'static str,
     given_name: &'static str,
     family_name: &'static str,
     vestibule_url: String,
@@ -193,6 +190,9 @@ struct PageView {
 struct LiveView {
     version: u64,
     problem: Option<String>,
+    company: String,
+    /// The identity provider's home page, where it can begin a login.
+    home_url: Option<String>,
     app_url: String,
     people: Vec<PersonView>,
     entries: Vec<Entry>,
@@ -320,6 +320,7 @@ fn page_view(cockpit: &Cockpit, problem: Option<String>) -> askama::Result<Strin
     PageView {
         company: world.company.clone(),
         domain: world.domain.clone(),
+        protocol: world.protocol.name(),
         given_name,
         family_name,
         vestibule_url: world.vestibule_url.to_string(),
@@ -339,11 +340,18 @@ fn live_view(cockpit: &Cockpit, problem: Option<String>) -> askama::Result<Strin
     LiveView {
         version,
         problem,
+        company: roster.world.company.clone(),
+        home_url: home_url(&roster.world),
         app_url: roster.world.app.url().to_string(),
         people: people.collect(),
         entries: roster.timeline.newest(),
     }
     .render()
+}
+
+/// Only SAML lets an identity provider begin (saml-profiles §4.1.5); OpenID Connect begins at the app.
+fn home_url(world: &DemoWorld) -> Option<String> {
+    (world.protocol == DemoProtocol::Saml).then(|| world.idp.home_url().to_string())
 }
 
 fn person_view(roster: &Roster, all: &[Employee], employee: &Employee) -> PersonView {
@@ -357,11 +365,18 @@ fn person_view(roster: &Roster, all: &[Employee], employee: &Employee) -> Person
     url.set_path("/login");
     url.query_pairs_mut()
         .append_pair("login_hint", &person.email);
+    let is_other = |other: &&Employee| other.id != employee.id;
+    let colleague = match roster.world.protocol {
+        // The hint tells the identity provider whom to ask for; a session of ours hides that.
+        DemoProtocol::Oidc => all
+            .iter()
+            .filter(is_other)
+            .any(|other| other.known.sessions > 0),
+        // No hint reaches the identity provider, whose session outlives ours.
+        DemoProtocol::Saml => all.iter().any(|other| is_other(&other)),
+    };
     // The browser may still be signed in as a colleague.
-    if all
-        .iter()
-        .any(|other| other.id != employee.id && other.known.sessions > 0)
-    {
+    if colleague {
         url.query_pairs_mut().append_pair("prompt", "login");
     }
     let initial = |name: &str| name.chars().next().unwrap_or('·');

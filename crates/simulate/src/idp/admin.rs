@@ -15,7 +15,7 @@ use serde_json::json;
 use super::pages::{internal_error, json as answer};
 use super::state::State;
 use super::token::bearer;
-use super::{Client, SamlClient};
+use super::{Client, NameIdKind, SamlClient};
 use crate::{Person, chance};
 
 fn allowed(state: &State, headers: &HeaderMap) -> bool {
@@ -125,10 +125,19 @@ pub(super) async fn add_client(
     StatusCode::CREATED.into_response()
 }
 
-/// A SAML service provider: its metadata, or the two values that are needed at least.
+/// A SAML service provider; what is absent is as [`SamlClient::new`] says.
+#[derive(Deserialize)]
+pub(super) struct NewSamlClient {
+    #[serde(flatten)]
+    source: SamlSource,
+    name: Option<String>,
+    name_id: Option<NameIdKind>,
+}
+
+/// Its metadata, or the two values that are needed at least.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum NewSamlClient {
+enum SamlSource {
     Described {
         metadata_xml: String,
     },
@@ -147,9 +156,9 @@ pub(super) async fn add_saml_client(
     if !allowed(&state, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let client = match new {
-        NewSamlClient::Described { metadata_xml } => SamlClient::from_metadata(&metadata_xml),
-        NewSamlClient::Named {
+    let client = match new.source {
+        SamlSource::Described { metadata_xml } => SamlClient::from_metadata(&metadata_xml),
+        SamlSource::Named {
             entity_id,
             acs_url,
             slo_url,
@@ -159,7 +168,9 @@ pub(super) async fn add_saml_client(
         }),
     };
     match client {
-        Ok(client) => {
+        Ok(mut client) => {
+            client.name = new.name;
+            client.name_id = new.name_id.unwrap_or_default();
             state.lock().saml.add_client(client);
             StatusCode::CREATED.into_response()
         }

@@ -53,6 +53,14 @@ struct App {
     href: String,
 }
 
+impl App {
+    /// The letter on its tile.
+    fn initial(&self) -> String {
+        let first = self.name.chars().next().unwrap_or('·');
+        first.to_uppercase().collect()
+    }
+}
+
 pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
     page_under(POLICY, status, template)
 }
@@ -101,10 +109,14 @@ pub(super) async fn home(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
         let session = inner.session(&cookie)?;
         Some(inner.person(&session.user_name)?.name())
     });
-    let apps = state.lock().saml.clients.iter().map(app).collect();
+    let apps: Vec<App> = state.lock().saml.clients.iter().map(app).collect();
     let (title, text) = match &name {
         Some(name) => (name.as_str(), "You are signed in at your company."),
-        None => ("Not signed in", "Start from the app you want to use."),
+        None if apps.is_empty() => ("Not signed in", "Start from the app you want to use."),
+        None => (
+            "Your apps",
+            "Choose one, and sign in with your work account.",
+        ),
     };
     page(
         StatusCode::OK,
@@ -118,12 +130,14 @@ pub(super) async fn home(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
 }
 
 fn app(client: &SamlClient) -> App {
-    let host = Url::parse(&client.acs_url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned));
+    let host = || {
+        let url = Url::parse(&client.acs_url).ok()?;
+        url.host_str().map(str::to_owned)
+    };
+    let name = client.name.clone().or_else(host);
     let sp: String = byte_serialize(client.entity_id.as_bytes()).collect();
     App {
-        name: host.unwrap_or_else(|| client.entity_id.clone()),
+        name: name.unwrap_or_else(|| client.entity_id.clone()),
         href: format!("/saml/start?sp={sp}"),
     }
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
+use clap::ValueEnum;
+use serde::Deserialize;
 
 use super::state::State;
 use crate::clock;
@@ -30,6 +32,8 @@ const CERTIFICATE_TTL: i64 = 3 * 365 * 86_400;
 pub struct SamlClient {
     /// Its entity id: the audience.
     pub entity_id: String,
+    /// What it is called on the provider's home page; its host name where nobody says.
+    pub name: Option<String>,
     /// Its assertion consumer service, compared exactly.
     pub acs_url: String,
     /// Where logout messages go; without it the service provider is left out of logout.
@@ -86,7 +90,8 @@ pub enum Encrypts {
 }
 
 /// What people are called at a service provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum NameIdKind {
     /// A lasting pseudonym per person and service provider.
     #[default]
@@ -106,6 +111,7 @@ impl SamlClient {
     pub fn new(entity_id: &str, acs_url: &str) -> Self {
         Self {
             entity_id: entity_id.to_owned(),
+            name: None,
             acs_url: acs_url.to_owned(),
             slo_url: None,
             slo_binding: SloBinding::default(),
@@ -163,6 +169,13 @@ impl SamlClient {
             }
         }
         Ok(client)
+    }
+
+    /// Called so on the provider's home page.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
     }
 
     /// In the manner of a product.

@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test stops at the first surprise"
 )]
 
@@ -14,7 +15,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Form, Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use url::Url;
 use vestibule_simulate::{Client, IdentityProvider, IdpConfig, Person, Place};
@@ -54,6 +57,8 @@ impl Fake {
             .route("/api/v1/organizations", post(organization))
             .route("/api/v1/organizations/org_1/directories", post(directory))
             .route("/api/v1/organizations/org_1/connections", post(connection))
+            .route("/sso/saml/con_1/metadata", get(metadata))
+            .route("/sso/saml/con_1/acs", post(acs))
             .route("/api/v1/directories/dir_1/tokens", post(token))
             .route("/api/v1/applications", post(application))
             .route("/api/v1/users/{id}", get(user))
@@ -125,15 +130,41 @@ async fn connection(
     Json(body): Json<Value>,
 ) -> Response {
     fake.note("connection", &headers, &body);
-    let oidc = json!({
-        "redirect_uri": fake.url.join("sso/oidc/con_1/callback").unwrap().as_str(),
-        "backchannel_logout_uri": fake.url.join("sso/oidc/con_1/backchannel-logout").unwrap().as_str(),
-    });
-    (
-        StatusCode::CREATED,
-        Json(json!({"id": "con_1", "oidc": oidc})),
+    let at = |path: &str| fake.url.join(path).unwrap().to_string();
+    let answer = match body["protocol"].as_str().unwrap() {
+        "oidc" => json!({"id": "con_1", "oidc": {
+            "redirect_uri": at("sso/oidc/con_1/callback"),
+            "backchannel_logout_uri": at("sso/oidc/con_1/backchannel-logout"),
+        }}),
+        "saml" => json!({"id": "con_1", "saml": {
+            "sp_entity_id": at("sso/saml/con_1/metadata"),
+            "acs_url": at("sso/saml/con_1/acs"),
+            "metadata_url": at("sso/saml/con_1/metadata"),
+        }}),
+        other => panic!("there is no protocol {other}"),
+    };
+    (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+async fn metadata(State(fake): State<Shared>) -> String {
+    let (id, acs) = (
+        fake.url.join("sso/saml/con_1/metadata").unwrap(),
+        fake.url.join("sso/saml/con_1/acs").unwrap(),
+    );
+    format!(
+        r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{id}"><md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:AssertionConsumerService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="{acs}" index="0"/></md:SPSSODescriptor></md:EntityDescriptor>"#
     )
-        .into_response()
+}
+
+async fn acs(
+    State(fake): State<Shared>,
+    Form(form): Form<std::collections::HashMap<String, String>>,
+) -> &'static str {
+    let xml = STANDARD.decode(&form["SAMLResponse"]).unwrap();
+    let xml = String::from_utf8(xml).unwrap();
+    let seen = ("response".to_owned(), json!(xml));
+    fake.seen.lock().unwrap().push(seen);
+    "received"
 }
 
 async fn application(

@@ -10,8 +10,8 @@ use vestibule_simulate::saml::{
     SamlKey, Signer, Style, TRANSIENT,
 };
 use vestibule_simulate::{
-    Browser, Encrypts, IdentityProvider, IdpConfig, KeyOverlap, NameIdKind, Place, RequestRule,
-    SamlClient, SloBinding,
+    Browser, Encrypts, IdentityProvider, IdpConfig, KeyOverlap, NameIdKind, Person, Place,
+    RequestRule, SamlClient, SloBinding,
 };
 
 use crate::world::{
@@ -353,4 +353,22 @@ async fn service_providers_can_be_registered_from_outside() {
     let mut browser = Browser::new().unwrap();
     let start = Url::parse(&idp.saml_start_url(SP)).unwrap();
     assert!(is_login(&browser.get(&start).await.unwrap()));
+
+    // With a name for its tile, and with what people are called there.
+    let ada = Person::new("Ada", "Lovelace", "acme.test").unwrap();
+    idp.add_person(ada.clone());
+    let new =
+        json!({"entity_id": SP, "acs_url": ACS, "name": "Fieldnotes", "name_id": "object-id"});
+    let answer = http.post_json(url.as_str(), Some("admin"), &new).await;
+    assert_eq!(answer.unwrap().status, 201);
+    let home = browser.get(idp.home_url()).await.unwrap();
+    let tile = home
+        .links()
+        .into_iter()
+        .find(|link| link.text.ends_with("Fieldnotes"));
+    let form = browser.follow(&home, &tile.unwrap().href).await.unwrap();
+    let fields = [("username", &*ada.user_name), ("password", &*ada.password)];
+    let page = browser.submit(&form, &fields).await.unwrap();
+    let name_id = response_of(&page).text_of("NameID");
+    assert_eq!(name_id.as_deref(), Some(ada.oid.as_str()));
 }

@@ -316,18 +316,3 @@ fn openapi_document_is_printed() {
     let document: Value = serde_json::from_str(&stdout(&folder.run(&["openapi"]))).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
 }
-
-#[test]
-fn demo_proves_itself_and_leaves_nothing_behind() {
-    let folder = Folder::new();
-    let mut command = folder.command(&["demo", "--check", "--json"]);
-    let output = command.env("TMPDIR", folder.path()).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let measured: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!(measured["tokens_refused"], true);
-    assert!(
-        measured["app_logout_ms"].as_f64().unwrap() > 0.0,
-        "{measured}"
-    );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-}

@@ -7,6 +7,7 @@
 )]
 
 mod commands;
+mod demo;
 mod saml;
 mod serve;
 mod vestibule;

@@ -1,9 +1,6 @@
 //! `vestibule demo --check`: the demo without a person, measured.
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::json;
@@ -16,8 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the app is asked whether the login has ended; the measurement does not depend on it.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Hires a person, signs them in, fires them, and looks whether everything of theirs has ended.
-pub(super) async fn run(world: &DemoWorld, json: bool) -> anyhow::Result<ExitCode> {
+/// Hires a person, signs them in, fires them, and says whether everything of theirs has ended.
+pub(super) async fn run(world: &DemoWorld, json: bool) -> anyhow::Result<bool> {
     let person = Person::new("Ada", "Lovelace", &world.domain)?;
     world.idp.add_person(person.clone());
     let hired = world.scim.hire(&person).await?;
@@ -37,9 +34,10 @@ pub(super) async fn run(world: &DemoWorld, json: bool) -> anyhow::Result<ExitCod
     let tokens_refused = !probe.is_any_accepted();
     let answered = milliseconds(fired.duration);
     let logout = logout.map(milliseconds);
+    let has_ended = logout.is_some();
     if json {
         print(&json!({
-            "scim_answered_ms": answered, "app_logout_ms": logout, "tokens_refused": tokens_refused,
+            "protocol": world.protocol.word(), "scim_answered_ms": answered, "app_logout_ms": logout, "tokens_refused": tokens_refused,
         })
         .to_string())?;
     } else {
@@ -50,13 +48,11 @@ pub(super) async fn run(world: &DemoWorld, json: bool) -> anyhow::Result<ExitCod
         };
         let logout = logout.map_or("NEVER".to_owned(), |logout| format!("after {logout:.1} ms"));
         print(&format!(
-            "fired: SCIM answered after {answered:.1} ms, the app's login ended {logout}, its tokens are {tokens}"
+            "signed in by {}, fired: SCIM answered after {answered:.1} ms, the app's login ended {logout}, its tokens are {tokens}",
+            world.protocol.name()
         ))?;
     }
-    Ok(match logout.is_some() && tokens_refused {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    Ok(has_ended && tokens_refused)
 }
 
 /// Signs in at the app as a person does: by the form of the company's identity provider.
@@ -77,6 +73,7 @@ async fn sign_in(world: &DemoWorld, person: &Person) -> anyhow::Result<AppSessio
         ("password", person.password.as_str()),
     ];
     let page = browser.submit(&form, &fields).await?;
+    let page = browser.press_on(page).await?;
     let session = world.app.state().live_sessions().next().cloned();
     session.with_context(|| {
         format!(
