@@ -5,6 +5,9 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "browser/saml.rs"]
+mod saml;
+
 use std::path::PathBuf;
 
 use url::Url;
@@ -12,7 +15,7 @@ use vestibule_simulate::scim::Call;
 use vestibule_support::{
     Database,
     installation::Installation,
-    server::{Company, Employee, Site, TestServer, eventually},
+    server::{Company, Employee, Site, TestServer, Way, eventually},
     webdriver::WebBrowser,
 };
 
@@ -20,13 +23,32 @@ const SIGNED_OUT: &str = "Notes from the field";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn person_signs_in_and_is_out_with_the_deactivation() {
+    over_http(Way::Oidc, "http").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn person_signs_in_by_saml_and_is_out_with_the_deactivation() {
+    over_http(Way::Saml, "saml-http").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journey_is_the_same_over_https_with_cookies_that_only_this_host_can_set() {
+    over_https(Way::Oidc, "https").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journey_by_saml_is_the_same_over_https_with_cookies_that_only_this_host_can_set() {
+    over_https(Way::Saml, "saml-https").await;
+}
+
+async fn over_http(way: Way, name: &'static str) {
     let Some(browser) = WebBrowser::start().await else {
         return;
     };
     let server = TestServer::start(Database::sqlite().await).await;
     // The second notice of a young session is due in a minute, and nobody waits for it here.
     server.may_leave_deliveries();
-    let journey = Journey::begin(browser, Site::of(&server), "http").await;
+    let journey = Journey::begin(browser, Site::of(&server), way, name).await;
     journey.signs_in_and_is_fired().await;
     for cookie in journey.our_cookies().await {
         assert!(
@@ -43,13 +65,12 @@ async fn person_signs_in_and_is_out_with_the_deactivation() {
     journey.is_back_after_reactivation().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn journey_is_the_same_over_https_with_cookies_that_only_this_host_can_set() {
+async fn over_https(way: Way, name: &'static str) {
     let Some(browser) = WebBrowser::start().await else {
         return;
     };
     let installation = tokio::task::block_in_place(Installation::over_https);
-    let journey = Journey::begin(browser, installation.site(), "https").await;
+    let journey = Journey::begin(browser, installation.site(), way, name).await;
     journey.signs_in_and_is_fired().await;
     let cookies = journey.our_cookies().await;
     assert!(
@@ -83,8 +104,8 @@ struct Cookie {
 }
 
 impl Journey {
-    async fn begin(browser: WebBrowser, site: Site, name: &'static str) -> Self {
-        let company = Company::at(&site, "acme.test").await;
+    async fn begin(browser: WebBrowser, site: Site, way: Way, name: &'static str) -> Self {
+        let company = Company::by(&site, "acme.test", way).await;
         let employee = company.hire("Ada", "Lovelace").await;
         Self {
             browser,
@@ -97,23 +118,8 @@ impl Journey {
 
     /// Signs in, is deactivated, and learns why the next try is refused.
     async fn signs_in_and_is_fired(&self) {
-        let (browser, person) = (&self.browser, &self.employee.person);
-        self.begin_at_the_app().await;
-        browser.type_into("input[name=email]", &person.email).await;
-        browser.click("button.primary").await;
-        browser
-            .type_into("input[name=username]", &person.user_name)
-            .await;
-        assert_eq!(browser.url().await.host_str(), Some("idp.localhost"));
-        browser
-            .type_into("input[name=password]", &person.password)
-            .await;
-        self.picture("provider").await;
-        browser.click("button[type=submit]").await;
-        browser.shows("Hello, Ada Lovelace").await;
-        assert_eq!(browser.url().await, *self.company.app.url());
-        self.picture("signed-in").await;
-
+        let browser = &self.browser;
+        self.signs_in().await;
         let fired = self.company.scim.deactivate(&self.employee.user_id).await;
         fired.and_then(Call::success).expect("a deactivation");
         eventually("the app is told", || {
@@ -124,9 +130,7 @@ impl Journey {
         browser.shows(SIGNED_OUT).await;
         self.picture("signed-out").await;
 
-        self.begin_at_the_app().await;
-        browser.type_into("input[name=email]", &person.email).await;
-        browser.click("button.primary").await;
+        self.names_the_company().await;
         // The provider still knows the browser, so it sends it back at once.
         browser.shows("You are not signed in").await;
         assert_eq!(browser.url().await.host_str(), Some("127.0.0.1"));
@@ -148,16 +152,44 @@ impl Journey {
     async fn is_back_after_reactivation(&self) {
         let hired = self.company.scim.reactivate(&self.employee.user_id).await;
         hired.and_then(Call::success).expect("a reactivation");
-        self.begin_at_the_app().await;
-        self.browser
-            .type_into("input[name=email]", &self.employee.person.email)
-            .await;
-        self.browser.click("button.primary").await;
+        self.names_the_company().await;
         self.browser.shows("Hello, Ada Lovelace").await;
         // Our own page knows the new sign-in by its cookie.
         self.browser.open(&self.site.url).await;
         self.browser.shows("You are signed in").await;
         self.picture("our-own-page").await;
+    }
+
+    /// From the app's button by the provider's form to the app.
+    async fn signs_in(&self) {
+        self.names_the_company().await;
+        self.types_the_password().await;
+        self.browser.shows("Hello, Ada Lovelace").await;
+        assert_eq!(self.browser.url().await, *self.company.app.url());
+        self.picture("signed-in").await;
+    }
+
+    /// Fills the provider's form, once the browser is there.
+    async fn types_the_password(&self) {
+        let (browser, person) = (&self.browser, &self.employee.person);
+        browser
+            .type_into("input[name=username]", &person.user_name)
+            .await;
+        assert_eq!(browser.url().await.host_str(), Some("idp.localhost"));
+        browser
+            .type_into("input[name=password]", &person.password)
+            .await;
+        self.picture("provider").await;
+        browser.click("button[type=submit]").await;
+    }
+
+    /// From the app to our login page, where the address says which provider it is.
+    async fn names_the_company(&self) {
+        self.begin_at_the_app().await;
+        self.browser
+            .type_into("input[name=email]", &self.employee.person.email)
+            .await;
+        self.browser.click("button.primary").await;
     }
 
     /// From the app's button to our login page, which has to ask.

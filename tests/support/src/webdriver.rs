@@ -160,12 +160,30 @@ impl WebBrowser {
         cookies.as_array().cloned().unwrap_or_default()
     }
 
+    /// Forgets the cookies of every site, as a browser that was never here.
+    pub async fn forget_cookies(&self) {
+        self.command("Network.clearBrowserCookies", &json!({}))
+            .await;
+    }
+
+    /// Whether pages run their scripts from now on.
+    pub async fn run_scripts(&self, run: bool) {
+        let command = "Emulation.setScriptExecutionDisabled";
+        self.command(command, &json!({ "value": !run })).await;
+    }
+
     /// A picture of the page, as PNG.
     pub async fn screenshot(&self) -> Vec<u8> {
         let picture = self.call(Method::GET, "/screenshot", &Value::Null).await;
         STANDARD
             .decode(picture.as_str().unwrap_or_default())
             .expect("base64")
+    }
+
+    /// A command of the Chrome DevTools Protocol.
+    async fn command(&self, name: &str, parameters: &Value) {
+        let command = json!({ "cmd": name, "params": parameters });
+        self.call(Method::POST, "/goog/cdp/execute", &command).await;
     }
 
     async fn element(&self, selector: &str) -> String {
