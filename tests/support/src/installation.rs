@@ -72,6 +72,22 @@ impl Installation {
         installation
     }
 
+    /// One node over http on this database; `sqlite://vestibule.db` lies in a folder that goes away with the node.
+    pub fn of_one(database_url: &str) -> Self {
+        let node = Node::new();
+        let environment = vec![
+            (
+                "VESTIBULE_PUBLIC_URL",
+                format!("http://127.0.0.1:{}", node.port),
+            ),
+            ("VESTIBULE_DATABASE_URL", database_url.to_owned()),
+        ];
+        let mut installation = Self::with("http", environment, Vec::new());
+        node.start(&installation.settings);
+        installation.nodes.push(node);
+        installation
+    }
+
     /// One node on SQLite that serves https with a certificate of its own making.
     pub fn over_https() -> Self {
         let certificate =
@@ -158,6 +174,11 @@ impl Installation {
             .collect()
     }
 
+    /// The processes, in the order of [`Installation::node_urls`], without those that are down.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Node::process_id).collect()
+    }
+
     /// Kills a node in the middle of whatever it does (SIGKILL).
     pub fn kill(&self, node: usize) {
         self.nodes[node].kill();
@@ -228,6 +249,11 @@ impl Node {
         // Whatever it prints later must not fill the pipe.
         std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+    }
+
+    fn process_id(&self) -> Option<u32> {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        process.as_ref().map(Child::id)
     }
 
     fn kill(&self) {
