@@ -26,14 +26,14 @@ use vestibule_store::{ReadTx, WriteTx};
 
 use crate::{Engine, Fault};
 
+pub use crate::saml::metadata::MetadataChanges;
 pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
 pub use connections::{
-    CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation, SamlChange,
-    SamlDetails, SamlParts, SamlSource, SsoBinding,
+    CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
+    SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
 };
 pub use directories::{DirectoryChange, FormerUsers, MadeDirectoryToken};
-pub use crate::saml::metadata::MetadataChanges;
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;

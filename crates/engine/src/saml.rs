@@ -30,6 +30,9 @@ pub struct SamlSettings {
     pub sso_url: Option<String>,
     /// Where a request goes by HTTP-POST; used when there is no address for HTTP-Redirect.
     pub sso_post_url: Option<String>,
+    /// The address for HTTP-Redirect while requests go by HTTP-POST, so that the choice can be taken back.
+    #[serde(default)]
+    pub sso_redirect_aside: Option<String>,
     /// Where logout messages go by HTTP-Redirect; none: the identity provider is not told of logouts.
     #[serde(default)]
     pub slo_url: Option<String>,
@@ -89,6 +92,7 @@ impl SamlSettings {
             entity_id: entity_id.into(),
             sso_url: None,
             sso_post_url: None,
+            sso_redirect_aside: None,
             slo_url: None,
             slo_post_url: None,
             slo_response_url: None,

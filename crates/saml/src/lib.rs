@@ -28,6 +28,8 @@ mod profile;
 pub mod redirect;
 mod response;
 mod rsa;
+#[cfg(feature = "samael")]
+mod second_opinion;
 mod service_provider;
 mod sign;
 mod signing_key;
@@ -50,6 +52,8 @@ pub use metadata::{
 pub use outgoing::MessageError;
 pub use post::PostForm;
 pub use response::{CLOCK_SKEW_SECONDS, Expected, MAX_MESSAGE_BYTES, Response, Trust};
+#[cfg(feature = "samael")]
+pub use second_opinion::MAX_SECOND_OPINION_BYTES;
 pub use service_provider::ServiceProvider;
 pub use signing_key::{KeyError, SigningKey};
 pub use verified::{Attribute, NameId, Verified, Warning};

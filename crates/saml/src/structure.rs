@@ -210,14 +210,13 @@ fn check_places(document: &Document<'_>) -> Result<(), Error> {
         let in_response = parent.id() == root && parent.is(SAMLP, "Response");
         let good = match (element.namespace(), element.local()) {
             (SAML, "Assertion" | "EncryptedAssertion") => in_response,
-            (SAMLP, "Response") => false,
+            (SAMLP, "Response") | (DS, "Object") => false,
             (DS, "Signature") => {
                 let signs = parent.id() == root
                     || (parent.is(SAML, "Assertion")
                         && parent.parent().is_some_and(|above| above.id() == root));
                 signs && stands_after_issuer(parent, element)
             }
-            (DS, "Object") => false,
             (DS, _) => belongs_to_signature_or_encryption(element),
             _ => true,
         };

@@ -160,7 +160,6 @@ impl<'a> Document<'a> {
         self.root().descendants()
     }
 
-
     #[expect(
         clippy::indexing_slicing,
         reason = "ids are made by the parser for this document, and nodes are never removed"
@@ -265,9 +264,7 @@ impl<'d, 'a> Element<'d, 'a> {
     pub(crate) fn attribute_in(self, namespace: &str, local: &str) -> Option<&'d str> {
         self.attributes()
             .iter()
-            .find(|attribute| {
-                attribute.local == local && self.namespace_of(attribute) == namespace
-            })
+            .find(|attribute| attribute.local == local && self.namespace_of(attribute) == namespace)
             .map(|attribute| attribute.value.as_ref())
     }
 
@@ -349,7 +346,10 @@ impl<'d, 'a> Element<'d, 'a> {
             element.declarations().iter().for_each(&mut add);
             place = element.parent();
         }
-        self.document.inherited_declarations().iter().for_each(&mut add);
+        self.document
+            .inherited_declarations()
+            .iter()
+            .for_each(&mut add);
         scope.retain(|(_, uri)| !uri.is_empty());
         scope
     }

@@ -72,7 +72,7 @@ pub struct PostedResponse {
 
 /// What a pending login remembers of its request.
 #[derive(Debug, Serialize, Deserialize)]
-struct Begun {
+struct Outgoing {
     begun_at: i64,
     force_authn: bool,
     max_age: Option<u32>,
@@ -226,7 +226,7 @@ impl Engine {
             let refusal = replayed().record(&mut tx, login).await?;
             return self.refused(tx, refusal).await;
         }
-        let begun = self.open_begun(&pending, &connection);
+        let begun = self.open_outgoing(&pending, &connection);
         if let Some(refusal) = begun.and_then(|begun| too_old(&begun, &verified, now)) {
             let refusal = refusal.record(&mut tx, login).await?;
             return self.refused(tx, refusal).await;
@@ -300,7 +300,7 @@ impl Engine {
         Ok(SamlAnswer::Refused(refusal))
     }
 
-    fn open_begun(&self, pending: &PendingLogin, connection: &Connection) -> Option<Begun> {
+    fn open_outgoing(&self, pending: &PendingLogin, connection: &Connection) -> Option<Outgoing> {
         let clear = self.vault().unseal(
             UPSTREAM_PLACE,
             &connection.id.to_string(),
@@ -488,7 +488,7 @@ fn replayed() -> LoginRefusal {
 }
 
 /// A sign-in at the identity provider that is older than what was asked for.
-fn too_old(begun: &Begun, verified: &Verified, now: Timestamp) -> Option<LoginRefusal> {
+fn too_old(begun: &Outgoing, verified: &Verified, now: Timestamp) -> Option<LoginRefusal> {
     let oldest = match (begun.force_authn, begun.max_age) {
         (true, _) => begun.begun_at,
         (false, Some(max_age)) => now.unix_seconds() - i64::from(max_age),

@@ -90,9 +90,11 @@ impl SamlSettings {
     pub(crate) fn follow(&mut self, metadata: &IdpMetadata) {
         if self.prefers_post() && metadata.sso_post.is_some() {
             self.sso_post_url.clone_from(&metadata.sso_post);
+            self.sso_redirect_aside.clone_from(&metadata.sso_redirect);
         } else {
             self.sso_url.clone_from(&metadata.sso_redirect);
             self.sso_post_url.clone_from(&metadata.sso_post);
+            self.sso_redirect_aside = None;
         }
         if !self.slo_chosen {
             let location = |endpoint: &LogoutEndpoint| endpoint.location.clone();
@@ -115,6 +117,21 @@ impl SamlSettings {
     /// Whether requests go by HTTP-POST.
     pub fn prefers_post(&self) -> bool {
         self.sso_url.is_none() && self.sso_post_url.is_some()
+    }
+
+    /// Lets requests go by HTTP-Redirect; false when no address for that is known.
+    pub(crate) fn prefer_redirect(&mut self) -> bool {
+        self.sso_url = self.sso_url.take().or(self.sso_redirect_aside.take());
+        self.sso_url.is_some()
+    }
+
+    /// Lets requests go by HTTP-POST; false when no address for that is known.
+    pub(crate) fn prefer_post(&mut self) -> bool {
+        if self.sso_post_url.is_none() {
+            return false;
+        }
+        self.sso_redirect_aside = self.sso_url.take().or(self.sso_redirect_aside.take());
+        true
     }
 
     fn addresses(&self) -> [(&'static str, Option<&str>); 5] {

@@ -371,8 +371,12 @@ impl<'a> Parser<'a> {
         }
         self.check_duplicates(first_attribute)?;
         let id = self.next_id();
-        let range =
-            |from: usize, to: usize| (u32::try_from(from).unwrap_or(0), u32::try_from(to).unwrap_or(0));
+        let range = |from: usize, to: usize| {
+            (
+                u32::try_from(from).unwrap_or(0),
+                u32::try_from(to).unwrap_or(0),
+            )
+        };
         let tag = Tag {
             prefix,
             local,

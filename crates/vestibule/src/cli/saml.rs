@@ -157,7 +157,7 @@ fn read(path: &Path) -> io::Result<String> {
         .take(LONGEST_FILE)
         .read_to_end(&mut bytes)?;
     // Bytes that are not UTF-8 are not base64 either, which decoding says.
-    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The text of a file that has to be there.

@@ -255,23 +255,21 @@ impl Engine {
                 true => (None, url),
                 false => (url, None),
             };
+            settings.sso_redirect_aside = None;
             return Ok(());
         }
-        let wanted = match prefers_post {
-            true => &settings.sso_post_url,
-            false => &settings.sso_url,
+        let has_address = match saml.sso_binding {
+            Some(SsoBinding::Redirect) => settings.prefer_redirect(),
+            Some(SsoBinding::Post) => settings.prefer_post(),
+            None => true,
         };
-        match (saml.sso_binding, wanted) {
-            (Some(_), None) => Err(AdminError::invalid(
+        if !has_address {
+            return Err(AdminError::invalid(
                 "saml.sso_binding",
                 "names a binding for which no address is known; give metadata that has one, or sso_url",
-            )),
-            (Some(SsoBinding::Post), Some(_)) => {
-                settings.sso_url = None;
-                Ok(())
-            }
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// Keeps what has rows of its own: certificates, keys and where metadata is published. True when less is trusted

@@ -5,7 +5,7 @@ use vestibule_core::{Secret, Timestamp};
 use vestibule_saml::{AuthnRequest, MessageError, SigningKey};
 use vestibule_store::{Connection, PendingLogin};
 
-use super::{Begun, UPSTREAM_PLACE};
+use super::{Outgoing, UPSTREAM_PLACE};
 use crate::{
     Engine, Fault, LoginRefusal, SamlSettings,
     authorize::Purpose,
@@ -30,7 +30,7 @@ impl Engine {
         };
         drop(tx);
         let asked = Asked::of(pending, &settings);
-        let begun = Begun {
+        let begun = Outgoing {
             begun_at: now.unix_seconds(),
             force_authn: asked.force_authn,
             max_age: asked.max_age,

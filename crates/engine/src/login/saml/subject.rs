@@ -40,15 +40,16 @@ pub(super) fn subject_of(
     connection: &Connection,
     settings: &SamlSettings,
     verified: &Verified,
-) -> Result<Subject, LoginRefusal> {
+) -> Result<Subject, Box<LoginRefusal>> {
     if verified.name_id.is_transient() && connection.join_claim.as_deref() == Some("name_id") {
-        return Err(LoginRefusal::new(
+        let refusal = LoginRefusal::new(
             "transient_name_id",
             "your identity provider gives you another name at every sign-in",
             Actor::Administrator,
             "configure a persistent or e-mail NameID at the identity provider, or join on an attribute (`attribute:NAME`)",
         )
-        .compared("a NameID that stays", "a transient one"));
+        .compared("a NameID that stays", "a transient one");
+        return Err(Box::new(refusal));
     }
     let mut claims = Map::new();
     for attribute in &verified.attributes {
