@@ -36,9 +36,9 @@ impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let context = self.context.as_deref().map(Context::read).transpose()?;
         let mut text = read_needed(&self.file)?;
-        if text.starts_with('<') {
+        if text.trim_start().starts_with('<') {
             // Somebody has decoded it already.
-            text = STANDARD.encode(text);
+            text = STANDARD.encode(text.trim());
         }
         let told = judge(&text, context.as_ref());
         match self.json {
