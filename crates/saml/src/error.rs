@@ -310,7 +310,7 @@ rules! {
     /// A second verifier, which the host asks too, does not agree (feature `samael`).
     SecondOpinion = "second_opinion", IdentityProvider,
         "a second verifier does not accept the response",
-        "compare what was got with the identity provider's settings; an operator can leave the decision to our own verifier with VESTIBULE_SAML_VERIFIER=own";
+        "compare what was got with the identity provider's settings; whoever runs this server can leave the decision to one verifier";
     /// The query string carries no message that can be used: something is missing, doubled or not decodable.
     Redirect = "redirect", Request,
         "the query string carries no usable message",

@@ -78,12 +78,7 @@ impl Trust {
     }
 
     /// One kind of key at a time: samael stops at the first certificate whose kind does not fit the signature.
-    fn ask(
-        &self,
-        xml: &str,
-        verified: &Verified,
-        expected: &Expected,
-    ) -> Result<Assertion, Error> {
+    fn ask(&self, xml: &str, verified: &Verified, expected: &Expected) -> Result<Assertion, Error> {
         let mut kinds: Vec<Vec<&Certificate>> = Vec::new();
         for certificate in &self.certificates {
             let known = kinds.iter_mut().find(|kind| {
