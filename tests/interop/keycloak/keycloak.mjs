@@ -48,12 +48,12 @@ export class Keycloak {
     this.port = port;
   }
 
-  /** Starts it with a database in memory; gives the version back. */
-  async start(report) {
+  /** Starts it with a database in memory and further options; gives the version back. */
+  async start(report, options = []) {
     const folder = await home();
     report.hide(this.#admin.password);
     const state = this.workshop.start('keycloak', path.join(folder, 'bin/kc.sh'), [
-      'start-dev', '--db=dev-mem', '--http-host=127.0.0.1', `--http-port=${this.port}`, `--hostname=${this.url}`,
+      'start-dev', '--db=dev-mem', '--http-host=127.0.0.1', `--http-port=${this.port}`, `--hostname=${this.url}`, ...options,
     ], {
       env: { KC_BOOTSTRAP_ADMIN_USERNAME: this.#admin.username, KC_BOOTSTRAP_ADMIN_PASSWORD: this.#admin.password },
     });
@@ -69,12 +69,13 @@ export class Keycloak {
     client.redirectUris = [redirectUri];
     client.attributes['backchannel.logout.url'] = backchannelLogoutUri;
     realm.users[0].credentials = [{ type: 'password', value: password, temporary: false }];
-    await this.#call('POST', '/admin/realms', realm);
-    const [alice] = await this.#call('GET', '/admin/realms/acme/users?username=alice&exact=true');
+    await this.call('POST', '/admin/realms', realm);
+    const [alice] = await this.call('GET', '/admin/realms/acme/users?username=alice&exact=true');
     return alice;
   }
 
-  async #call(method, place, body) {
+  /** One call of Keycloak's admin API; a body that is text goes as it is. */
+  async call(method, place, body, type = 'application/json') {
     const token = await exchange(`${this.local}/realms/master/protocol/openid-connect/token`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -82,8 +83,8 @@ export class Keycloak {
     });
     const answer = await exchange(this.local + place, {
       method,
-      headers: { authorization: `Bearer ${JSON.parse(token.text).access_token}`, 'content-type': 'application/json' },
-      body: body && JSON.stringify(body),
+      headers: { authorization: `Bearer ${JSON.parse(token.text).access_token}`, 'content-type': type },
+      body: typeof body === 'string' ? body : body && JSON.stringify(body),
     });
     if (answer.status >= 300) throw new Error(`Keycloak answered ${method} ${place} with ${answer.status}: ${answer.text.slice(0, 300)}`);
     return answer.text ? JSON.parse(answer.text) : undefined;

@@ -24,6 +24,8 @@ export class SampleApp {
     this.logouts = [];
     /** Logout tokens that were refused, and why. */
     this.refusals = [];
+    /** The claims of the newest sign-in. */
+    this.lastClaims = undefined;
   }
 
   registration(name) {
@@ -64,13 +66,14 @@ export class SampleApp {
       case 'GET /': return this.#home(cookies);
       case 'GET /login': return this.#login(url);
       case 'GET /callback': return this.#callback(url, cookies);
+      case 'GET /logout': return this.#logout(cookies);
       case 'POST /backchannel-logout': return this.#backchannelLogout(body);
       default: return { status: 404, text: page('Not here') };
     }
   }
 
   #home({ app_session }) {
-    const claims = this.#sessions.get(app_session);
+    const claims = this.#sessions.get(app_session)?.claims;
     if (!claims) return { text: page('Signed out', '<a href="/login">Sign in</a>') };
     return { text: page(`Hello, ${claims.name ?? claims.sub}`, 'You are signed in.') };
   }
@@ -103,8 +106,20 @@ export class SampleApp {
     const claims = tokens.claims();
     await openid.fetchUserInfo(this.#provider, tokens.access_token, claims.sub);
     const session = randomBytes(24).toString('base64url');
-    this.#sessions.set(session, claims);
+    this.#sessions.set(session, { claims, idToken: tokens.id_token });
+    this.lastClaims = claims;
     return { status: 303, headers: { location: '/', 'set-cookie': `app_session=${session}; Path=/; HttpOnly; SameSite=Lax` } };
+  }
+
+  /** OpenID Connect RP-Initiated Logout 1.0 §2: the app's own session ends first. */
+  #logout({ app_session }) {
+    const idToken = this.#sessions.get(app_session)?.idToken;
+    this.#sessions.delete(app_session);
+    const target = openid.buildEndSessionUrl(this.#provider, {
+      post_logout_redirect_uri: `${this.url}/`,
+      ...(idToken && { id_token_hint: idToken }),
+    });
+    return { status: 303, headers: { location: target.href } };
   }
 
   /** OpenID Connect Back-Channel Logout 1.0 §2.6. */
@@ -124,7 +139,7 @@ export class SampleApp {
       if (!payload.sub && !payload.sid) throw new Error('the token names nobody');
       if (this.#seen.has(payload.jti)) throw new Error('the token was used before');
       this.#seen.add(payload.jti);
-      for (const [session, claims] of this.#sessions) {
+      for (const [session, { claims }] of this.#sessions) {
         if ((!payload.sub || claims.sub === payload.sub) && (!payload.sid || claims.sid === payload.sid)) this.#sessions.delete(session);
       }
       this.logouts.push({ at, payload });
