@@ -1,4 +1,4 @@
-//! `vestibule demo`, by itself and by hand.
+//! `vestibule demo`, by itself and by hand, and what the help of `vestibule simulate` tells.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -76,6 +76,20 @@ fn demo_by_saml_is_played_from_the_companys_home_page() {
     wait_until("the demo's end", || child.try_wait().unwrap().is_some());
     assert!(child.wait().unwrap().success());
     played.unwrap().unwrap();
+}
+
+#[test]
+fn help_of_the_simulated_provider_tells_how_saml_is_set_up() {
+    let help = stdout(&Folder::new().run(&["simulate", "idp", "--help"]));
+    for part in [
+        "--saml-metadata",
+        "--saml-name-id",
+        "saml.metadata_url",
+        "/saml/clients",
+        "home page",
+    ] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
 }
 
 /// Hires somebody, begins at the tile, and fires them.
