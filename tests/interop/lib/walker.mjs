@@ -22,7 +22,7 @@ export function exchange(url, { method = 'GET', headers = {}, body } = {}) {
         resolve({ url, status: response.statusCode, headers: response.headers, text });
       });
     });
-    request.setTimeout(20_000, () => request.destroy(new Error(`${target.pathname} did not answer`)));
+    request.setTimeout(60_000, () => request.destroy(new Error(`${target.pathname} did not answer`)));
     request.once('error', reject);
     request.end(body);
   });

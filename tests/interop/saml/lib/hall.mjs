@@ -80,11 +80,12 @@ export class Hall {
     return { person: visitor, page, login, shape: protection(visitor.last('Response')) };
   }
 
-  /** A sign-in that our side has to refuse, by this rule, on our page and in the record. */
+  /** A sign-in that our side has to refuse, by this rule, in the record and on our page; of what is inside an encrypted assertion the page tells nothing. */
   async refused(credentials, rule, { person } = {}) {
     const visitor = person ?? await this.person();
     const page = await this.visit(visitor, credentials);
-    ok(page.status === 403 && page.rule === rule, await this.#why(page, rule));
+    const shown = [rule, ...(visitor.messages.length > 0 && /encrypted/.test(protection(visitor.last('Response'))) ? ['decryption'] : [])];
+    ok(page.status === 403 && shown.includes(page.rule), await this.#why(page, rule));
     const login = await this.lastLogin();
     equal(login.rule, rule, 'the record\'s rule');
     return { person: visitor, page, login };
