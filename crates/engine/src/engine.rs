@@ -12,7 +12,7 @@ use vestibule_oidc::KeyRing;
 use vestibule_store::{Destination, Store};
 
 use crate::{
-    Fault, Outbound,
+    Fault, Outbound, SamlVerifier,
     limits::Limits,
     saml::keys::ParsedKeys,
     signing,
@@ -56,6 +56,8 @@ pub struct Settings {
     pub bootstrap_api_key: Option<SecretHash>,
     /// Whether identity providers may be reached over plain http on loopback and private addresses, for tests.
     pub allow_private_network: bool,
+    /// Who has to accept a SAML response.
+    pub saml_verifier: SamlVerifier,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
             public_url: public_url.into(),
             bootstrap_api_key: None,
             allow_private_network: false,
+            saml_verifier: SamlVerifier::default(),
         }
     }
 
@@ -79,6 +82,14 @@ impl Settings {
     #[must_use]
     pub fn with_private_network(mut self) -> Self {
         self.allow_private_network = true;
+        self
+    }
+
+    /// Accepts an unencrypted SAML response only when samael accepts it too.
+    #[cfg(feature = "samael")]
+    #[must_use]
+    pub fn with_saml_second_opinion(mut self) -> Self {
+        self.saml_verifier = SamlVerifier::Both;
         self
     }
 }

@@ -35,7 +35,7 @@ pub use fault::Fault;
 pub use health::{Gauges, Readiness};
 pub use login::{
     LoginOutcome, LoginPage, LoginStep, PasswordLogin, PostedResponse, SamlAnswer, SamlLink,
-    SignedIn,
+    SamlVerifier, SignedIn,
 };
 pub use outbound::{Outbound, OutboundPolicy};
 pub use provisioning::{Grant, Provisioning};

@@ -14,7 +14,7 @@ use crate::{Browser, Engine, Fault, LoginRefusal, authorize::Purpose, refusal::A
 
 pub use password::PasswordLogin;
 pub(crate) use saml::StoredNameId;
-pub use saml::{PostedResponse, SamlAnswer, SamlLink};
+pub use saml::{PostedResponse, SamlAnswer, SamlLink, SamlVerifier};
 pub use sign_in::SignedIn;
 
 /// What the login page shows.

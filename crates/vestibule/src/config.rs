@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc};
 use ipnet::IpNet;
 use url::{Host, Url};
 use vestibule_core::Secret;
-use vestibule_engine::{Clock, MasterKey, OutboundPolicy, outbound::Class};
+use vestibule_engine::{Clock, MasterKey, OutboundPolicy, SamlVerifier, outbound::Class};
 
 use crate::{clock, key_file::KeySource};
 
@@ -49,6 +49,7 @@ pub struct Config {
     pub(crate) bootstrap_api_key: Option<Secret>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) outbound: OutboundPolicy,
+    pub(crate) saml_verifier: SamlVerifier,
     pub(crate) metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     pub(crate) clock: Clock,
 }
@@ -65,6 +66,7 @@ impl Config {
             bootstrap_api_key: None,
             trusted_proxies: Vec::new(),
             outbound: OutboundPolicy::new(),
+            saml_verifier: SamlVerifier::default(),
             metrics: None,
             clock: clock::system(),
         })
@@ -135,6 +137,26 @@ impl Config {
         Ok(self)
     }
 
+    /// Who has to accept a SAML response: `own`, our own verifier, or `both`, samael too where the assertion is not
+    /// encrypted. `both` is only in builds with the cargo feature `samael`, and reads this machine's clock.
+    pub fn saml_verifier(mut self, name: &str) -> Result<Self, ConfigError> {
+        let refused = |problem: &str| Err(ConfigError::new("VESTIBULE_SAML_VERIFIER", problem));
+        self.saml_verifier = match name.trim() {
+            "own" => SamlVerifier::Own,
+            #[cfg(feature = "samael")]
+            "both" => SamlVerifier::Both,
+            #[cfg(not(feature = "samael"))]
+            "both" => {
+                return refused(
+                    "is both, and this build has no samael: install pkg-config, libclang-dev, libssl-dev, libxml2-dev \
+                     and libxmlsec1-dev and build with `cargo build --release --features samael`, or set it to own",
+                );
+            }
+            _ => return refused("has to be own or both"),
+        };
+        Ok(self)
+    }
+
     /// Opens loopback and private networks, also over plain http, to everything that operators and customers set.
     /// For tests and demos: a customer's admin could otherwise make this server call its neighbors.
     #[must_use]
@@ -177,6 +199,15 @@ impl Config {
     /// Whether destinations in private networks are open to customers.
     pub fn private_network_is_allowed(&self) -> bool {
         self.outbound.allow_private
+    }
+
+    /// Who has to accept a SAML response.
+    pub(crate) fn saml_verifiers(&self) -> &'static str {
+        match self.saml_verifier {
+            SamlVerifier::Own => "our own",
+            #[cfg(feature = "samael")]
+            SamlVerifier::Both => "our own and samael, for responses that are not encrypted",
+        }
     }
 
     /// Where the master key comes from.
@@ -365,6 +396,22 @@ mod tests {
         }
         let told = problem(Config::new("http://id.example.com"));
         assert!(told.contains("VESTIBULE_TLS_CERT"), "{told}");
+    }
+
+    #[test]
+    fn a_second_verifier_needs_a_build_that_has_it() {
+        let with = |name: &str| Config::new("https://a").unwrap().saml_verifier(name);
+        assert_eq!(with("own").unwrap().saml_verifier, SamlVerifier::Own);
+        assert!(
+            problem(with("samael")).starts_with("VESTIBULE_SAML_VERIFIER has to be own or both")
+        );
+        #[cfg(feature = "samael")]
+        assert_eq!(with("both").unwrap().saml_verifier, SamlVerifier::Both);
+        #[cfg(not(feature = "samael"))]
+        {
+            let told = problem(with("both"));
+            assert!(told.contains("--features samael"), "{told}");
+        }
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(key_file(config));
     database(config, &mut findings).await;
     findings.push(outbound(config));
+    findings.push(Finding::good("SAML verifier", config.saml_verifiers()));
     findings.push(public_url(config).await);
     findings
 }

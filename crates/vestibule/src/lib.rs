@@ -135,6 +135,7 @@ impl Vestibule {
         if config.outbound.allow_private {
             settings = settings.with_private_network();
         }
+        settings.saml_verifier = config.saml_verifier;
         let outbound = vestibule_engine::Outbound::new(config.outbound)?;
         let engine = Engine::open(store, master, outbound, settings, clock.now()).await?;
         let mut web = WebOptions::new().trusted_proxies(config.trusted_proxies);

@@ -8,13 +8,14 @@ mod begin;
 mod report;
 mod subject;
 mod unasked;
+mod verify;
 
 use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, Timestamp};
-use vestibule_saml::{Expected, Report, Response, Rule, Verified};
+use vestibule_saml::{Expected, Response, Rule, Verified};
 use vestibule_store::{
     Connection, NewLoginAnswer, NewLoginRecord, PendingLogin, ReadTx, TakenAnswer, WriteTx,
 };
@@ -34,6 +35,7 @@ use subject::{amr_of, subject_of};
 
 pub(crate) use subject::StoredNameId;
 pub use unasked::SamlLink;
+pub use verify::SamlVerifier;
 
 const UPSTREAM_PLACE: &str = "pending_logins.upstream";
 const PROOF_PLACE: &str = "login_answers.proof";
@@ -138,7 +140,8 @@ impl Engine {
             (Waiting::No, None) if connection.allow_idp_initiated => Expected::unsolicited(),
             _ => Expected::default(),
         };
-        let (verdict, report) = verify(trust, response, expected, now).await?;
+        let verifier = self.settings().saml_verifier;
+        let (verdict, report) = verify::verify(verifier, (trust, response), expected, now).await?;
         let report = report_value(&report, &verdict);
         match (verdict, waiting) {
             (Ok(verified), Waiting::Yes(handle, pending)) => {
@@ -447,22 +450,6 @@ fn record(connection: &Connection) -> NewLoginRecord {
         connection_id: Some(connection.id),
         ..NewLoginRecord::default()
     }
-}
-
-/// Verification takes a tenth of a millisecond; a response of a megabyte does not hold up a worker's other requests.
-async fn verify(
-    trust: vestibule_saml::Trust,
-    response: Response,
-    expected: Expected,
-    now: Timestamp,
-) -> Result<(Result<Verified, vestibule_saml::Error>, Report), Fault> {
-    const LONG: usize = 100_000;
-    if response.len() <= LONG {
-        return Ok(trust.explain(&response, &expected, now.unix_seconds()));
-    }
-    tokio::task::spawn_blocking(move || trust.explain(&response, &expected, now.unix_seconds()))
-        .await
-        .map_err(|_| Fault::stopped())
 }
 
 async fn remember(

@@ -90,6 +90,9 @@ pub(crate) struct Options {
     /// Open loopback and private networks to everything that is called, also by plain http; for tests
     #[arg(long, env = "VESTIBULE_ALLOW_PRIVATE_NETWORK", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private_network: Option<String>,
+    /// Who verifies SAML responses: own, or both (samael too, in builds with the feature samael) [default: own]
+    #[arg(long, env = "VESTIBULE_SAML_VERIFIER", value_name = "own|both")]
+    saml_verifier: Option<String>,
     /// A listener of its own for /metrics, without a key
     #[arg(long, env = "VESTIBULE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
@@ -175,6 +178,7 @@ impl Options {
             &mut self.master_key,
             &mut self.bootstrap_api_key,
             &mut self.allow_private_network,
+            &mut self.saml_verifier,
             &mut self.metrics_listen,
             &mut self.log,
             &mut self.log_format,
@@ -229,6 +233,7 @@ impl Options {
                 .allowed_networks_customer
                 .or(other.allowed_networks_customer),
             allow_private_network: self.allow_private_network.or(other.allow_private_network),
+            saml_verifier: self.saml_verifier.or(other.saml_verifier),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
@@ -291,6 +296,9 @@ impl Options {
             self.allow_private_network.as_deref(),
         )? {
             config = config.dangerously_allow_private_network();
+        }
+        if let Some(name) = &self.saml_verifier {
+            config = config.saml_verifier(name)?;
         }
         let metrics_listen = self.metrics_listen.as_deref();
         let metrics_listen = metrics_listen
@@ -480,6 +488,10 @@ mod tests {
             (
                 "allow_private_network = 'yes'",
                 "VESTIBULE_ALLOW_PRIVATE_NETWORK has to be true or false",
+            ),
+            (
+                "saml_verifier = 'samael'",
+                "VESTIBULE_SAML_VERIFIER has to be own or both",
             ),
             (
                 "log_format = 'xml'",
