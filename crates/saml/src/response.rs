@@ -175,6 +175,10 @@ impl Trust {
                 (None, None) => return Err(Rule::Unsigned.into()),
             }
         } else {
+            // Nothing is decrypted for a response that nobody waits for: whoever posts it would ask the key for free.
+            if expected.in_response_to.is_none() && !expected.allow_unsolicited {
+                return Err(Rule::Unsolicited.into());
+            }
             let holder = assertion_of(response)?;
             let opened = self.open(holder, &mut proofs, reread.as_ref(), trail);
             // Until a signature vouches for the ciphertext, what is wrong with its plaintext is nobody's to know.

@@ -1,5 +1,7 @@
 //! What identity providers send browsers back to.
 
+use std::net::IpAddr;
+
 use axum::{
     Form, Router,
     extract::{DefaultBodyLimit, Path, Query, RawQuery, State},
@@ -8,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
-use vestibule_core::{ConnectionId, Secret};
+use vestibule_core::{ConnectionId, Secret, Timestamp};
 use vestibule_engine::{
     LoginOutcome, PostedResponse, SamlAnswer, SamlLink, SamlLogoutMessage, SamlLogoutOutcome,
     ToProvider,
@@ -178,11 +180,12 @@ async fn metadata(
 async fn slo(
     State(web): State<Web>,
     Now(now): Now,
+    ClientAddress(address): ClientAddress,
     Path(connection): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageFailure> {
     let message = SamlLogoutMessage::Query(query.unwrap_or_default());
-    logout(&web, &connection, message, now).await
+    logout(&web, &connection, message, address, now).await
 }
 
 #[derive(Deserialize)]
@@ -199,6 +202,7 @@ struct LogoutForm {
 async fn slo_form(
     State(web): State<Web>,
     Now(now): Now,
+    ClientAddress(address): ClientAddress,
     Path(connection): Path<String>,
     Form(form): Form<LogoutForm>,
 ) -> Result<Response, PageFailure> {
@@ -212,14 +216,15 @@ async fn slo_form(
         },
         _ => return Ok(people::gone(&web)),
     };
-    logout(&web, &connection, message, now).await
+    logout(&web, &connection, message, address, now).await
 }
 
 async fn logout(
     web: &Web,
     connection: &str,
     message: SamlLogoutMessage,
-    now: vestibule_core::Timestamp,
+    address: IpAddr,
+    now: Timestamp,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
         return Ok(people::gone(web));
@@ -227,12 +232,13 @@ async fn logout(
     Ok(
         match web
             .engine
-            .receive_saml_logout(connection_id, message, now)
+            .receive_saml_logout(connection_id, message, address, now)
             .await?
         {
             SamlLogoutOutcome::Answer(answer) => to_provider(web, answer),
             SamlLogoutOutcome::Done(url) => Redirect::to(&url).into_response(),
             SamlLogoutOutcome::Refused(refusal) => people::refused(web, &refusal),
+            SamlLogoutOutcome::TooMany => people::too_many(web),
             SamlLogoutOutcome::Gone => people::gone(web),
         },
     )

@@ -47,6 +47,16 @@ pub(super) fn deactivated() -> LoginRefusal {
     )
 }
 
+/// The way in was changed between the question and the answer.
+pub(super) fn connection_changed() -> LoginRefusal {
+    LoginRefusal::new(
+        "connection_changed",
+        "this way of signing in was changed while you were signing in",
+        Actor::Person,
+        "go back to the application and sign in again",
+    )
+}
+
 impl Engine {
     /// Begins the sign-in, and answers the application that waits for it, in the transaction that found the user.
     pub(super) async fn sign_in(
@@ -65,11 +75,16 @@ impl Engine {
             Some(epochs) => Some(epochs),
             None => tx.hold_login(proof.user.id, connection.id).await?,
         };
-        let Some(epochs) = epochs else {
-            let refusal = deactivated().record(&mut tx, login).await?;
-            tx.commit().await?;
-            self.wake();
-            return Ok(LoginOutcome::Refused(refusal));
+        let epochs = match epochs {
+            // Judged by what the connection trusted when it was read; what it trusts now may be less.
+            Some(epochs) if epochs.connection == connection.epoch => epochs,
+            held => {
+                let refusal = held.map_or_else(deactivated, |_| connection_changed());
+                let refusal = refusal.record(&mut tx, login).await?;
+                tx.commit().await?;
+                self.wake();
+                return Ok(LoginOutcome::Refused(refusal));
+            }
         };
         let policy = tx
             .find_organization(connection.organization_id)

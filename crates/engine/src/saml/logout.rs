@@ -1,15 +1,15 @@
 //! Single logout: the identity provider ends our sign-ins, and is told when a person signs out here (SAML profiles §4.4).
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use vestibule_core::{
     ConnectionId, EndCause, EndScope, Protocol, Secret, Timestamp, UserSessionId,
 };
 use vestibule_saml::{
     LogoutRequest, LogoutResponse, LogoutStatus, LogoutTrust, MessageError, PostForm, REASON_USER,
-    SigningKey, VerifiedLogoutRequest,
+    Rule, SigningKey, VerifiedLogoutRequest,
 };
-use vestibule_store::{Connection, Ending, ReadTx, UpstreamLogout, WriteTx};
+use vestibule_store::{Connection, Ending, ReadTx, UpstreamLogout};
 
 use crate::{Engine, Fault, LoginRefusal, SamlSettings, login::StoredNameId};
 
@@ -53,6 +53,8 @@ pub enum SamlLogoutOutcome {
     Done(String),
     /// Refused, and why; nothing was ended.
     Refused(LoginRefusal),
+    /// Refused, without a record and without a reason: this address had too many.
+    TooMany,
     /// Nothing waits for it, or there is no such connection.
     Gone,
 }
@@ -63,12 +65,13 @@ impl Engine {
         &self,
         connection_id: ConnectionId,
         message: SamlLogoutMessage,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<SamlLogoutOutcome, Fault> {
         let engine = self.clone();
         self.detached(async move {
             engine
-                .receive_saml_logout_now(connection_id, message, now)
+                .receive_saml_logout_now(connection_id, message, address, now)
                 .await
         })
         .await
@@ -78,6 +81,7 @@ impl Engine {
         &self,
         connection_id: ConnectionId,
         message: SamlLogoutMessage,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<SamlLogoutOutcome, Fault> {
         let mut tx = self.store().read(now).await?;
@@ -93,7 +97,7 @@ impl Engine {
             Ok(trust) => LogoutTrust::of(&trust, self.saml_addresses(connection.id).slo_url),
             Err(error) => {
                 drop(tx);
-                return self.refuse_logout(&error, &connection, now).await;
+                return self.refuse_logout(&error, &connection, address, now).await;
             }
         };
         let key = self.saml_signing_key(&mut tx, &connection).await?;
@@ -103,7 +107,9 @@ impl Engine {
             SamlLogoutMessage::Query(query) => match LogoutTrust::answered_by_redirect(&query) {
                 Some(answered) => {
                     let read = |id: &str| trust.response_by_redirect(&query, id, seconds);
-                    return self.finish_logout(&connection, &answered, read, now).await;
+                    return self
+                        .finish_logout(&connection, &answered, read, address, now)
+                        .await;
                 }
                 None => trust.request_by_redirect(&query, seconds),
             },
@@ -112,7 +118,9 @@ impl Engine {
                     return Ok(SamlLogoutOutcome::Gone);
                 };
                 let read = |id: &str| trust.response_by_post(message.expose(), id, seconds);
-                return self.finish_logout(&connection, &answered, read, now).await;
+                return self
+                    .finish_logout(&connection, &answered, read, address, now)
+                    .await;
             }
             SamlLogoutMessage::RequestForm {
                 message,
@@ -129,7 +137,7 @@ impl Engine {
                 self.obey_logout(&connection, &request, key.as_ref(), now)
                     .await
             }
-            Err(error) => self.refuse_logout(&error, &connection, now).await,
+            Err(error) => self.refuse_logout(&error, &connection, address, now).await,
         }
     }
 
@@ -215,6 +223,7 @@ impl Engine {
         connection: &Connection,
         answered: &str,
         read: impl FnOnce(&str) -> Result<T, vestibule_saml::Error>,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<SamlLogoutOutcome, Fault> {
         let Some(handle) = answered.strip_prefix('_').map(Secret::new) else {
@@ -228,7 +237,13 @@ impl Engine {
         tx.commit().await?;
         match (waiting, verdict) {
             (Some(waiting), Ok(())) => Ok(SamlLogoutOutcome::Done(waiting.return_to)),
-            (Some(_), Err(error)) => self.refuse_logout(&error, connection, now).await,
+            // Entra and others leave their answers unsigned. It names our request, which nobody guesses, and decides
+            // nothing but where the browser goes next; a request is never believed unsigned.
+            (Some(waiting), Err(error)) if error.rule() == Rule::Unsigned => {
+                tracing::info!(connection.id = %connection.id, "A logout was answered without a signature");
+                Ok(SamlLogoutOutcome::Done(waiting.return_to))
+            }
+            (Some(_), Err(error)) => self.refuse_logout(&error, connection, address, now).await,
             (None, _) => Ok(SamlLogoutOutcome::Gone),
         }
     }
@@ -237,11 +252,11 @@ impl Engine {
         &self,
         error: &vestibule_saml::Error,
         connection: &Connection,
+        address: IpAddr,
         now: Timestamp,
     ) -> Result<SamlLogoutOutcome, Fault> {
-        self.refuse_saml(error, connection, now)
-            .await
-            .map(SamlLogoutOutcome::Refused)
+        let refusal = self.refuse_saml(error, connection, address, now).await?;
+        Ok(refusal.map_or(SamlLogoutOutcome::TooMany, SamlLogoutOutcome::Refused))
     }
 
     /// Where the browser goes to sign out at the identity provider as well; none where that is not set up.
@@ -253,12 +268,13 @@ impl Engine {
         return_to: &str,
         now: Timestamp,
     ) -> Result<Option<ToProvider>, Fault> {
-        let mut tx = self.store().write(now).await?;
         for id in ended {
+            let mut tx = self.store().read(now).await?;
             let Some(found) = upstream_of(&mut tx, *id).await? else {
                 continue;
             };
             let key = self.saml_signing_key(&mut tx, &found.connection).await?;
+            drop(tx);
             let handle = self.generator().token("");
             let request = self.logout_request(&found, &handle, key.as_ref(), now);
             let Some(Ok(step)) = request else {
@@ -271,6 +287,7 @@ impl Engine {
                 return_to: return_to.to_owned(),
                 expires_at: now.after(LOGOUT_TTL),
             };
+            let mut tx = self.store().write(now).await?;
             tx.add_upstream_logout(handle.hash(), &logout).await?;
             tx.commit().await?;
             return Ok(Some(step));
@@ -339,8 +356,7 @@ struct Upstream {
     session_index: Option<String>,
 }
 
-async fn upstream_of(tx: &mut WriteTx, id: UserSessionId) -> Result<Option<Upstream>, Fault> {
-    let tx: &mut ReadTx = tx;
+async fn upstream_of(tx: &mut ReadTx, id: UserSessionId) -> Result<Option<Upstream>, Fault> {
     let Some(session) = tx.find_user_session(id).await? else {
         return Ok(None);
     };

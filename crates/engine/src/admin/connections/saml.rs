@@ -291,9 +291,15 @@ impl Engine {
         self.keep_keys(tx, after, &settings, &prepared).await?;
         let empty = SamlChange::default();
         let saml = change.saml.as_ref().unwrap_or(&empty);
-        let mut trusts_less = false;
+        let before_settings = before.map(SamlSettings::of).transpose()?;
+        // Another entity is another provider: what the old one signs with is trusted no longer.
+        let is_another = before_settings.is_some_and(|known| known.entity_id != settings.entity_id);
+        let mut trusts_less = is_another;
         let added = match (&saml.source, prepared.metadata()) {
             (_, Some(metadata)) => {
+                if is_another {
+                    remove_others(tx, actor, after, &metadata.certificates).await?;
+                }
                 let source = CertificateSource::Metadata;
                 let added = pin(tx, after, &metadata.certificates, source).await?;
                 (added, source)
@@ -306,9 +312,15 @@ impl Engine {
                 None,
             ) => {
                 let wanted = checked_certificates(texts)?;
-                trusts_less = remove_others(tx, actor, after, &wanted).await?;
+                trusts_less |= remove_others(tx, actor, after, &wanted).await?;
                 let source = CertificateSource::Operator;
                 (pin(tx, after, &wanted, source).await?, source)
+            }
+            _ if is_another => {
+                return Err(AdminError::invalid(
+                    "saml.certificates",
+                    "must come with another entity_id: those that are known are another provider's",
+                ));
             }
             _ => (Vec::new(), CertificateSource::Operator),
         };

@@ -101,7 +101,8 @@ impl Engine {
             ours.acs_url,
         )?
         .authn_context(asked.classes)?;
-        if asked.force_authn {
+        // SAML has no word for how old a sign-in may be: whoever limits that asks for a new one.
+        if asked.force_authn || asked.max_age.is_some() {
             request = request.force_authn();
         }
         if let Some(format) = &settings.name_id_format {
