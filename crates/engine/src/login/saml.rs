@@ -12,9 +12,10 @@ mod verify;
 
 use std::{net::IpAddr, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, Timestamp};
+use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, SecretHash, Timestamp};
 use vestibule_saml::{Expected, Response, Rule, Verified};
 use vestibule_store::{
     Connection, NewLoginAnswer, NewLoginRecord, PendingLogin, ReadTx, TakenAnswer, WriteTx,
@@ -22,7 +23,7 @@ use vestibule_store::{
 
 use super::{
     LoginOutcome, record_of,
-    sign_in::{Proof, deactivated},
+    sign_in::{Proof, connection_changed, deactivated},
 };
 use crate::{
     Browser, Engine, Fault, LoginRefusal, SamlSettings,
@@ -119,18 +120,22 @@ impl Engine {
         };
         // Without a certificate nothing is read at all.
         let trust = self.saml_trust(&mut tx, &connection, now).await?;
+        drop(tx);
         let read = trust.and_then(|trust| Ok((trust, Response::decode(posted.response.expose())?)));
         let (trust, response) = match read {
             Ok(read) => read,
             Err(error) => {
-                drop(tx);
                 let refused = (&error, None, record(&connection));
                 return self.refuse_response(refused, posted.address, now).await;
             }
         };
+        let mut tx = self.store().read(now).await?;
         let waiting = Waiting::find(&mut tx, &connection, &response).await?;
         drop(tx);
         let expected = match (&waiting, response.in_response_to()) {
+            (Waiting::Over(_), _) if !self.limits().admits_saml_refusal(posted.address) => {
+                return Ok(SamlAnswer::TooMany);
+            }
             (Waiting::Over(past), _) => {
                 let login = record_of(past, &connection);
                 let refusal = self.refuse_login(super::oidc::too_late(), login, now);
@@ -193,15 +198,20 @@ impl Engine {
         }))
     }
 
-    /// Refuses what a connection received, of whatever kind, and records it.
+    /// Refuses what a connection received, of whatever kind, and records it; none beyond so many a minute.
     pub(crate) async fn refuse_saml(
         &self,
         error: &vestibule_saml::Error,
         connection: &Connection,
+        address: IpAddr,
         now: Timestamp,
-    ) -> Result<LoginRefusal, Fault> {
+    ) -> Result<Option<LoginRefusal>, Fault> {
+        if !self.limits().admits_saml_refusal(address) {
+            return Ok(None);
+        }
         self.refuse_login(LoginRefusal::of_saml(error), record(connection), now)
             .await
+            .map(Some)
     }
 
     /// A verified answer to a login that waits: used up, remembered, joined and kept for its browser, in one transaction.
@@ -229,8 +239,11 @@ impl Engine {
             let refusal = replayed().record(&mut tx, login).await?;
             return self.refused(tx, refusal).await;
         }
-        let begun = self.open_outgoing(&pending, &connection);
-        if let Some(refusal) = begun.and_then(|begun| too_old(&begun, &verified, now)) {
+        let Some(outgoing) = self.open_outgoing(&pending, &connection) else {
+            tx.commit().await?;
+            return Ok(SamlAnswer::Gone);
+        };
+        if let Some(refusal) = too_old(&outgoing, &verified, now) {
             let refusal = refusal.record(&mut tx, login).await?;
             return self.refused(tx, refusal).await;
         }
@@ -249,10 +262,15 @@ impl Engine {
                 return self.refused(tx, refusal).await;
             }
         };
-        let Some(epochs) = tx.hold_login(user.id, connection.id).await? else {
-            login.user_id = Some(user.id);
-            let refusal = deactivated().record(&mut tx, login).await?;
-            return self.refused(tx, refusal).await;
+        let epochs = match tx.hold_login(user.id, connection.id).await? {
+            // Judged by what the connection trusted then; what it trusts now may be less.
+            Some(epochs) if epochs.connection == connection.epoch => epochs,
+            held => {
+                login.user_id = Some(user.id);
+                let refusal = held.map_or_else(deactivated, |_| connection_changed());
+                let refusal = refusal.record(&mut tx, login).await?;
+                return self.refused(tx, refusal).await;
+            }
         };
         let proven = Proven {
             auth_time: Timestamp::from_unix_seconds(verified.authn_instant).min(now),
@@ -269,12 +287,12 @@ impl Engine {
             name_id: StoredNameId::of(&verified.name_id),
             report,
         };
+        let answer = self.generator().token("");
         let sealed = self.vault().seal(
             PROOF_PLACE,
-            &connection.id.to_string(),
+            &row_of(answer.hash()),
             json!(proven).to_string().as_bytes(),
         );
-        let answer = self.generator().token("");
         tx.add_login_answer(NewLoginAnswer {
             hash: answer.hash(),
             browser_hash: &pending.browser_hash,
@@ -336,6 +354,7 @@ impl Engine {
         browser: &Browser,
         now: Timestamp,
     ) -> Result<LoginOutcome, Fault> {
+        let row = row_of(answer.hash());
         let mut tx = self.store().write(now).await?;
         let (answer, live) = match tx.take_login_answer(answer.hash()).await? {
             TakenAnswer::Live(answer) => ((**answer).clone(), true),
@@ -348,11 +367,7 @@ impl Engine {
         };
         let proven: Option<Proven> = self
             .vault()
-            .unseal(
-                PROOF_PLACE,
-                &connection.id.to_string(),
-                &answer.proof_sealed,
-            )
+            .unseal(PROOF_PLACE, &row, &answer.proof_sealed)
             .and_then(|clear| serde_json::from_slice(&clear).ok());
         let (Some(proven), true) = (proven, connection.id == connection_id) else {
             tx.commit().await?;
@@ -425,7 +440,10 @@ impl Waiting {
         connection: &Connection,
         response: &Response,
     ) -> Result<Self, Fault> {
-        let own = |found: &PendingLogin| found.connection_id == Some(connection.id);
+        // A request went out for it: a login that only names the connection waits for no response.
+        let own = |found: &PendingLogin| {
+            found.connection_id == Some(connection.id) && found.upstream_sealed.is_some()
+        };
         let Some(handle) = response.in_response_to().and_then(handle_of) else {
             return Ok(Self::No);
         };
@@ -442,6 +460,11 @@ fn handle_of(request_id: &str) -> Option<Secret> {
         .strip_prefix('_')
         .filter(|handle| (32..=64).contains(&handle.len()))
         .map(Secret::new)
+}
+
+/// The row that a proof is sealed to.
+fn row_of(hash: SecretHash) -> String {
+    URL_SAFE_NO_PAD.encode(hash.as_bytes())
 }
 
 fn record(connection: &Connection) -> NewLoginRecord {

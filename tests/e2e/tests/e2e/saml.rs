@@ -7,7 +7,7 @@ use url::Url;
 use vestibule_simulate::{
     Browser, Fault, Faults, Page,
     idp::{Encrypts, KeyOverlap},
-    saml::Style,
+    saml::{Login, NameId, Response, Style},
 };
 use vestibule_support::{
     on_every_server,
@@ -29,6 +29,8 @@ on_every_server!(
     encrypted_assertions_are_accepted_and_can_be_demanded,
     a_renewed_certificate_works_beside_the_old_one,
     organizations_with_the_same_provider_stay_apart,
+    another_provider_ends_the_trust_in_the_one_before,
+    a_request_that_never_went_out_waits_for_no_response,
 );
 
 /// The page with the response that the provider would let the browser post.
@@ -358,8 +360,12 @@ async fn encrypted_assertions_are_accepted_and_can_be_demanded(server: TestServe
         .await;
     assert_eq!(page.status, 403, "{}", page.body);
     assert_eq!(company.last_login(&server).await["rule"], "signature");
-    assert!(page.body.contains("<dd>decryption</dd>"), "{}", page.body);
-    assert!(!page.body.contains("<dd>signature</dd>"), "{}", page.body);
+    assert!(
+        page.body.contains("<code>decryption</code>"),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("signature"), "{}", page.body);
     company
         .idp
         .set_faults(Faults::of([Fault::SamlEncryptedToUnknownKey]));
@@ -435,4 +441,67 @@ async fn organizations_with_the_same_provider_stay_apart(server: TestServer) {
     // At its own address the response is still good.
     let page = press_on(&mut browser, page).await;
     assert_eq!(page.status, 200, "{}", page.body);
+}
+
+async fn another_provider_ends_the_trust_in_the_one_before(server: TestServer) {
+    let acme = Company::by_saml(&server).await;
+    let globex = Company::by(&Site::of(&server), "globex.test", Way::Saml).await;
+    let metadata = globex.idp.saml_metadata().unwrap();
+    patch_connection(
+        &server,
+        &acme,
+        json!({ "saml": { "metadata_xml": metadata } }),
+    )
+    .await;
+    let path = format!("/connections/{}/certificates", acme.connection_id);
+    let trusted = server.admin.get(&path).await;
+    let new = globex.idp.saml_key().unwrap().certificate_pem();
+    let [only] = trusted["data"].as_array().unwrap().as_slice() else {
+        panic!("the old provider's certificate is trusted still: {trusted}");
+    };
+    let inside = |pem: &str| pem.split_whitespace().collect::<String>();
+    assert_eq!(
+        inside(only["certificate"].as_str().unwrap()),
+        inside(&new),
+        "{trusted}"
+    );
+}
+
+async fn a_request_that_never_went_out_waits_for_no_response(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let app = Relying::of(&server, &company);
+    let mut browser = Browser::new().unwrap();
+    let url = app.authorize_url(&[("connection", &company.connection_id), ("prompt", "login")]);
+    let begun = browser.get_once(&url).await.unwrap();
+    let login = begun.location().unwrap();
+    let handle = login
+        .query_pairs()
+        .find(|(name, _)| name == "handle")
+        .unwrap()
+        .1
+        .into_owned();
+    // A request of one's own making, which asks for nothing fresh, in place of ours.
+    let client = company.saml_client(&Site::of(&server)).await;
+    let mut forged = Login::new(
+        &company.idp.saml_entity_id(),
+        &client.entity_id,
+        &client.acs_url,
+        NameId::persistent(&ada.person.oid),
+        server.now().unix_seconds(),
+    );
+    forged = forged.answering(&format!("_{handle}"));
+    let key = company.idp.saml_key().unwrap();
+    let style = Style::Okta;
+    let field = Response::new(style, &forged)
+        .unwrap()
+        .to_form_field(&style.seal(&key))
+        .unwrap();
+    let acs = client.acs_url.parse().unwrap();
+    let page = browser
+        .post_from(None, &acs, &[("SAMLResponse", &field)])
+        .await
+        .unwrap();
+    assert_eq!(page.status, 403, "{}", page.body);
+    assert_eq!(company.last_login(&server).await["rule"], "in_response_to");
 }

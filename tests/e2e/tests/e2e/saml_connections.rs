@@ -343,7 +343,8 @@ async fn metadata_that_cannot_be_used_is_refused_with_the_next_step(server: Test
         }
     }
     let large = "x".repeat(1024 * 1024 + 1);
-    let answers: [(u16, &[(&str, &str)], &str, &str); 4] = [
+    type Headers = &'static [(&'static str, &'static str)];
+    let answers: [(u16, Headers, &str, &str); 4] = [
         (404, &[], "", "answered 404"),
         (
             302,
@@ -421,7 +422,10 @@ async fn another_trust_anchor_ends_what_came_through(server: TestServer) {
         ),
         (json!({ "entity_id": PROVIDER }), false),
         (json!({ "certificates": [second.certificate_pem()] }), true),
-        (json!({ "entity_id": "urn:another" }), true),
+        (
+            json!({ "entity_id": "urn:another", "certificates": [second.certificate_pem()] }),
+            true,
+        ),
         (json!({ "subject_attribute": "uid" }), false),
     ] {
         let before = desk.epoch(&made).await;
@@ -429,7 +433,14 @@ async fn another_trust_anchor_ends_what_came_through(server: TestServer) {
         assert_eq!(reply.status, 200, "{saml} {}", reply.body);
         assert_eq!(desk.epoch(&made).await > before, ends, "{saml}");
     }
+    // Another provider's certificates do not become this one's.
+    let reply = desk
+        .patch(&made, json!({ "entity_id": "urn:a-third" }))
+        .await;
+    assert_eq!(reply.status, 422, "{}", reply.body);
     let saml = desk.read(&made).await["saml"].clone();
+    assert_eq!(saml["entity_id"], "urn:another");
+    assert_eq!(saml["certificates"].as_array().unwrap().len(), 1);
     assert_eq!(saml["sso_url"], "https://idp.acme.test/sso2");
     assert_eq!(saml["sso_binding"], "post");
     assert_eq!(saml["sign_requests"], false);

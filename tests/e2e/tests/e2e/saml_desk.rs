@@ -72,16 +72,13 @@ impl Described {
     }
 
     pub(crate) fn xml(&self) -> String {
-        let keys: String = self
-            .certificates
-            .iter()
-            .map(|certificate| {
-                format!(
-                    "<md:KeyDescriptor use=\"signing\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}\
-                     </ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
-                )
-            })
-            .collect();
+        let keys = self.certificates.iter().map(|certificate| {
+            format!(
+                "<md:KeyDescriptor use=\"signing\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}\
+                 </ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+            )
+        });
+        let keys = keys.collect::<Vec<_>>().concat();
         format!(
             "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" \
              entityID=\"{}\" {}><md:IDPSSODescriptor protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\">{keys}{}\

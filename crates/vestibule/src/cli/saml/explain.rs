@@ -123,10 +123,11 @@ impl Told {
         for fact in &self.facts {
             line(&mut text, &format!("{:width$}", fact.place), &fact.value);
         }
-        text.push_str(&match context {
+        let judged = match context {
             Some(context) => format!("\nJudged at {}:\n", context.now),
             None => "\nJudged by its form alone:\n".to_owned(),
-        });
+        };
+        text.push_str(&judged);
         for (rule, found) in &self.held {
             line(&mut text, &format!("held     {:26}", rule.as_str()), found);
         }
