@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What a response said, and how it was judged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Report {
     /// What the response says, as it came: not believed, and redacted. Escape the values, they are a peer's.
@@ -41,11 +41,8 @@ impl Trust {
     ) -> (Result<Verified, Error>, Report) {
         let mut trail = Trail::kept();
         let verdict = self.judge(response.xml(), expected, now, &mut trail);
-        let report = Report {
-            facts: response.facts(),
-            held: trail.into_steps(),
-            refusal: verdict.as_ref().err().cloned(),
-        };
+        let mut report = trail.into_report();
+        report.refusal = verdict.as_ref().err().cloned();
         (verdict, report)
     }
 }
@@ -53,49 +50,50 @@ impl Trust {
 impl Response {
     /// What it says of itself, redacted; nothing of it is believed.
     pub fn facts(&self) -> Vec<Fact> {
-        let Ok(document) = Document::parse(self.xml()) else {
-            return Vec::new();
-        };
-        let root = document.root();
-        let mut facts = Facts(Vec::new());
-        facts.add("root", Some(root.local()));
-        for (place, name) in [
-            ("Response/@Destination", "Destination"),
-            ("Response/@InResponseTo", "InResponseTo"),
-            ("Response/@IssueInstant", "IssueInstant"),
-        ] {
-            facts.add(place, root.attribute(name));
-        }
-        facts.text("Response/Issuer", root.child(SAML, "Issuer"));
-        if let Some(status) = root.child(SAMLP, "Status") {
-            for code in status.descendants() {
-                if code.is(SAMLP, "StatusCode") {
-                    facts.add("Response/Status/StatusCode", code.attribute("Value"));
-                }
+        Document::parse(self.xml()).map_or_else(|_| Vec::new(), |document| facts_of(&document))
+    }
+}
+
+pub(crate) fn facts_of(document: &Document<'_>) -> Vec<Fact> {
+    let root = document.root();
+    let mut facts = Facts(Vec::new());
+    facts.add("root", Some(root.local()));
+    for (place, name) in [
+        ("Response/@Destination", "Destination"),
+        ("Response/@InResponseTo", "InResponseTo"),
+        ("Response/@IssueInstant", "IssueInstant"),
+    ] {
+        facts.add(place, root.attribute(name));
+    }
+    facts.text("Response/Issuer", root.child(SAML, "Issuer"));
+    if let Some(status) = root.child(SAMLP, "Status") {
+        for code in status.descendants() {
+            if code.is(SAMLP, "StatusCode") {
+                facts.add("Response/Status/StatusCode", code.attribute("Value"));
             }
-            facts.text(
-                "Response/Status/StatusMessage",
-                status.child(SAMLP, "StatusMessage"),
+        }
+        facts.text(
+            "Response/Status/StatusMessage",
+            status.child(SAMLP, "StatusMessage"),
+        );
+    }
+    facts.signature("Response/Signature", root);
+    for assertion in root.children_named(SAML, "Assertion").take(2) {
+        facts.assertion(assertion);
+    }
+    for holder in root.children_named(SAML, "EncryptedAssertion").take(2) {
+        for method in holder
+            .descendants()
+            .filter(|element| element.is(XENC, "EncryptionMethod"))
+            .take(4)
+        {
+            facts.add(
+                "EncryptedAssertion/EncryptionMethod",
+                method.attribute("Algorithm"),
             );
         }
-        facts.signature("Response/Signature", root);
-        for assertion in root.children_named(SAML, "Assertion").take(2) {
-            facts.assertion(assertion);
-        }
-        for holder in root.children_named(SAML, "EncryptedAssertion").take(2) {
-            for method in holder
-                .descendants()
-                .filter(|element| element.is(XENC, "EncryptionMethod"))
-                .take(4)
-            {
-                facts.add(
-                    "EncryptedAssertion/EncryptionMethod",
-                    method.attribute("Algorithm"),
-                );
-            }
-        }
-        facts.0
     }
+    facts.0
 }
 
 struct Facts(Vec<Fact>);

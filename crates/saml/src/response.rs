@@ -3,9 +3,10 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    Certificate, DecryptionKey, Error, Rule, Verified, Warning,
+    Certificate, DecryptionKey, Error, Report, Rule, Verified, Warning,
     dsig::{self, Allowances, Proven, decode_base64},
     encrypted,
+    explain::facts_of,
     names::{DS, SAML},
     profile::{Bench, check_status},
     structure,
@@ -130,6 +131,7 @@ impl Trust {
             now,
         };
         let document = parse(xml)?;
+        trail.saw(&document);
         trail.passed(Rule::Xml, || format!("{} bytes", xml.len()));
         structure::check_response(&document)?;
         trail.passed(Rule::Misplaced, || "every element in its place".to_owned());
@@ -265,6 +267,11 @@ impl Response {
         self.xml.len()
     }
 
+    /// Whether something in it may be encrypted, so that there is a use for a key.
+    pub fn may_be_encrypted(&self) -> bool {
+        self.xml.contains("EncryptedData")
+    }
+
     pub(crate) fn xml(&self) -> &str {
         &self.xml
     }
@@ -310,8 +317,8 @@ impl Expected {
     }
 }
 
-/// The rules that held, in order; silent unless somebody wants to read it.
-pub(crate) struct Trail(Option<Vec<(Rule, String)>>);
+/// What was seen and which rules held, in order; silent unless somebody wants to read it.
+pub(crate) struct Trail(Option<Report>);
 
 impl Trail {
     pub(crate) fn silent() -> Self {
@@ -319,16 +326,22 @@ impl Trail {
     }
 
     pub(crate) fn kept() -> Self {
-        Self(Some(Vec::new()))
+        Self(Some(Report::default()))
     }
 
-    pub(crate) fn passed(&mut self, rule: Rule, found: impl FnOnce() -> String) {
-        if let Some(steps) = &mut self.0 {
-            steps.push((rule, found()));
+    fn saw(&mut self, document: &Document<'_>) {
+        if let Some(report) = &mut self.0 {
+            report.facts = facts_of(document);
         }
     }
 
-    pub(crate) fn into_steps(self) -> Vec<(Rule, String)> {
+    pub(crate) fn passed(&mut self, rule: Rule, found: impl FnOnce() -> String) {
+        if let Some(report) = &mut self.0 {
+            report.held.push((rule, found()));
+        }
+    }
+
+    pub(crate) fn into_report(self) -> Report {
         self.0.unwrap_or_default()
     }
 }
@@ -422,12 +435,13 @@ fn assertion_of<'d, 'a>(response: Element<'d, 'a>) -> Result<Element<'d, 'a>, Er
 
 /// The request that a message names, read without believing anything.
 fn peek(xml: &str) -> Option<String> {
-    let document = Document::parse(xml).ok()?;
-    let root = document.root();
-    if let Some(answered) = root.attribute("InResponseTo") {
+    let root = Document::parse_root(xml).ok()?;
+    if let Some(answered) = root.root().attribute("InResponseTo") {
         return Some(answered.to_owned());
     }
-    root.descendants()
+    let document = Document::parse(xml).ok()?;
+    document
+        .elements()
         .filter(|element| element.is(SAML, "SubjectConfirmationData"))
         .find_map(|data| data.attribute("InResponseTo"))
         .map(str::to_owned)

@@ -143,6 +143,11 @@ impl<'a> Document<'a> {
         parser::parse(text, scope, Limits::MESSAGE, Remarks::Refuse)
     }
 
+    /// Parses the start tag of the root, for a look at its attributes before anything is judged.
+    pub(crate) fn parse_root(text: &'a str) -> Result<Self, XmlError> {
+        parser::parse_root(text, Limits::MESSAGE)
+    }
+
     /// Parses a file that people may have edited: comments and processing instructions are skipped.
     pub(crate) fn parse_file(text: &'a str) -> Result<Self, XmlError> {
         parser::parse(text, &[], Limits::MESSAGE, Remarks::Skip)

@@ -120,16 +120,19 @@ impl Engine {
         };
         // Without a certificate nothing is read at all.
         let trust = self.saml_trust(&mut tx, &connection, now).await?;
-        drop(tx);
         let read = trust.and_then(|trust| Ok((trust, Response::decode(posted.response.expose())?)));
         let (trust, response) = match read {
             Ok(read) => read,
             Err(error) => {
+                drop(tx);
                 let refused = (&error, None, record(&connection));
                 return self.refuse_response(refused, posted.address, now).await;
             }
         };
-        let mut tx = self.store().read(now).await?;
+        let trust = match response.may_be_encrypted() {
+            true => trust.decryption_keys(self.saml_decryption_keys(&mut tx, &connection).await?),
+            false => trust,
+        };
         let waiting = Waiting::find(&mut tx, &connection, &response).await?;
         drop(tx);
         let expected = match (&waiting, response.in_response_to()) {

@@ -115,7 +115,7 @@ impl Engine {
             .collect()
     }
 
-    /// Whom the connection trusts, as the store says now; the inner error is the connection's own, such as no certificate.
+    /// Whom the connection trusts, as the store says now, without the keys that decrypt; the inner error is the connection's own, such as no certificate.
     pub(crate) async fn saml_trust(
         &self,
         tx: &mut ReadTx,
@@ -137,7 +137,7 @@ impl Engine {
             certificates,
         );
         let mut trust = match trust {
-            Ok(trust) => trust.decryption_keys(self.saml_decryption_keys(tx, connection).await?),
+            Ok(trust) => trust,
             Err(error) => return Ok(Err(error)),
         };
         if settings.encryption == Encryption::Required {

@@ -94,7 +94,11 @@ impl Engine {
             return Ok(SamlLogoutOutcome::Gone);
         };
         let trust = match self.saml_trust(&mut tx, &connection, now).await? {
-            Ok(trust) => LogoutTrust::of(&trust, self.saml_addresses(connection.id).slo_url),
+            Ok(trust) => {
+                let keys = self.saml_decryption_keys(&mut tx, &connection).await?;
+                LogoutTrust::of(&trust, self.saml_addresses(connection.id).slo_url)
+                    .decryption_keys(keys)
+            }
             Err(error) => {
                 drop(tx);
                 return self.refuse_logout(&error, &connection, address, now).await;

@@ -23,30 +23,20 @@ pub(super) fn parse<'a>(
         });
     }
     check_characters(text)?;
-    let mut parser = Parser {
-        text,
-        at: 0,
-        limits,
-        remarks,
-        nodes: Vec::new(),
-        attributes: Vec::new(),
-        declarations: Vec::new(),
-        scope: Vec::new(),
-        open: Vec::new(),
-        elements: 0,
-        pending: Vec::new(),
-    };
+    let mut parser = Parser::new(text, limits, remarks);
     for (prefix, uri) in scope {
         parser.declare(prefix, Cow::Borrowed(uri), 0, 0)?;
     }
     let inherited = parser.declarations.len();
     parser.document()?;
-    Ok(Document {
-        nodes: parser.nodes,
-        attributes: parser.attributes,
-        declarations: parser.declarations,
-        inherited,
-    })
+    Ok(parser.into_document(inherited))
+}
+
+/// The start tag of the root alone, of a text that may be anything behind it.
+pub(super) fn parse_root(text: &str, limits: Limits) -> Result<Document<'_>, XmlError> {
+    let mut parser = Parser::new(text, limits, Remarks::Refuse);
+    parser.root()?;
+    Ok(parser.into_document(0))
 }
 
 /// Every character is a `Char`, whatever stands around it, and there is no byte order mark in front.
@@ -102,6 +92,31 @@ struct RawAttribute<'a> {
 }
 
 impl<'a> Parser<'a> {
+    fn new(text: &'a str, limits: Limits, remarks: Remarks) -> Self {
+        Self {
+            text,
+            at: 0,
+            limits,
+            remarks,
+            nodes: Vec::new(),
+            attributes: Vec::new(),
+            declarations: Vec::new(),
+            scope: Vec::new(),
+            open: Vec::new(),
+            elements: 0,
+            pending: Vec::new(),
+        }
+    }
+
+    fn into_document(self, inherited: usize) -> Document<'a> {
+        Document {
+            nodes: self.nodes,
+            attributes: self.attributes,
+            declarations: self.declarations,
+            inherited,
+        }
+    }
+
     fn error<T>(&self, what: &'static str) -> Result<T, XmlError> {
         Err(XmlError { what, at: self.at })
     }
@@ -132,6 +147,20 @@ impl<'a> Parser<'a> {
     }
 
     fn document(&mut self) -> Result<(), XmlError> {
+        self.root()?;
+        while !self.open.is_empty() {
+            self.inside()?;
+        }
+        self.outside()?;
+        match self.byte() {
+            None => Ok(()),
+            Some(b'<') => self.error("a second root element"),
+            Some(_) => self.error("text stands outside the root element"),
+        }
+    }
+
+    /// Everything up to the end of the root's start tag.
+    fn root(&mut self) -> Result<(), XmlError> {
         if self.rest().starts_with("<?xml")
             && self.rest().get(5..).is_some_and(|rest| {
                 rest.starts_with(|next: char| next.is_ascii_whitespace() || next == '?')
@@ -143,16 +172,7 @@ impl<'a> Parser<'a> {
         if self.byte() != Some(b'<') {
             return self.error("text stands outside the root element");
         }
-        self.start_tag()?;
-        while !self.open.is_empty() {
-            self.inside()?;
-        }
-        self.outside()?;
-        match self.byte() {
-            None => Ok(()),
-            Some(b'<') => self.error("a second root element"),
-            Some(_) => self.error("text stands outside the root element"),
-        }
+        self.start_tag()
     }
 
     /// `<?xml version="1.0" encoding="UTF-8" standalone="…"?>`: nothing but this version and encoding.

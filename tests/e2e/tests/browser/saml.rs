@@ -51,7 +51,11 @@ impl Journey {
     async fn logins(&self) -> Vec<Value> {
         let path = format!("/organizations/{}/logins", self.company.organization_id);
         let logins = self.site.admin.get(&path).await;
-        logins["data"].as_array().cloned().unwrap_or_default()
+        logins
+            .get("data")
+            .and_then(|data| data.as_array())
+            .cloned()
+            .unwrap_or_default()
     }
 }
 

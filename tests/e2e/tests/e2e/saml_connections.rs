@@ -8,6 +8,9 @@ use vestibule_support::{on_every_server, server::TestServer};
 
 use crate::saml_desk::{Described, Desk, PROVIDER, Publisher, fingerprint, key, sorted, trusted};
 
+/// The headers of an answer.
+type Headers = &'static [(&'static str, &'static str)];
+
 on_every_server!(
     a_connection_is_made_in_three_ways,
     what_cannot_be_a_connection_is_refused_by_its_field,
@@ -343,7 +346,6 @@ async fn metadata_that_cannot_be_used_is_refused_with_the_next_step(server: Test
         }
     }
     let large = "x".repeat(1024 * 1024 + 1);
-    type Headers = &'static [(&'static str, &'static str)];
     let answers: [(u16, Headers, &str, &str); 4] = [
         (404, &[], "", "answered 404"),
         (
