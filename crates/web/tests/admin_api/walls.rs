@@ -98,7 +98,8 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         let path = template
             .replace("{id}", &own)
             .replace("{token_id}", &id(&token))
-            .replace("{domain}", "acme.test");
+            .replace("{domain}", "acme.test")
+            .replace("{fingerprint}", "00");
         let reply = api
             .call(&stranger, method.clone(), &path, Some(body_of(&template)))
             .await;
@@ -144,6 +145,8 @@ async fn another_organizations_rows_do_not_exist(world: World) {
 fn body_of(template: &str) -> Value {
     match template {
         "/organizations/{id}/domains" => json!({ "domain": "stolen.test" }),
+        "/connections/{id}/certificates" => json!({ "certificate": "AAAA" }),
+        "/connections/{id}/keys/rotate" => json!({ "purpose": "signing" }),
         "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
         "/organizations/{id}/connections" => {
             json!({ "protocol": "oidc", "oidc": { "issuer": "https://i.test", "client_id": "c" } })
