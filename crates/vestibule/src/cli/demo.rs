@@ -146,7 +146,7 @@ async fn set_up(
     Ok((demo::run(config).await?, server))
 }
 
-/// Prints the page's URL and how people sign in, and waits to be interrupted.
+/// Prints the page's URL, below it how people sign in, and waits to be interrupted.
 async fn show(demo: &demo::Demo, open: bool, signals: &mut Signals) -> anyhow::Result<ExitCode> {
     let protocol = demo.world().protocol;
     let others = DemoProtocol::ALL.into_iter();
@@ -154,9 +154,9 @@ async fn show(demo: &demo::Demo, open: bool, signals: &mut Signals) -> anyhow::R
         .filter(|other| *other != protocol)
         .map(|other| format!("--protocol {}: {}", other.word(), other.name()))
         .collect();
+    print(demo.url().as_str())?;
     print(&format!(
-        "{} (sign-in by {}; {})",
-        demo.url(),
+        "sign-in by {}; {}",
         protocol.name(),
         others.join("; ")
     ))?;

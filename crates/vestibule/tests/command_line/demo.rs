@@ -58,13 +58,11 @@ fn demo_by_saml_is_played_from_the_companys_home_page() {
     let folder = Folder::new();
     let mut command = folder.command(&["demo", "--protocol", "saml"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    assert!(line.contains("sign-in by SAML 2.0"), "{line}");
-    assert!(line.contains("--protocol oidc"), "{line}");
-    let cockpit: Url = line.split(' ').next().unwrap().parse().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines: Vec<String> = lines.take(2).map(Result::unwrap).collect();
+    assert!(lines[1].contains("sign-in by SAML 2.0"), "{lines:?}");
+    assert!(lines[1].contains("--protocol oidc"), "{lines:?}");
+    let cockpit: Url = lines[0].parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     // A failed play must not leave the server behind.
     let played = runtime.block_on(runtime.spawn(play(cockpit)));
