@@ -13,8 +13,8 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::algorithm::DigestAlgorithm;
 use crate::algorithm::SignatureAlgorithm as Algorithm;
-pub(crate) use crate::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::der::{self, Reader};
 use crate::instant::{from_civil, number};
 use crate::pem;

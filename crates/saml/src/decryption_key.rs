@@ -9,7 +9,8 @@ use aws_lc_rs::rsa::{
 };
 use zeroize::Zeroizing;
 
-use crate::certificate::{Certificate, DigestAlgorithm, KeyKind};
+use crate::algorithm::DigestAlgorithm;
+use crate::certificate::{Certificate, KeyKind};
 use crate::der::{self, Reader};
 pub(crate) use crate::oaep::Oaep;
 use crate::pem;

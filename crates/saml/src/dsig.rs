@@ -11,7 +11,7 @@ use crate::{
     algorithm::{DigestAlgorithm, SignatureAlgorithm},
     c14n::{self, Method},
     names::{C14N, DS, ENVELOPED, EXC_C14N},
-    xml::{Element, is_space},
+    xml::Element,
 };
 
 /// What a connection allows beyond the defaults.
@@ -246,12 +246,10 @@ pub(crate) fn base64_leaf(element: Element<'_, '_>) -> Result<Vec<u8>, Error> {
 
 /// Strict base64 with padding, between which whitespace may stand.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    if !text.as_bytes().iter().any(is_space) {
         return STANDARD.decode(text).ok();
     }
-    let packed: Vec<u8> = text
-        .bytes()
-        .filter(|byte| !is_space(std::str::from_utf8(&[*byte]).unwrap_or("x")))
-        .collect();
+    let packed: Vec<u8> = text.bytes().filter(|byte| !is_space(byte)).collect();
     STANDARD.decode(packed).ok()
 }

@@ -6,7 +6,7 @@
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-use crate::certificate::DigestAlgorithm;
+use crate::algorithm::DigestAlgorithm;
 
 /// The parameters of an `xenc:EncryptedKey`'s `EncryptionMethod` (XML Encryption 1.1 §5.5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,8 +24,8 @@ impl Bench<'_> {
         signed: bool,
         trail: &mut Trail,
     ) -> Result<(), Error> {
-        if let Some(issuer) = response.child(SAML, "Issuer") {
-            self.check_issuer(issuer)?;
+        if response.child(SAML, "Issuer").is_some() {
+            check_issuer(response, self.trust)?;
         }
         let acs = self.trust.acs_url.as_str();
         match response.attribute("Destination") {
@@ -47,18 +47,6 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn check_issuer(&self, issuer: Element<'_, '_>) -> Result<(), Error> {
-        let wanted = self.trust.idp_entity_id.as_str();
-        let text = issuer.leaf_text().unwrap_or_default();
-        if text != wanted {
-            return Err(Error::compared(Rule::Issuer, wanted, text));
-        }
-        match issuer.attribute("Format") {
-            None | Some(ENTITY_FORMAT) => Ok(()),
-            Some(format) => Err(Error::compared(Rule::Issuer, ENTITY_FORMAT, format)),
-        }
-    }
-
     fn check_answered(&self, answered: &str) -> Result<(), Error> {
         match &self.expected.in_response_to {
             Some(wanted) if wanted == answered => Ok(()),
@@ -78,13 +66,13 @@ impl Bench<'_> {
         response_answers: bool,
         trail: &mut Trail,
     ) -> Result<Verified, Error> {
-        let issuer = assertion.child(SAML, "Issuer").ok_or_else(|| {
-            Error::compared(Rule::Issuer, &*self.trust.idp_entity_id, "no Issuer")
-        })?;
-        self.check_issuer(issuer)?;
+        check_issuer(assertion, self.trust)?;
         trail.passed(Rule::Issuer, || self.trust.idp_entity_id.clone());
         let subject = only(assertion, "Subject", Rule::NameId)?;
-        let name_id = self.name_id(subject)?;
+        let names = subject
+            .children()
+            .filter(|child| !child.is(SAML, "SubjectConfirmation"));
+        let name_id = only_name_id(names, self.trust, Rule::NameId)?;
         trail.passed(Rule::NameId, || {
             format!(
                 "one, format {}",
@@ -130,27 +118,6 @@ impl Bench<'_> {
             encrypted: false,
             warnings: Vec::new(),
         })
-    }
-
-    fn name_id(&self, subject: Element<'_, '_>) -> Result<NameId, Error> {
-        let one = |got: &str| Error::compared(Rule::NameId, "one NameID with text", got);
-        let mut names = subject
-            .children()
-            .filter(|child| !child.is(SAML, "SubjectConfirmation"));
-        let (Some(name), None) = (names.next(), names.next()) else {
-            return Err(one("none, or several"));
-        };
-        if name.is(SAML, "EncryptedID") {
-            let plain = encrypted::decrypt(name, &self.trust.decryption_keys)?;
-            let scope = name.scope();
-            let document = Document::parse_within(&plain, &scope).map_err(|_| Rule::Decryption)?;
-            check_lone_name_id(&document)?;
-            return read_name_id(document.root()).ok_or_else(|| one("an empty one"));
-        }
-        match name.is(SAML, "NameID") {
-            true => read_name_id(name).ok_or_else(|| one("an empty one, or elements inside")),
-            false => Err(one("another element")),
-        }
     }
 
     /// The bearer confirmation that holds; of several the first, else what is wrong with the first.
@@ -393,8 +360,47 @@ fn text_of_value<'d>(value: Element<'d, '_>) -> Option<&'d str> {
     })
 }
 
+/// The issuer of a message or an assertion is the connection's identity provider (SAML core §2.2.5).
+pub(crate) fn check_issuer(issued: Element<'_, '_>, trust: &Trust) -> Result<(), Error> {
+    let wanted = trust.idp_entity_id.as_str();
+    let issuer = issued
+        .child(SAML, "Issuer")
+        .ok_or_else(|| Error::compared(Rule::Issuer, wanted, "no Issuer"))?;
+    let text = issuer.leaf_text().unwrap_or_default();
+    if text != wanted {
+        return Err(Error::compared(Rule::Issuer, wanted, text));
+    }
+    match issuer.attribute("Format") {
+        None | Some(ENTITY_FORMAT) => Ok(()),
+        Some(format) => Err(Error::compared(Rule::Issuer, ENTITY_FORMAT, format)),
+    }
+}
+
+/// The one name identifier among these, plain or encrypted; anything else breaks `rule`.
+pub(crate) fn only_name_id<'d, 'a: 'd>(
+    mut names: impl Iterator<Item = Element<'d, 'a>>,
+    trust: &Trust,
+    rule: Rule,
+) -> Result<NameId, Error> {
+    let one = |got: &str| Error::compared(rule, "one NameID with text", got);
+    let (Some(name), None) = (names.next(), names.next()) else {
+        return Err(one("none, or several"));
+    };
+    if name.is(SAML, "EncryptedID") {
+        let plain = encrypted::decrypt(name, &trust.decryption_keys)?;
+        let scope = name.scope();
+        let document = Document::parse_within(&plain, &scope).map_err(|_| Rule::Decryption)?;
+        check_lone_name_id(&document)?;
+        return read_name_id(document.root()).ok_or_else(|| one("an empty one"));
+    }
+    match name.is(SAML, "NameID") {
+        true => read_name_id(name).ok_or_else(|| one("an empty one, or elements inside")),
+        false => Err(one("another kind of identifier")),
+    }
+}
+
 /// A name identifier; none when it is empty or holds elements.
-pub(crate) fn read_name_id(name: Element<'_, '_>) -> Option<NameId> {
+fn read_name_id(name: Element<'_, '_>) -> Option<NameId> {
     // Only what XML calls white space is layout; another space may tell two people apart.
     let value = name.leaf_text()?.trim_matches([' ', '\t', '\n', '\r']);
     let own = |local: &str| {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
-use crate::certificate::{Certificate, SignatureAlgorithm};
 use crate::signing_key::{KeyError, SigningKey};
+use crate::{algorithm::SignatureAlgorithm, certificate::Certificate};
 
 /// Octets of a query string that are looked at; servers' own limits are far lower.
 const MAX_QUERY: usize = 1024 * 1024;

@@ -244,11 +244,7 @@ impl Response {
         if parameter.len() > MAX_MESSAGE_BYTES / 3 * 4 + MAX_MESSAGE_BYTES / 32 {
             return Err(too_large(MAX_MESSAGE_BYTES));
         }
-        let octets = decode_base64(parameter)
-            .filter(|octets| !octets.is_empty())
-            .ok_or_else(|| Error::compared(Rule::Encoding, "base64", "something else"))?;
-        let xml = String::from_utf8(octets)
-            .map_err(|_| Error::compared(Rule::Encoding, "UTF-8", "other bytes"))?;
+        let xml = decode_text(parameter)?;
         let in_response_to = peek(&xml);
         Ok(Self {
             xml: Zeroizing::new(xml),
@@ -404,6 +400,14 @@ fn too_large(limit: usize) -> Error {
         format!("at most {limit} bytes"),
         "a longer message",
     )
+}
+
+/// The text of a form parameter; its length is the caller's matter.
+pub(crate) fn decode_text(parameter: &str) -> Result<String, Error> {
+    let octets = decode_base64(parameter)
+        .filter(|octets| !octets.is_empty())
+        .ok_or_else(|| Error::compared(Rule::Encoding, "base64", "something else"))?;
+    String::from_utf8(octets).map_err(|_| Error::compared(Rule::Encoding, "UTF-8", "other bytes"))
 }
 
 pub(crate) fn parse(text: &str) -> Result<Document<'_>, Error> {

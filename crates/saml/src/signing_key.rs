@@ -8,7 +8,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 
-use crate::certificate::{Certificate, KeyKind, SignatureAlgorithm};
+use crate::algorithm::SignatureAlgorithm;
+use crate::certificate::{Certificate, KeyKind};
 use crate::pem;
 
 /// What is signed once to see that a key and a certificate belong together; no protocol message looks like it.

@@ -109,8 +109,8 @@ fn check_version(element: Element<'_, '_>) -> Result<(), Error> {
     }
 }
 
-/// Known children and no text between them, and one `Issuer` and `Signature` at most.
-fn check_children(parent: Element<'_, '_>, known: &[(&str, &str)]) -> Result<(), Error> {
+/// Known children and no text between them, and one `Issuer` at most.
+pub(crate) fn check_children(parent: Element<'_, '_>, known: &[(&str, &str)]) -> Result<(), Error> {
     if parent.has_loose_text() {
         return Err(Error::compared(
             Rule::Form,

@@ -96,8 +96,8 @@ impl Engine {
         let trust = match self.saml_trust(&mut tx, &connection, now).await? {
             Ok(trust) => {
                 let keys = self.saml_decryption_keys(&mut tx, &connection).await?;
+                let trust = trust.decryption_keys(keys);
                 LogoutTrust::of(&trust, self.saml_addresses(connection.id).slo_url)
-                    .decryption_keys(keys)
             }
             Err(error) => {
                 drop(tx);

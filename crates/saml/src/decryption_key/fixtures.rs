@@ -1,6 +1,6 @@
 //! A key made for these tests and what python3 `cryptography` 50.0 (OpenSSL) encrypted for it.
 
-use crate::certificate::DigestAlgorithm::{self, Sha1, Sha256, Sha384, Sha512};
+use crate::algorithm::DigestAlgorithm::{self, Sha1, Sha256, Sha384, Sha512};
 
 /// The plain octets of every ciphertext below.
 pub(crate) fn plain() -> Vec<u8> {

@@ -1,14 +1,12 @@
 //! Logout messages that come: whom they are from, and what they prove.
 
 use crate::{
-    Certificate, DecryptionKey, Error, MAX_MESSAGE_BYTES, NameId, Rule,
-    dsig::{self, Allowances, decode_base64},
-    encrypted,
-    names::{DS, ENTITY_FORMAT, SAML, SAMLP, STATUS_SUCCESS},
-    profile::{instant, read_name_id},
+    Error, MAX_MESSAGE_BYTES, NameId, Rule, dsig,
+    names::{DS, SAML, SAMLP, STATUS_SUCCESS},
+    profile::{check_issuer, instant, only_name_id},
     redirect::{Error as RedirectError, RedirectMessage, RequestOrResponse},
-    response::{CLOCK_SKEW_SECONDS, Trust, parse},
-    structure::{at_most_one, check_lone_name_id, check_message},
+    response::{Trust, decode_text, parse},
+    structure::{at_most_one, check_children, check_message},
     xml::{Document, Element},
 };
 
@@ -25,11 +23,7 @@ const PARTIAL_LOGOUT: &str = "urn:oasis:names:tc:SAML:2.0:status:PartialLogout";
 #[derive(Debug, Clone)]
 pub struct LogoutTrust {
     slo_url: String,
-    idp_entity_id: String,
-    certificates: Vec<Certificate>,
-    decryption_keys: Vec<DecryptionKey>,
-    allowances: Allowances,
-    clock_skew: i64,
+    trust: Trust,
 }
 
 /// A logout request that the identity provider has signed; the host must remember its ID before it acts on it.
@@ -75,66 +69,13 @@ pub enum LogoutOutcome {
 }
 
 impl LogoutTrust {
-    /// Trust in one identity provider's certificates, for messages to one single logout service of ours.
-    ///
-    /// Refuses when there is no certificate ([`Rule::NoCertificate`]).
-    pub fn new(
-        slo_url: impl Into<String>,
-        idp_entity_id: impl Into<String>,
-        certificates: Vec<Certificate>,
-    ) -> Result<Self, Error> {
-        if certificates.is_empty() {
-            return Err(Rule::NoCertificate.into());
-        }
-        Ok(Self {
-            slo_url: slo_url.into(),
-            idp_entity_id: idp_entity_id.into(),
-            certificates,
-            decryption_keys: Vec::new(),
-            allowances: Allowances::default(),
-            clock_skew: CLOCK_SKEW_SECONDS,
-        })
-    }
-
     /// The trust of a connection, for the logout messages that come to its single logout service.
     #[must_use]
     pub fn of(trust: &Trust, slo_url: impl Into<String>) -> Self {
         Self {
             slo_url: slo_url.into(),
-            idp_entity_id: trust.idp_entity_id.clone(),
-            certificates: trust.certificates.clone(),
-            decryption_keys: trust.decryption_keys.clone(),
-            allowances: trust.allowances,
-            clock_skew: trust.clock_skew,
+            trust: trust.clone(),
         }
-    }
-
-    /// Decrypts an encrypted name identifier with these keys, tried in this order.
-    #[must_use]
-    pub fn decryption_keys(mut self, keys: Vec<DecryptionKey>) -> Self {
-        self.decryption_keys = keys;
-        self
-    }
-
-    /// Accepts SHA-1 in signatures and digests: forgeable by whoever can make two documents with one digest.
-    #[must_use]
-    pub fn dangerously_allow_sha1(mut self) -> Self {
-        self.allowances.sha1 = true;
-        self
-    }
-
-    /// Accepts inclusive C14N 1.0, whose octets depend on namespaces around the signed element.
-    #[must_use]
-    pub fn allow_inclusive_c14n(mut self) -> Self {
-        self.allowances.inclusive_c14n = true;
-        self
-    }
-
-    /// How far clocks may be apart, in seconds; 60 unless set.
-    #[must_use]
-    pub fn clock_skew(mut self, seconds: i64) -> Self {
-        self.clock_skew = seconds.max(0);
-        self
     }
 
     /// A request in a query string (SAML bindings §3.4): the raw octets behind the question mark, as they came.
@@ -214,7 +155,7 @@ impl LogoutTrust {
             ));
         }
         message
-            .verify(&self.certificates, self.allowances.sha1)
+            .verify(&self.trust.certificates, self.trust.allowances.sha1)
             .map_err(refused_query)?;
         Ok(message)
     }
@@ -242,11 +183,11 @@ impl LogoutTrust {
             None => None,
         };
         let root = reread.as_ref().map_or(outer, Document::root);
-        self.check_issuer(root)?;
+        check_issuer(root, &self.trust)?;
         self.check_destination(root)?;
         let issued = self.check_issued(root, now)?;
         if let Some(end) = instant(root, "NotOnOrAfter")?
-            && now.saturating_sub(self.clock_skew) >= end
+            && now.saturating_sub(self.trust.clock_skew) >= end
         {
             return Err(Error::compared(
                 Rule::LogoutExpired,
@@ -259,21 +200,13 @@ impl LogoutTrust {
 
     /// Verifies the signature of a message; the octets that it covers, as text.
     fn verify(&self, signed: Element<'_, '_>, signature: Element<'_, '_>) -> Result<String, Error> {
-        let proven = dsig::verify(signed, signature, &self.certificates, self.allowances)?;
+        let proven = dsig::verify(
+            signed,
+            signature,
+            &self.trust.certificates,
+            self.trust.allowances,
+        )?;
         String::from_utf8(proven.octets).map_err(|_| Rule::Digest.into())
-    }
-
-    fn check_issuer(&self, root: Element<'_, '_>) -> Result<(), Error> {
-        let wanted = self.idp_entity_id.as_str();
-        let issuer = root
-            .child(SAML, "Issuer")
-            .ok_or_else(|| Error::compared(Rule::Issuer, wanted, "no Issuer"))?;
-        let text = issuer.leaf_text().unwrap_or_default();
-        match issuer.attribute("Format") {
-            None | Some(ENTITY_FORMAT) if text == wanted => Ok(()),
-            None | Some(ENTITY_FORMAT) => Err(Error::compared(Rule::Issuer, wanted, text)),
-            Some(format) => Err(Error::compared(Rule::Issuer, ENTITY_FORMAT, format)),
-        }
     }
 
     /// All that come here are signed, so all name their address (SAML bindings §3.4.5.2, §3.5.5.2).
@@ -293,14 +226,14 @@ impl LogoutTrust {
         let issued = instant(root, "IssueInstant")?
             .ok_or_else(|| Error::compared(Rule::Instant, "IssueInstant", "no such time"))?;
         let age = now.saturating_sub(issued);
-        if age > LONGEST_WAY_SECONDS.saturating_add(self.clock_skew) {
+        if age > LONGEST_WAY_SECONDS.saturating_add(self.trust.clock_skew) {
             return Err(Error::compared(
                 Rule::LogoutExpired,
                 format!("a message of the last {LONGEST_WAY_SECONDS} seconds"),
                 format!("one that is {age} seconds old by our clock"),
             ));
         }
-        if age < self.clock_skew.saturating_neg() {
+        if age < self.trust.clock_skew.saturating_neg() {
             return Err(Error::compared(
                 Rule::LogoutNotYetValid,
                 "a message that has been issued",
@@ -334,38 +267,24 @@ impl LogoutTrust {
             })?;
         Ok(VerifiedLogoutRequest {
             id: root.attribute("ID").unwrap_or_default().to_owned(),
-            issuer: self.idp_entity_id.clone(),
+            issuer: self.trust.idp_entity_id.clone(),
             name_id: self.name_id(root)?,
             session_indexes,
             remember_until: issued
                 .saturating_add(LONGEST_WAY_SECONDS)
-                .saturating_add(self.clock_skew)
+                .saturating_add(self.trust.clock_skew)
                 .saturating_add(1),
             relay_state: None,
         })
     }
 
     fn name_id(&self, root: Element<'_, '_>) -> Result<NameId, Error> {
-        let one = |got: &str| Error::compared(Rule::LogoutNameId, "one NameID with text", got);
-        let mut names = root.children().filter(|child| {
+        let names = root.children().filter(|child| {
             ["NameID", "EncryptedID", "BaseID"]
                 .iter()
                 .any(|local| child.is(SAML, local))
         });
-        let (Some(name), None) = (names.next(), names.next()) else {
-            return Err(one("none, or several"));
-        };
-        if name.is(SAML, "EncryptedID") {
-            let plain = encrypted::decrypt(name, &self.decryption_keys)?;
-            let scope = name.scope();
-            let document = Document::parse_within(&plain, &scope).map_err(|_| Rule::Decryption)?;
-            check_lone_name_id(&document)?;
-            return read_name_id(document.root()).ok_or_else(|| one("an empty one"));
-        }
-        match name.is(SAML, "NameID") {
-            true => read_name_id(name).ok_or_else(|| one("an empty one, or elements inside")),
-            false => Err(one("another kind of identifier")),
-        }
+        only_name_id(names, &self.trust, Rule::LogoutNameId)
     }
 
     fn response(
@@ -384,7 +303,7 @@ impl LogoutTrust {
             }
         }
         Ok(VerifiedLogoutResponse {
-            issuer: self.idp_entity_id.clone(),
+            issuer: self.trust.idp_entity_id.clone(),
             in_response_to: request_id.to_owned(),
             outcome: outcome(root)?,
         })
@@ -427,27 +346,6 @@ impl Message for VerifiedLogoutResponse {
     ];
 }
 
-fn check_children(root: Element<'_, '_>, known: &[(&str, &str)]) -> Result<(), Error> {
-    let unknown = root.children().find(|child| {
-        !known
-            .iter()
-            .any(|(namespace, local)| child.is(namespace, local))
-    });
-    match unknown {
-        _ if root.has_loose_text() => Err(Error::compared(
-            Rule::Form,
-            format!("no text directly in {}", root.local()),
-            "text",
-        )),
-        Some(child) => Err(Error::compared(
-            Rule::Form,
-            format!("only elements that may stand in {}", root.local()),
-            child.local(),
-        )),
-        None => at_most_one(root, SAML, "Issuer"),
-    }
-}
-
 /// What an answer says became of the logout.
 fn outcome(root: Element<'_, '_>) -> Result<LogoutOutcome, Error> {
     at_most_one(root, SAMLP, "Status")?;
@@ -483,10 +381,7 @@ fn decode(parameter: &str) -> Result<String, Error> {
             "a longer message",
         ));
     }
-    let octets = decode_base64(parameter)
-        .filter(|octets| !octets.is_empty())
-        .ok_or_else(|| Error::compared(Rule::Encoding, "base64", "something else"))?;
-    String::from_utf8(octets).map_err(|_| Error::compared(Rule::Encoding, "UTF-8", "other bytes"))
+    decode_text(parameter)
 }
 
 fn answered(xml: &str) -> Option<String> {

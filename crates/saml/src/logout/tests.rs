@@ -17,9 +17,23 @@ const SLO: &str = "https://sp.example/slo";
 const NOW: i64 = 1_795_327_200;
 const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 
+fn trusting(certificates: Vec<Certificate>) -> Trust {
+    Trust::new("sp", "https://sp.example/acs", IDP, certificates).unwrap()
+}
+
+fn connection() -> Trust {
+    trusting(vec![
+        rsa().certificate().clone(),
+        curve().certificate().clone(),
+    ])
+}
+
+fn at_slo(trust: &Trust) -> LogoutTrust {
+    LogoutTrust::of(trust, SLO)
+}
+
 fn trust() -> LogoutTrust {
-    let certificates = vec![rsa().certificate().clone(), curve().certificate().clone()];
-    LogoutTrust::new(SLO, IDP, certificates).unwrap()
+    at_slo(&connection())
 }
 
 fn person() -> NameId {
@@ -98,7 +112,7 @@ fn genuine_requests_are_read() {
 fn requests_in_the_manner_of_products_are_read() {
     let key = peer::SamlKey::generate(peer::KeyKind::P256).unwrap();
     let pinned = Certificate::from_pem(&key.certificate_pem()).unwrap();
-    let trust = LogoutTrust::new(SLO, IDP, vec![rsa().certificate().clone(), pinned]).unwrap();
+    let trust = at_slo(&trusting(vec![rsa().certificate().clone(), pinned]));
     for style in peer::Style::ALL {
         let name = peer::NameId::persistent("a1");
         let sent = peer::LogoutRequest::new(IDP, SLO, name, Some("s-1"), NOW).unwrap();
@@ -139,7 +153,7 @@ fn a_request_without_sessions_means_all() {
 
 #[test]
 fn unsigned_messages_are_always_refused() {
-    let trust = trust().dangerously_allow_sha1().allow_inclusive_c14n();
+    let trust = at_slo(&connection().dangerously_allow_sha1().allow_inclusive_c14n());
     let url = request().redirect_url(None, None).unwrap();
     assert_eq!(
         rule(trust.request_by_redirect(query_of(&url), NOW)),
@@ -177,7 +191,7 @@ fn unsigned_messages_are_always_refused() {
 #[test]
 fn nobody_is_trusted_without_a_certificate() {
     assert_eq!(
-        rule(LogoutTrust::new(SLO, IDP, Vec::new())),
+        rule(Trust::new("sp", "https://sp.example/acs", IDP, Vec::new())),
         Rule::NoCertificate
     );
 }
@@ -286,7 +300,7 @@ fn a_changed_query_is_refused() {
 fn strangers_are_refused() {
     let stranger = peer::SamlKey::generate(peer::KeyKind::P256).unwrap();
     let pinned = Certificate::from_pem(&stranger.certificate_pem()).unwrap();
-    let others = LogoutTrust::new(SLO, IDP, vec![pinned]).unwrap();
+    let others = at_slo(&trusting(vec![pinned]));
     let xml = request().to_xml();
     assert_eq!(
         rule(others.request_by_post(&posted(&xml), NOW)),
@@ -303,8 +317,9 @@ fn strangers_are_refused() {
 fn sha1_is_a_switch_of_the_connection() {
     let key = peer::SamlKey::generate(peer::KeyKind::Rsa2048).unwrap();
     let pinned = Certificate::from_pem(&key.certificate_pem()).unwrap();
-    let strict = LogoutTrust::new(SLO, IDP, vec![pinned]).unwrap();
-    let lax = strict.clone().dangerously_allow_sha1();
+    let connection = trusting(vec![pinned]);
+    let strict = at_slo(&connection);
+    let lax = at_slo(&connection.dangerously_allow_sha1());
     let sent =
         peer::LogoutRequest::new(IDP, SLO, peer::NameId::persistent("a1"), None, NOW).unwrap();
     let mut element = sent.element(peer::Style::Keycloak);
@@ -423,7 +438,7 @@ fn the_trust_of_a_connection_holds_for_its_logouts() {
 
 #[test]
 fn a_wider_skew_is_remembered_longer() {
-    let trust = trust().clock_skew(120);
+    let trust = at_slo(&connection().clock_skew(120));
     let found = trust.request_by_post(&posted(&request().to_xml()), NOW - 120);
     assert_eq!(found.unwrap().remember_until, NOW + 421);
 }
@@ -516,7 +531,7 @@ fn an_encrypted_name_is_read() {
             .to_xml()
             .replacen(NAME, &wrapped.unwrap().to_xml(), 1)
     };
-    let trusting = trust().decryption_keys(vec![ours]);
+    let trusting = at_slo(&connection().decryption_keys(vec![ours]));
     let xml = encrypted(plain);
     let query_string = query(RequestOrResponse::Request, &xml);
     for found in [
