@@ -1,9 +1,9 @@
-use sqlx::types::Json;
 use vestibule_core::{ApiKeyId, ApiScope, OperatorId, OrganizationId, SecretHash, Timestamp};
 
 use crate::{
     Live, ReadTx, Result, WriteTx,
-    dialect::{micros, text},
+    query::query,
+    row::{Json, micros, text},
 };
 
 /// A credential of the admin API.
@@ -33,8 +33,8 @@ macro_rules! columns {
 
 from_row!(ApiKey, row => ApiKey {
     id: row.id("id")?,
-    name: row.try_get("name")?,
-    scopes: row.try_get::<Json<Vec<ApiScope>>, _>("scopes")?.0,
+    name: row.get("name")?,
+    scopes: row.get::<Json<Vec<ApiScope>>>("scopes")?.0,
     organization_id: row.id_or_null("organization_id")?,
     created_at: row.time("created_at")?,
     expires_at: row.time_or_null("expires_at")?,
@@ -45,7 +45,7 @@ impl ReadTx {
     /// The key behind a bearer token, while it, the operator who made it and its organization are live.
     pub async fn live_api_key(&mut self, key: SecretHash) -> Result<Option<Live<ApiKey>>> {
         let now = self.now().micros();
-        let found: Option<ApiKey> = each!(self, c => sqlx::query_as(concat!(
+        let found: Option<ApiKey> = query(concat!(
             "SELECT ", columns!(), " FROM api_keys k
              LEFT JOIN organizations o ON o.id = k.organization_id
              LEFT JOIN operators r ON r.id = k.operator_id
@@ -54,8 +54,8 @@ impl ReadTx {
              AND (k.operator_id IS NULL OR (r.active AND r.epoch = k.operator_epoch))"))
             .bind(key.as_bytes())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(found.map(Live::proven))
     }
 }
@@ -96,24 +96,26 @@ impl ReadTx {
         after: Option<ApiKeyId>,
         limit: i64,
     ) -> Result<Vec<ApiKey>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM api_keys k WHERE k.revoked_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR k.organization_id = $1)
              AND (CAST($2 AS TEXT) IS NULL OR k.id > $2) ORDER BY k.id LIMIT $3"))
             .bind(text(organization_id))
             .bind(text(after))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// A key that is not revoked.
     pub async fn find_api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM api_keys k WHERE k.id = $1 AND k.revoked_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM api_keys k WHERE k.id = $1 AND k.revoked_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 }
 
@@ -127,7 +129,7 @@ impl WriteTx {
             ApiKeyMaker::Operator(id) => (Some(id), None),
             ApiKeyMaker::Key(id) => (None, Some(id)),
         };
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO api_keys (id, hash, name, scopes, organization_id, created_at, expires_at, operator_id, operator_epoch)
              VALUES ($1, $2, $3, $4, $5, $6, $7,
                COALESCE(CAST($8 AS TEXT), (SELECT k.operator_id FROM api_keys k WHERE k.id = $9)),
@@ -141,8 +143,8 @@ impl WriteTx {
             .bind(micros(new.expires_at))
             .bind(text(operator))
             .bind(text(parent))
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(ApiKey {
             id,
             name: new.name.to_owned(),
@@ -157,23 +159,23 @@ impl WriteTx {
     /// Revokes a key; false when it is revoked already or unknown.
     pub async fn revoke_api_key(&mut self, id: ApiKeyId) -> Result<bool> {
         let now = self.now().micros();
-        let revoked = each!(self, c => sqlx::query("UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
-            .bind(id.to_string())
-            .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+        let revoked =
+            query("UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
+                .bind(id.to_string())
+                .bind(now)
+                .execute(self)
+                .await?;
         Ok(revoked == 1)
     }
 
     /// Notes that a key was used.
     pub async fn touch_api_key(&mut self, id: ApiKeyId) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query("UPDATE api_keys SET last_used_at = $2 WHERE id = $1")
+        query("UPDATE api_keys SET last_used_at = $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! One application's share of a sign-in, and what it was given: code and refresh tokens.
 
-use sqlx::types::Json;
 use vestibule_core::{
     AppSessionId, ApplicationId, ConnectionId, OrganizationId, SecretHash, Timestamp, UserId,
     UserSessionId,
@@ -8,8 +7,9 @@ use vestibule_core::{
 
 use crate::{
     Epochs, Live, ReadTx, Result, UserSession, WriteTx,
-    dialect::On,
     live::{application_chain, chain, live_row},
+    query::query,
+    row::Json,
 };
 
 /// One application's share of a sign-in; its id is the `sid` that the application sees.
@@ -60,13 +60,13 @@ from_row!(AppSession, row => AppSession {
     user_id: row.id("user_id")?,
     organization_id: row.id("organization_id")?,
     connection_id: row.id("connection_id")?,
-    scope: row.try_get("scope")?,
-    offline: row.try_get("offline")?,
-    min_generation: row.try_get("min_generation")?,
+    scope: row.get("scope")?,
+    offline: row.get("offline")?,
+    min_generation: row.get("min_generation")?,
     expires_at: row.time("expires_at")?,
     auth_time: row.time("auth_time")?,
-    acr: row.try_get("acr")?,
-    amr: row.try_get::<Json<Vec<String>>, _>("amr")?.0,
+    acr: row.get("acr")?,
+    amr: row.get::<Json<Vec<String>>>("amr")?.0,
     session_expires_at: row.time("session_expires_at")?,
 });
 
@@ -132,15 +132,15 @@ from_row!(Code, row => Code {
     organization_id: row.id("organization_id")?,
     connection_id: row.id("connection_id")?,
     epochs: Epochs {
-        user: row.try_get("user_epoch")?,
-        organization: row.try_get("organization_epoch")?,
-        connection: row.try_get("connection_epoch")?,
+        user: row.get("user_epoch")?,
+        organization: row.get("organization_epoch")?,
+        connection: row.get("connection_epoch")?,
     },
-    application_epoch: row.try_get("application_epoch")?,
-    scope: row.try_get("scope")?,
-    nonce: row.try_get("nonce")?,
-    redirect_uri: row.try_get("redirect_uri")?,
-    code_challenge: row.try_get("code_challenge")?,
+    application_epoch: row.get("application_epoch")?,
+    scope: row.get("scope")?,
+    nonce: row.get("nonce")?,
+    redirect_uri: row.get("redirect_uri")?,
+    code_challenge: row.get("code_challenge")?,
 });
 
 /// What taking a code finds.
@@ -169,7 +169,7 @@ pub struct RefreshToken {
 
 from_row!(RefreshToken, row => RefreshToken {
     app_session_id: row.id("app_session_id")?,
-    generation: row.try_get("generation")?,
+    generation: row.get("generation")?,
     expires_at: row.time("expires_at")?,
     consumed_at: row.time_or_null("consumed_at")?,
 });
@@ -183,7 +183,7 @@ impl WriteTx {
     ) -> Result<AppSessionId> {
         let now = self.now();
         let app_session_id: AppSessionId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO codes (hash, app_session_id, user_session_id, application_id, user_id, organization_id, connection_id,
              user_epoch, organization_epoch, connection_epoch, application_epoch, scope, nonce, redirect_uri, code_challenge,
              created_at, expires_at)
@@ -205,8 +205,8 @@ impl WriteTx {
             .bind(new.code_challenge)
             .bind(now.micros())
             .bind(new.expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(app_session_id)
     }
 
@@ -233,24 +233,26 @@ impl WriteTx {
             now,
             application_id.to_string()
         );
-        let taken = each!(self, c => sqlx::query("UPDATE codes SET consumed_at = $3 WHERE hash = $1 AND application_id = $2 AND consumed_at IS NULL")
+        let taken = query("UPDATE codes SET consumed_at = $3 WHERE hash = $1 AND application_id = $2 AND consumed_at IS NULL")
             .bind(code.as_bytes())
             .bind(application_id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         if taken == 1 {
             return Ok(live.map_or(TakenCode::Dead, |code| {
                 TakenCode::Live(Box::new(Live::proven(code)))
             }));
         }
-        let replayed: Option<Code> = each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", code_columns!(), " FROM codes k WHERE k.hash = $1 AND k.application_id = $2"))
-            .bind(code.as_bytes())
-            .bind(application_id.to_string())
-            .fetch_optional(&mut *c)
-            .await?);
+        let replayed: Option<Code> = query(concat!(
+            "SELECT ",
+            code_columns!(),
+            " FROM codes k WHERE k.hash = $1 AND k.application_id = $2"
+        ))
+        .bind(code.as_bytes())
+        .bind(application_id.to_string())
+        .fetch_optional(self)
+        .await?;
         Ok(replayed.map_or(TakenCode::Dead, |code| {
             TakenCode::Replayed(code.app_session_id, code.application_id)
         }))
@@ -264,7 +266,7 @@ impl WriteTx {
         expires_at: Timestamp,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO app_sessions (id, user_session_id, application_id, user_id, organization_id, connection_id, user_epoch,
              organization_epoch, connection_epoch, application_epoch, scope, offline, min_generation, last_issued_at, expires_at,
              created_at)
@@ -283,8 +285,8 @@ impl WriteTx {
             .bind(offline)
             .bind(now)
             .bind(expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -297,7 +299,7 @@ impl WriteTx {
         expires_at: Timestamp,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO refresh_tokens (hash, app_session_id, user_id, generation, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(token.as_bytes())
@@ -306,41 +308,42 @@ impl WriteTx {
             .bind(generation)
             .bind(now)
             .bind(expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Uses a refresh token up; true for exactly one caller.
     pub async fn take_refresh_token(&mut self, token: SecretHash) -> Result<bool> {
         let now = self.now().micros();
-        let taken = each!(self, c => sqlx::query("UPDATE refresh_tokens SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL")
-            .bind(token.as_bytes())
-            .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+        let taken = query(
+            "UPDATE refresh_tokens SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL",
+        )
+        .bind(token.as_bytes())
+        .bind(now)
+        .execute(self)
+        .await?;
         Ok(taken == 1)
     }
 
     /// Notes that tokens leave for the application now, which decides about its second logout notice.
     pub async fn set_last_issued(&mut self, app_session: &Live<AppSession>) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query("UPDATE app_sessions SET last_issued_at = $2 WHERE id = $1")
+        query("UPDATE app_sessions SET last_issued_at = $2 WHERE id = $1")
             .bind(app_session.id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Revokes the access tokens up to and with a generation (RFC 7009).
     pub async fn revoke_access_tokens(&mut self, id: AppSessionId, generation: i64) -> Result<()> {
-        run!(self, c => sqlx::query("UPDATE app_sessions SET min_generation = $2 WHERE id = $1 AND min_generation < $2")
+        query("UPDATE app_sessions SET min_generation = $2 WHERE id = $1 AND min_generation < $2")
             .bind(id.to_string())
             .bind(generation + 1)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }
@@ -348,11 +351,11 @@ impl WriteTx {
 impl ReadTx {
     /// A refresh token, used or not.
     pub async fn find_refresh_token(&mut self, token: SecretHash) -> Result<Option<RefreshToken>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT app_session_id, generation, expires_at, consumed_at FROM refresh_tokens WHERE hash = $1")
             .bind(token.as_bytes())
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 
     /// The refresh token at a place in a chain.
@@ -361,12 +364,12 @@ impl ReadTx {
         id: AppSessionId,
         generation: i64,
     ) -> Result<Option<RefreshToken>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT app_session_id, generation, expires_at, consumed_at FROM refresh_tokens WHERE app_session_id = $1 AND generation = $2")
             .bind(id.to_string())
             .bind(generation)
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 
     /// The application that a share belongs to, live or not.
@@ -374,10 +377,10 @@ impl ReadTx {
         &mut self,
         id: AppSessionId,
     ) -> Result<Option<ApplicationId>> {
-        let owner: Option<String> = each!(self, c => sqlx::query_scalar("SELECT application_id FROM app_sessions WHERE id = $1")
+        let owner: Option<String> = query("SELECT application_id FROM app_sessions WHERE id = $1")
             .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         owner
             .map(|text| {
                 text.parse()

@@ -1,7 +1,10 @@
-use sqlx::types::Json;
 use vestibule_core::{ApplicationId, SecretHash, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// An app that signs its users in through us.
 #[derive(Debug, Clone)]
@@ -47,18 +50,18 @@ macro_rules! columns {
 
 from_row!(Application, row => Application {
     id: row.id("id")?,
-    name: row.try_get("name")?,
-    client_secret_hash: row.try_get("client_secret_hash")?,
-    redirect_uris: row.try_get::<Json<Vec<String>>, _>("redirect_uris")?.0,
-    post_logout_redirect_uris: row.try_get::<Json<Vec<String>>, _>("post_logout_redirect_uris")?.0,
-    backchannel_logout_uri: row.try_get("backchannel_logout_uri")?,
-    initiate_login_uri: row.try_get("initiate_login_uri")?,
-    token_endpoint_auth_method: row.try_get("token_endpoint_auth_method")?,
-    access_token_format: row.try_get("access_token_format")?,
-    id_token_signed_response_alg: row.try_get("id_token_signed_response_alg")?,
-    refresh_retry_seconds: row.try_get("refresh_retry_seconds")?,
-    active: row.try_get("active")?,
-    epoch: row.try_get("epoch")?,
+    name: row.get("name")?,
+    client_secret_hash: row.get("client_secret_hash")?,
+    redirect_uris: row.get::<Json<Vec<String>>>("redirect_uris")?.0,
+    post_logout_redirect_uris: row.get::<Json<Vec<String>>>("post_logout_redirect_uris")?.0,
+    backchannel_logout_uri: row.get("backchannel_logout_uri")?,
+    initiate_login_uri: row.get("initiate_login_uri")?,
+    token_endpoint_auth_method: row.get("token_endpoint_auth_method")?,
+    access_token_format: row.get("access_token_format")?,
+    id_token_signed_response_alg: row.get("id_token_signed_response_alg")?,
+    refresh_retry_seconds: row.get("refresh_retry_seconds")?,
+    active: row.get("active")?,
+    epoch: row.get("epoch")?,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -127,23 +130,25 @@ impl ReadTx {
         after: Option<ApplicationId>,
         limit: i64,
     ) -> Result<Vec<Application>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM applications p WHERE p.deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR p.id > $1)
              ORDER BY p.id LIMIT $2"))
             .bind(text(after))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// An application that is not deleted.
     pub async fn find_application(&mut self, id: ApplicationId) -> Result<Option<Application>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM applications p WHERE p.id = $1 AND p.deleted_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM applications p WHERE p.id = $1 AND p.deleted_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 }
 
@@ -157,7 +162,7 @@ impl WriteTx {
         let now = self.now();
         let id: ApplicationId = self.generator().id(now);
         let secret = secret.map(|hash| hash.as_bytes().to_vec());
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO applications (id, name, client_secret_hash, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri,
              initiate_login_uri, token_endpoint_auth_method, access_token_format, id_token_signed_response_alg, refresh_retry_seconds,
              active, epoch, created_at, updated_at)
@@ -175,18 +180,18 @@ impl WriteTx {
             .bind(record.refresh_retry_seconds)
             .bind(record.active)
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         let made = self.find_application(id).await?;
         made.ok_or(crate::Error::corrupt("application"))
     }
 
     /// Reads an application that is going to be changed; others who change it wait.
     pub async fn lock_application(&mut self, id: ApplicationId) -> Result<Option<Application>> {
-        run!(self, c => sqlx::query("UPDATE applications SET epoch = epoch WHERE id = $1 AND deleted_at IS NULL")
+        query("UPDATE applications SET epoch = epoch WHERE id = $1 AND deleted_at IS NULL")
             .bind(id.to_string())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.find_application(id).await
     }
 
@@ -197,7 +202,7 @@ impl WriteTx {
         record: &ApplicationRecord,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE applications SET name = $2, redirect_uris = $3, post_logout_redirect_uris = $4, backchannel_logout_uri = $5,
              initiate_login_uri = $6, token_endpoint_auth_method = $7, access_token_format = $8, id_token_signed_response_alg = $9,
              refresh_retry_seconds = $10, active = $11, updated_at = $12 WHERE id = $1")
@@ -213,8 +218,8 @@ impl WriteTx {
             .bind(record.refresh_retry_seconds)
             .bind(record.active)
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -226,24 +231,24 @@ impl WriteTx {
     ) -> Result<()> {
         let now = self.now().micros();
         let secret = secret.map(|hash| hash.as_bytes().to_vec());
-        run!(self, c => sqlx::query("UPDATE applications SET client_secret_hash = $2, updated_at = $3 WHERE id = $1")
+        query("UPDATE applications SET client_secret_hash = $2, updated_at = $3 WHERE id = $1")
             .bind(id.to_string())
             .bind(&secret)
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Leaves a tombstone of an application without its secret; the caller ends its shares beside it.
     pub async fn delete_application(&mut self, id: ApplicationId) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE applications SET active = FALSE, client_secret_hash = NULL, deleted_at = $2, updated_at = $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use vestibule_core::{ConnectionId, OrganizationId, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx};
+use crate::{ReadTx, Result, WriteTx, query::query};
 
 words! {
     /// Where a pinned certificate came from.
@@ -43,13 +43,13 @@ macro_rules! columns {
 
 from_row!(ConnectionCertificate, row => ConnectionCertificate {
     connection_id: row.id("connection_id")?,
-    fingerprint: row.try_get("fingerprint")?,
+    fingerprint: row.get("fingerprint")?,
     organization_id: row.id("organization_id")?,
-    pem: row.try_get("pem")?,
+    pem: row.get("pem")?,
     not_after: row.time("not_after")?,
     source: row.word("source")?,
     added_at: row.time("added_at")?,
-    warned_days: row.try_get("warned_days")?,
+    warned_days: row.get("warned_days")?,
 });
 
 impl ReadTx {
@@ -58,11 +58,11 @@ impl ReadTx {
         &mut self,
         connection_id: ConnectionId,
     ) -> Result<Vec<ConnectionCertificate>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM connection_certificates t WHERE t.connection_id = $1 ORDER BY t.added_at, t.fingerprint LIMIT 1000"))
             .bind(connection_id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// Certificates of connections in use that end before an instant, the soonest first, and of which nobody was warned
@@ -73,7 +73,7 @@ impl ReadTx {
         days: i64,
         limit: i64,
     ) -> Result<Vec<ConnectionCertificate>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM connection_certificates t
              JOIN connections n ON n.id = t.connection_id AND n.state = 'active' AND n.deleted_at IS NULL
              JOIN organizations o ON o.id = t.organization_id AND o.active AND o.deleted_at IS NULL
@@ -82,8 +82,8 @@ impl ReadTx {
             .bind(before.micros())
             .bind(days)
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 }
 
@@ -93,7 +93,7 @@ impl WriteTx {
         &mut self,
         certificate: &ConnectionCertificate,
     ) -> Result<bool> {
-        let added = each!(self, c => sqlx::query(
+        let added = query(
             "INSERT INTO connection_certificates (connection_id, fingerprint, organization_id, pem, not_after, source, added_at, warned_days)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
             .bind(certificate.connection_id.to_string())
@@ -104,9 +104,8 @@ impl WriteTx {
             .bind(certificate.source.as_str())
             .bind(certificate.added_at.micros())
             .bind(certificate.warned_days)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(added == 1)
     }
 
@@ -118,13 +117,13 @@ impl WriteTx {
         connection_id: ConnectionId,
         fingerprint: &str,
     ) -> Result<bool> {
-        let removed = each!(self, c => sqlx::query(
-            "DELETE FROM connection_certificates WHERE connection_id = $1 AND fingerprint = $2")
-            .bind(connection_id.to_string())
-            .bind(fingerprint)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+        let removed = query(
+            "DELETE FROM connection_certificates WHERE connection_id = $1 AND fingerprint = $2",
+        )
+        .bind(connection_id.to_string())
+        .bind(fingerprint)
+        .execute(self)
+        .await?;
         Ok(removed == 1)
     }
 
@@ -135,15 +134,14 @@ impl WriteTx {
         fingerprint: &str,
         days: i64,
     ) -> Result<bool> {
-        let warned = each!(self, c => sqlx::query(
+        let warned = query(
             "UPDATE connection_certificates SET warned_days = $3
              WHERE connection_id = $1 AND fingerprint = $2 AND (warned_days IS NULL OR warned_days > $3)")
             .bind(connection_id.to_string())
             .bind(fingerprint)
             .bind(days)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(warned == 1)
     }
 }

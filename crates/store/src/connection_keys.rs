@@ -2,7 +2,7 @@
 
 use vestibule_core::{ConnectionId, ConnectionKeyId, OrganizationId, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, dialect::micros};
+use crate::{ReadTx, Result, WriteTx, query::query, row::micros};
 
 words! {
     /// What a key of a connection is for.
@@ -59,8 +59,8 @@ from_row!(ConnectionKey, row => ConnectionKey {
     organization_id: row.id("organization_id")?,
     purpose: row.word("purpose")?,
     state: row.word("state")?,
-    certificate: row.try_get("certificate")?,
-    private_sealed: row.try_get("private_sealed")?,
+    certificate: row.get("certificate")?,
+    private_sealed: row.get("private_sealed")?,
     not_after: row.time("not_after")?,
     created_at: row.time("created_at")?,
     activated_at: row.time_or_null("activated_at")?,
@@ -73,12 +73,12 @@ impl ReadTx {
         &mut self,
         connection_id: ConnectionId,
     ) -> Result<Vec<ConnectionKey>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT id, connection_id, organization_id, purpose, state, certificate, private_sealed, not_after, created_at,
              activated_at, retired_at FROM connection_keys WHERE connection_id = $1 ORDER BY created_at, id LIMIT 1000")
             .bind(connection_id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// Keys of connections in use whose certificates end before an instant, the soonest first, and of which nobody was
@@ -89,7 +89,7 @@ impl ReadTx {
         days: i64,
         limit: i64,
     ) -> Result<Vec<ConnectionKey>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT k.id, k.connection_id, k.organization_id, k.purpose, k.state, k.certificate, k.private_sealed, k.not_after,
              k.created_at, k.activated_at, k.retired_at FROM connection_keys k
              JOIN connections n ON n.id = k.connection_id AND n.state = 'active' AND n.deleted_at IS NULL
@@ -99,17 +99,18 @@ impl ReadTx {
             .bind(before.micros())
             .bind(days)
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// Whether a key went out of use before an instant, so that [removing](WriteTx::remove_retired_connection_keys) removes.
     pub async fn has_retired_connection_keys(&mut self, before: Timestamp) -> Result<bool> {
-        let found: Option<(String,)> = each!(self, c => sqlx::query_as(
-            "SELECT id FROM connection_keys WHERE state = 'retired' AND retired_at < $1 LIMIT 1")
-            .bind(before.micros())
-            .fetch_optional(&mut *c)
-            .await?);
+        let found: Option<(String,)> = query(
+            "SELECT id FROM connection_keys WHERE state = 'retired' AND retired_at < $1 LIMIT 1",
+        )
+        .bind(before.micros())
+        .fetch_optional(self)
+        .await?;
         Ok(found.is_some())
     }
 }
@@ -117,7 +118,7 @@ impl ReadTx {
 impl WriteTx {
     /// Stores a key as it is given.
     pub async fn add_connection_key(&mut self, key: &ConnectionKey) -> Result<()> {
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO connection_keys (id, connection_id, organization_id, purpose, state, certificate, private_sealed, not_after,
              created_at, activated_at, retired_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(key.id.to_string())
@@ -131,8 +132,8 @@ impl WriteTx {
             .bind(key.created_at.micros())
             .bind(micros(key.activated_at))
             .bind(micros(key.retired_at))
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -144,7 +145,7 @@ impl WriteTx {
         state: KeyState,
     ) -> Result<bool> {
         let now = self.now().micros();
-        let changed = each!(self, c => sqlx::query(
+        let changed = query(
             "UPDATE connection_keys SET state = $3,
              activated_at = CASE WHEN $3 = 'active' THEN COALESCE(activated_at, $4) ELSE activated_at END,
              retired_at = CASE WHEN $3 = 'retired' THEN COALESCE(retired_at, $4) ELSE NULL END
@@ -153,9 +154,8 @@ impl WriteTx {
             .bind(id.to_string())
             .bind(state.as_str())
             .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(changed == 1)
     }
 
@@ -165,12 +165,11 @@ impl WriteTx {
         connection_id: ConnectionId,
         id: ConnectionKeyId,
     ) -> Result<bool> {
-        let removed = each!(self, c => sqlx::query("DELETE FROM connection_keys WHERE connection_id = $1 AND id = $2")
+        let removed = query("DELETE FROM connection_keys WHERE connection_id = $1 AND id = $2")
             .bind(connection_id.to_string())
             .bind(id.to_string())
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(removed == 1)
     }
 
@@ -181,24 +180,24 @@ impl WriteTx {
         id: ConnectionKeyId,
         days: i64,
     ) -> Result<bool> {
-        let warned = each!(self, c => sqlx::query(
+        let warned = query(
             "UPDATE connection_keys SET warned_days = $3
-             WHERE connection_id = $1 AND id = $2 AND (warned_days IS NULL OR warned_days > $3)")
-            .bind(connection_id.to_string())
-            .bind(id.to_string())
-            .bind(days)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+             WHERE connection_id = $1 AND id = $2 AND (warned_days IS NULL OR warned_days > $3)",
+        )
+        .bind(connection_id.to_string())
+        .bind(id.to_string())
+        .bind(days)
+        .execute(self)
+        .await?;
         Ok(warned == 1)
     }
 
     /// Removes the keys of all connections that went out of use before an instant.
     pub async fn remove_retired_connection_keys(&mut self, before: Timestamp) -> Result<()> {
-        run!(self, c => sqlx::query("DELETE FROM connection_keys WHERE state = 'retired' AND retired_at < $1")
+        query("DELETE FROM connection_keys WHERE state = 'retired' AND retired_at < $1")
             .bind(before.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

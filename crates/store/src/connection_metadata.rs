@@ -2,7 +2,7 @@
 
 use vestibule_core::{ConnectionId, OrganizationId, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, dialect::On};
+use crate::{ReadTx, Result, WriteTx, query::query};
 
 /// Metadata that is looked at again and again.
 #[derive(Debug, Clone)]
@@ -36,13 +36,13 @@ macro_rules! columns {
 from_row!(ConnectionMetadata, row => ConnectionMetadata {
     connection_id: row.id("connection_id")?,
     organization_id: row.id("organization_id")?,
-    url: row.try_get("url")?,
-    etag: row.try_get("etag")?,
+    url: row.get("url")?,
+    etag: row.get("etag")?,
     checked_at: row.time_or_null("checked_at")?,
     changed_at: row.time_or_null("changed_at")?,
     next_check_at: row.time("next_check_at")?,
-    failures: row.try_get("failures")?,
-    last_error: row.try_get("last_error")?,
+    failures: row.get("failures")?,
+    last_error: row.get("last_error")?,
 });
 
 /// How one look at metadata went.
@@ -71,21 +71,24 @@ impl ReadTx {
         &mut self,
         connection_id: ConnectionId,
     ) -> Result<Option<ConnectionMetadata>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM connection_metadata WHERE connection_id = $1"))
-            .bind(connection_id.to_string())
-            .fetch_optional(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM connection_metadata WHERE connection_id = $1"
+        ))
+        .bind(connection_id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// When the next metadata of a connection that is not switched off is due.
     pub async fn next_metadata_check_at(&mut self) -> Result<Option<Timestamp>> {
-        let (next,): (Option<i64>,) = each!(self, c => sqlx::query_as(
+        let (next,): (Option<i64>,) = query(
             "SELECT MIN(m.next_check_at) FROM connection_metadata m
              JOIN connections n ON n.id = m.connection_id AND n.state <> 'inactive' AND n.deleted_at IS NULL
              JOIN organizations o ON o.id = m.organization_id AND o.active AND o.deleted_at IS NULL")
-            .fetch_one(&mut *c)
-            .await?);
+            .fetch_one(self)
+            .await?;
         Ok(next.map(Timestamp::from_micros))
     }
 }
@@ -100,13 +103,13 @@ impl WriteTx {
     ) -> Result<()> {
         let now = self.now().micros();
         let Some(url) = url else {
-            run!(self, c => sqlx::query("DELETE FROM connection_metadata WHERE connection_id = $1")
+            query("DELETE FROM connection_metadata WHERE connection_id = $1")
                 .bind(connection_id.to_string())
-                .execute(&mut *c)
-                .await?);
+                .execute(self)
+                .await?;
             return Ok(());
         };
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO connection_metadata (connection_id, organization_id, url, next_check_at, failures) VALUES ($1, $2, $3, $4, 0)
              ON CONFLICT (connection_id) DO UPDATE SET url = excluded.url, etag = NULL, checked_at = NULL, changed_at = NULL,
              next_check_at = excluded.next_check_at, failures = 0, last_error = NULL WHERE connection_metadata.url <> excluded.url")
@@ -114,8 +117,8 @@ impl WriteTx {
             .bind(organization_id.to_string())
             .bind(url)
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -138,23 +141,13 @@ impl WriteTx {
             };
         }
         let until = lease_until.micros();
-        Ok(match self.on() {
-            On::Sqlite(c) => {
-                sqlx::query_as(claim!(""))
-                    .bind(now)
-                    .bind(until)
-                    .fetch_optional(&mut *c)
-                    .await?
-            }
-            // SKIP LOCKED: workers of several nodes take different ones instead of waiting for each other.
-            On::Postgres(c) => {
-                sqlx::query_as(claim!(" FOR UPDATE OF m SKIP LOCKED"))
-                    .bind(now)
-                    .bind(until)
-                    .fetch_optional(&mut *c)
-                    .await?
-            }
-        })
+        // SKIP LOCKED: workers of several nodes take different ones instead of waiting for each other.
+        query(claim!(""))
+            .on_postgres(claim!(" FOR UPDATE OF m SKIP LOCKED"))
+            .bind(now)
+            .bind(until)
+            .fetch_optional(self)
+            .await
     }
 
     /// Notes how a look at metadata went and when the next is due.
@@ -168,7 +161,7 @@ impl WriteTx {
     ) -> Result<bool> {
         let now = self.now().micros();
         let noted = match check {
-            MetadataCheck::Unchanged { etag } => each!(self, c => sqlx::query(
+            MetadataCheck::Unchanged { etag } => query(
                 "UPDATE connection_metadata SET etag = $3, checked_at = $4, next_check_at = $5, failures = 0, last_error = NULL
                  WHERE connection_id = $1 AND url = $2")
                 .bind(checked.connection_id.to_string())
@@ -176,10 +169,9 @@ impl WriteTx {
                 .bind(etag)
                 .bind(now)
                 .bind(next_check_at.micros())
-                .execute(&mut *c)
-                .await?
-                .rows_affected()),
-            MetadataCheck::Changed { etag } => each!(self, c => sqlx::query(
+                .execute(self)
+                .await?,
+            MetadataCheck::Changed { etag } => query(
                 "UPDATE connection_metadata SET etag = $3, checked_at = $4, changed_at = $4, next_check_at = $5, failures = 0,
                  last_error = NULL WHERE connection_id = $1 AND url = $2")
                 .bind(checked.connection_id.to_string())
@@ -187,19 +179,17 @@ impl WriteTx {
                 .bind(etag)
                 .bind(now)
                 .bind(next_check_at.micros())
-                .execute(&mut *c)
-                .await?
-                .rows_affected()),
-            MetadataCheck::Failed { error } => each!(self, c => sqlx::query(
+                .execute(self)
+                .await?,
+            MetadataCheck::Failed { error } => query(
                 "UPDATE connection_metadata SET next_check_at = $4, failures = failures + 1, last_error = $3
                  WHERE connection_id = $1 AND url = $2")
                 .bind(checked.connection_id.to_string())
                 .bind(&checked.url)
                 .bind(error)
                 .bind(next_check_at.micros())
-                .execute(&mut *c)
-                .await?
-                .rows_affected()),
+                .execute(self)
+                .await?,
         };
         Ok(noted == 1)
     }

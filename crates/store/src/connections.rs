@@ -1,10 +1,13 @@
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{
     ApplicationId, ConnectionId, ConnectionState, DirectoryId, OrganizationId, Protocol, Timestamp,
 };
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// A way in: one identity provider, or the password sign-in, of one organization.
 #[derive(Debug, Clone)]
@@ -55,16 +58,16 @@ from_row!(Connection, row => Connection {
     organization_id: row.id("organization_id")?,
     directory_id: row.id_or_null("directory_id")?,
     default_application_id: row.id_or_null("default_application_id")?,
-    name: row.try_get("name")?,
+    name: row.get("name")?,
     protocol: row.word("protocol")?,
-    settings: row.try_get::<Json<Value>, _>("settings")?.0,
-    client_secret_sealed: row.try_get("client_secret_sealed")?,
-    join_directory: row.try_get("join_directory")?,
-    join_claim: row.try_get("join_claim")?,
-    jit: row.try_get("jit")?,
-    allow_idp_initiated: row.try_get("allow_idp_initiated")?,
+    settings: row.get::<Json<Value>>("settings")?.0,
+    client_secret_sealed: row.get("client_secret_sealed")?,
+    join_directory: row.get("join_directory")?,
+    join_claim: row.get("join_claim")?,
+    jit: row.get("jit")?,
+    allow_idp_initiated: row.get("allow_idp_initiated")?,
     state: row.word("state")?,
-    epoch: row.try_get("epoch")?,
+    epoch: row.get("epoch")?,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -72,12 +75,14 @@ from_row!(Connection, row => Connection {
 impl ReadTx {
     /// A connection that is not deleted, of whatever organization.
     pub async fn find_connection(&mut self, id: ConnectionId) -> Result<Option<Connection>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM connections n WHERE n.id = $1 AND n.deleted_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM connections n WHERE n.id = $1 AND n.deleted_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// The connections of an organization.
@@ -85,18 +90,18 @@ impl ReadTx {
         &mut self,
         organization_id: OrganizationId,
     ) -> Result<Vec<Connection>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM connections n WHERE n.organization_id = $1 AND n.deleted_at IS NULL ORDER BY n.id LIMIT 1000"))
             .bind(organization_id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 }
 
 impl WriteTx {
     /// Stores a connection as it is given.
     pub async fn add_connection(&mut self, connection: &Connection) -> Result<()> {
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO connections (id, organization_id, directory_id, default_application_id, name, protocol, settings,
              client_secret_sealed, join_directory, join_claim, jit, allow_idp_initiated, state, epoch, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
@@ -116,8 +121,8 @@ impl WriteTx {
             .bind(connection.epoch)
             .bind(connection.created_at.micros())
             .bind(connection.updated_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -126,7 +131,7 @@ impl WriteTx {
     /// Whoever changes its trust anchor, or takes it out of use, ends its credentials beside it.
     pub async fn set_connection(&mut self, connection: &Connection) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE connections SET directory_id = $2, default_application_id = $3, name = $4, settings = $5, client_secret_sealed = $6,
              join_directory = $7, join_claim = $8, jit = $9, allow_idp_initiated = $10, state = $11, updated_at = $12 WHERE id = $1")
             .bind(connection.id.to_string())
@@ -141,32 +146,47 @@ impl WriteTx {
             .bind(connection.allow_idp_initiated)
             .bind(connection.state.as_str())
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Leaves a tombstone of a connection, without its secret, its keys, what it trusted and its links; the caller ends its credentials beside it.
     pub async fn delete_connection(&mut self, id: ConnectionId) -> Result<()> {
         let (now, id) = (self.now().micros(), id.to_string());
-        each!(self, c => {
-            sqlx::query(
+        {
+            query(
                 "UPDATE connections SET state = 'inactive', client_secret_sealed = NULL, deleted_at = $2, updated_at = $2 WHERE id = $1")
                 .bind(&id)
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query("DELETE FROM identities WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM connection_keys WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM connection_certificates WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM connection_metadata WHERE connection_id = $1").bind(&id).execute(&mut *c).await?;
-        });
+            query("DELETE FROM identities WHERE connection_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("DELETE FROM connection_keys WHERE connection_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("DELETE FROM connection_certificates WHERE connection_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("DELETE FROM connection_metadata WHERE connection_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+        };
         Ok(())
     }
 
     /// Removes every link of a connection, when its subjects come from another issuer from now on.
     pub async fn remove_connection_identities(&mut self, id: ConnectionId) -> Result<()> {
-        run!(self, c => sqlx::query("DELETE FROM identities WHERE connection_id = $1").bind(id.to_string()).execute(&mut *c).await?);
+        query("DELETE FROM identities WHERE connection_id = $1")
+            .bind(id.to_string())
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

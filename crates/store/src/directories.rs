@@ -2,7 +2,7 @@ use vestibule_core::{
     DirectoryId, DirectoryState, DirectoryTokenId, OrganizationId, SecretHash, Timestamp, UserId,
 };
 
-use crate::{Live, ReadTx, Result, WriteTx};
+use crate::{Live, ReadTx, Result, WriteTx, query::query, row::text};
 
 /// A source of users and groups.
 #[derive(Debug, Clone)]
@@ -36,9 +36,9 @@ macro_rules! columns {
 from_row!(Directory, row => Directory {
     id: row.id("id")?,
     organization_id: row.id("organization_id")?,
-    name: row.try_get("name")?,
-    dialect: row.try_get("dialect")?,
-    accept_password: row.try_get("accept_password")?,
+    name: row.get("name")?,
+    dialect: row.get("dialect")?,
+    accept_password: row.get("accept_password")?,
     state: row.word("state")?,
     last_seen_at: row.time_or_null("last_seen_at")?,
     created_at: row.time("created_at")?,
@@ -59,18 +59,20 @@ pub struct DirectoryAccess {
 from_row!(DirectoryAccess, row => DirectoryAccess {
     token_id: row.id("token_id")?,
     last_used_at: row.time_or_null("last_used_at")?,
-    directory: <Directory as sqlx::FromRow<'_, _>>::from_row(row)?,
+    directory: Directory::from_row(row)?,
 });
 
 impl ReadTx {
     /// A directory that is not deleted, of whatever organization.
     pub async fn find_directory(&mut self, id: DirectoryId) -> Result<Option<Directory>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM directories d WHERE d.id = $1 AND d.deleted_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM directories d WHERE d.id = $1 AND d.deleted_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// The directories of an organization.
@@ -78,11 +80,11 @@ impl ReadTx {
         &mut self,
         organization_id: OrganizationId,
     ) -> Result<Vec<Directory>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM directories d WHERE d.organization_id = $1 AND d.deleted_at IS NULL ORDER BY d.id LIMIT 1000"))
             .bind(organization_id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// What a directory's bearer token opens, while the token, the directory and the organization are live.
@@ -92,7 +94,7 @@ impl ReadTx {
         token: SecretHash,
     ) -> Result<Option<Live<DirectoryAccess>>> {
         let now = self.now().micros();
-        let found: Option<DirectoryAccess> = each!(self, c => sqlx::query_as(concat!(
+        let found: Option<DirectoryAccess> = query(concat!(
             "SELECT t.id AS token_id, t.last_used_at, ", columns!(), " FROM directory_tokens t
              JOIN directories d ON d.id = t.directory_id AND d.deleted_at IS NULL
              JOIN organizations o ON o.id = d.organization_id AND o.active AND o.deleted_at IS NULL
@@ -100,8 +102,8 @@ impl ReadTx {
             .bind(token.as_bytes())
             .bind(directory_id.to_string())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(found.map(Live::proven))
     }
 }
@@ -135,7 +137,7 @@ from_row!(DirectoryToken, row => DirectoryToken {
     id: row.id("id")?,
     directory_id: row.id("directory_id")?,
     organization_id: row.id("organization_id")?,
-    name: row.try_get("name")?,
+    name: row.get("name")?,
     created_at: row.time("created_at")?,
     expires_at: row.time("expires_at")?,
     last_used_at: row.time_or_null("last_used_at")?,
@@ -144,11 +146,11 @@ from_row!(DirectoryToken, row => DirectoryToken {
 impl ReadTx {
     /// The tokens of a directory that are not revoked.
     pub async fn list_directory_tokens(&mut self, id: DirectoryId) -> Result<Vec<DirectoryToken>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", token_columns!(), " FROM directory_tokens t WHERE t.directory_id = $1 AND t.revoked_at IS NULL ORDER BY t.id LIMIT 1000"))
             .bind(id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// A token that is not revoked.
@@ -156,20 +158,23 @@ impl ReadTx {
         &mut self,
         id: DirectoryTokenId,
     ) -> Result<Option<DirectoryToken>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", token_columns!(), " FROM directory_tokens t WHERE t.id = $1 AND t.revoked_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM directory_tokens t WHERE t.id = $1 AND t.revoked_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// Whether an organization has users that no directory owns.
     pub async fn has_unowned_users(&mut self, id: OrganizationId) -> Result<bool> {
-        let found: Option<String> = each!(self, c => sqlx::query_scalar(
+        let found: Option<String> = query(
             "SELECT id FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL LIMIT 1")
             .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(found.is_some())
     }
 
@@ -179,15 +184,16 @@ impl ReadTx {
         organization_id: OrganizationId,
         id: DirectoryId,
     ) -> Result<(i64, i64)> {
-        let owned: i64 = each!(self, c => sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE directory_id = $1 AND deleted_at IS NULL")
-            .bind(id.to_string())
-            .fetch_one(&mut *c)
-            .await?);
-        let unowned: i64 = each!(self, c => sqlx::query_scalar(
+        let owned: i64 =
+            query("SELECT COUNT(*) FROM users WHERE directory_id = $1 AND deleted_at IS NULL")
+                .bind(id.to_string())
+                .fetch_one(self)
+                .await?;
+        let unowned: i64 = query(
             "SELECT COUNT(*) FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL")
             .bind(organization_id.to_string())
-            .fetch_one(&mut *c)
-            .await?);
+            .fetch_one(self)
+            .await?;
         Ok((owned, unowned))
     }
 
@@ -198,14 +204,14 @@ impl ReadTx {
         after: Option<UserId>,
         limit: i64,
     ) -> Result<Vec<UserId>> {
-        let ids: Vec<String> = each!(self, c => sqlx::query_scalar(
+        let ids: Vec<String> = query(
             "SELECT id FROM users WHERE directory_id = $1 AND active AND deleted_at IS NULL AND (CAST($2 AS TEXT) IS NULL OR id > $2)
              ORDER BY id LIMIT $3")
             .bind(id.to_string())
-            .bind(crate::dialect::text(after))
+            .bind(text(after))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         ids.iter()
             .map(|id| id.parse().map_err(|_| crate::Error::corrupt("user id")))
             .collect()
@@ -222,22 +228,22 @@ impl WriteTx {
             directory.organization_id.to_string(),
         );
         let now = self.now().micros();
-        each!(self, c => {
-            sqlx::query(
+        {
+            query(
                 "UPDATE connections SET updated_at = $2, directory_id = (
                    SELECT MIN(d.id) FROM directories d WHERE d.organization_id = $1 AND d.deleted_at IS NULL)
                  WHERE organization_id = $1 AND directory_id IS NULL AND protocol <> 'password' AND deleted_at IS NULL
                  AND EXISTS (SELECT 1 FROM directories d WHERE d.organization_id = $1 AND d.deleted_at IS NULL)")
                 .bind(&organization_id)
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query("UPDATE connections SET jit = FALSE, updated_at = $2 WHERE organization_id = $1 AND jit")
+            query("UPDATE connections SET jit = FALSE, updated_at = $2 WHERE organization_id = $1 AND jit")
                 .bind(&organization_id)
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query(
+            query(
                 "INSERT INTO directories (id, organization_id, name, dialect, accept_password, state, created_at, updated_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $7)")
                 .bind(&id)
@@ -247,16 +253,16 @@ impl WriteTx {
                 .bind(directory.accept_password)
                 .bind(directory.state.as_str())
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-        });
+        };
         Ok(())
     }
 
     /// Changes a directory that was read while its organization was locked.
     pub async fn set_directory(&mut self, directory: &Directory) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE directories SET name = $2, dialect = $3, accept_password = $4, state = $5, updated_at = $6 WHERE id = $1")
             .bind(directory.id.to_string())
             .bind(&directory.name)
@@ -264,8 +270,8 @@ impl WriteTx {
             .bind(directory.accept_password)
             .bind(directory.state.as_str())
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -274,7 +280,7 @@ impl WriteTx {
     /// An error that [`is_taken`](crate::Error::is_taken) means that a user whom no directory owns has the name of one of its users.
     pub async fn delete_directory(&mut self, id: DirectoryId) -> Result<()> {
         let (now, id) = (self.now().micros(), id.to_string());
-        each!(self, c => {
+        {
             for sql in [
                 "UPDATE directories SET deleted_at = $2, updated_at = $2 WHERE id = $1",
                 "UPDATE directory_tokens SET revoked_at = $2 WHERE directory_id = $1 AND revoked_at IS NULL",
@@ -282,11 +288,17 @@ impl WriteTx {
                 "UPDATE users SET directory_id = NULL, updated_at = $2 WHERE directory_id = $1 AND deleted_at IS NULL",
                 "UPDATE connections SET directory_id = NULL, updated_at = $2 WHERE directory_id = $1",
             ] {
-                sqlx::query(sql).bind(&id).bind(now).execute(&mut *c).await?;
+                query(sql).bind(&id).bind(now).execute(self).await?;
             }
-            sqlx::query("DELETE FROM group_members WHERE directory_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("UPDATE user_emails SET directory_id = NULL WHERE directory_id = $1").bind(&id).execute(&mut *c).await?;
-        });
+            query("DELETE FROM group_members WHERE directory_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("UPDATE user_emails SET directory_id = NULL WHERE directory_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+        };
         Ok(())
     }
 
@@ -300,7 +312,7 @@ impl WriteTx {
     ) -> Result<DirectoryToken> {
         let now = self.now();
         let id: DirectoryTokenId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO directory_tokens (id, hash, directory_id, organization_id, name, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(id.to_string())
@@ -310,8 +322,8 @@ impl WriteTx {
             .bind(name)
             .bind(now.micros())
             .bind(expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(DirectoryToken {
             id,
             directory_id: directory.id,
@@ -326,12 +338,13 @@ impl WriteTx {
     /// Revokes a token; false when it is revoked already or unknown.
     pub async fn revoke_directory_token(&mut self, id: DirectoryTokenId) -> Result<bool> {
         let now = self.now().micros();
-        let revoked = each!(self, c => sqlx::query("UPDATE directory_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
-            .bind(id.to_string())
-            .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+        let revoked = query(
+            "UPDATE directory_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+        )
+        .bind(id.to_string())
+        .bind(now)
+        .execute(self)
+        .await?;
         Ok(revoked == 1)
     }
 }

@@ -11,7 +11,9 @@ use vestibule_core::{
     Timestamp, UserId, UserSessionId,
 };
 
-use crate::{Destination, NewEvent, NewJob, Result, WriteTx, dialect::text};
+use crate::{
+    Destination, NewEvent, NewJob, Result, WriteTx, query::query, row::text, statement::Statement,
+};
 
 /// An application that got tokens so shortly before may create its own session after it saw the first notice (I9).
 const YOUNG: Duration = Duration::from_secs(60);
@@ -60,7 +62,7 @@ from_row!(Share, row => Share {
     user_id: row.id("user_id")?,
     organization_id: row.id("organization_id")?,
     last_issued_at: row.time("last_issued_at")?,
-    listens: row.try_get("listens")?,
+    listens: row.get("listens")?,
 });
 
 macro_rules! shares_where {
@@ -96,18 +98,18 @@ impl WriteTx {
 
     async fn end_user(&mut self, user_id: UserId, ending: Ending<'_>) -> Result<Ended> {
         // This UPDATE waits for whoever holds the user FOR SHARE while issuing; what they committed is seen below.
-        let organization_id: String = each!(self, c => sqlx::query_scalar(
-            "UPDATE users SET epoch = epoch + 1 WHERE id = $1 RETURNING organization_id")
-            .bind(user_id.to_string())
-            .fetch_one(&mut *c)
-            .await?);
+        let organization_id: String =
+            query("UPDATE users SET epoch = epoch + 1 WHERE id = $1 RETURNING organization_id")
+                .bind(user_id.to_string())
+                .fetch_one(self)
+                .await?;
         let organization_id = organization_id
             .parse()
             .map_err(|_| crate::Error::corrupt("organization id"))?;
-        let shares: Vec<Share> = each!(self, c => sqlx::query_as(shares_where!("a.user_id = $1"))
+        let shares: Vec<Share> = query(shares_where!("a.user_id = $1"))
             .bind(user_id.to_string())
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         let sessions = self.mark_user_sessions(user_id, ending).await?;
         let receipt = self
             .add_receipt(
@@ -131,18 +133,18 @@ impl WriteTx {
     async fn end_user_session(&mut self, id: UserSessionId, ending: Ending<'_>) -> Result<Ended> {
         let (now, reason) = (self.now().micros(), ending.cause.as_str());
         // Waits for whoever holds the user FOR SHARE while exchanging a code of this sign-in; that share is seen below.
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE users SET epoch = epoch WHERE id = (SELECT s.user_id FROM user_sessions s WHERE s.id = $1)")
             .bind(id.to_string())
-            .execute(&mut *c)
-            .await?);
-        let owner: Option<(String, String)> = each!(self, c => sqlx::query_as(
+            .execute(self)
+            .await?;
+        let owner: Option<(String, String)> = query(
             "UPDATE user_sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL RETURNING user_id, organization_id")
             .bind(id.to_string())
             .bind(now)
             .bind(reason)
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         let Some((user_id, organization_id)) = owner else {
             return Ok(Ended::default());
         };
@@ -152,20 +154,20 @@ impl WriteTx {
         let organization_id = organization_id
             .parse()
             .map_err(|_| crate::Error::corrupt("organization id"))?;
-        let shares: Vec<Share> = each!(self, c => sqlx::query_as(shares_where!("a.user_session_id = $1 AND NOT a.offline"))
+        let shares: Vec<Share> = query(shares_where!("a.user_session_id = $1 AND NOT a.offline"))
             .bind(id.to_string())
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         let receipt = self
             .add_receipt(organization_id, Some(user_id), ending, 1, shares.len())
             .await?;
         self.end_shares(&shares, ending, Some(receipt)).await?;
         // An offline share goes on, and its application is told all the same: it decides about its own session
         // (Back-Channel Logout 1.0 §2.7).
-        let offline: Vec<Share> = each!(self, c => sqlx::query_as(shares_where!("a.user_session_id = $1 AND a.offline"))
+        let offline: Vec<Share> = query(shares_where!("a.user_session_id = $1 AND a.offline"))
             .bind(id.to_string())
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         self.add_notices(&offline, ending, Some(receipt)).await?;
         self.push_session_ends(organization_id, user_id, &[id], ending)
             .await?;
@@ -177,10 +179,10 @@ impl WriteTx {
     }
 
     async fn end_app_session(&mut self, id: AppSessionId, ending: Ending<'_>) -> Result<Ended> {
-        let shares: Vec<Share> = each!(self, c => sqlx::query_as(shares_where!("a.id = $1"))
+        let shares: Vec<Share> = query(shares_where!("a.id = $1"))
             .bind(id.to_string())
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         let Some(share) = shares.first() else {
             return Ok(Ended::default());
         };
@@ -198,12 +200,9 @@ impl WriteTx {
     /// Moves the epoch of something that many people hang on; the notices follow in chunks, and once more later.
     async fn end_many(&mut self, ending: Ending<'_>, subject: Subject, id: &str) -> Result<Ended> {
         let now = self.now();
-        let epoch: i64 =
-            each!(self, c => sqlx::query_scalar(subject.bump()).bind(id).fetch_one(&mut *c).await?);
+        let epoch: i64 = query(subject.bump()).bind(id).fetch_one(self).await?;
         let organization_id: Option<String> = match subject.organization() {
-            Some(sql) => {
-                Some(each!(self, c => sqlx::query_scalar(sql).bind(id).fetch_one(&mut *c).await?))
-            }
+            Some(sql) => Some(query(sql).bind(id).fetch_one(self).await?),
             None => None,
         };
         let organization_id: Option<OrganizationId> = organization_id
@@ -247,12 +246,13 @@ impl WriteTx {
         let Some(subject) = Subject::parse(subject) else {
             return Ok(false);
         };
-        let shares: Vec<Share> = each!(self, c => sqlx::query_as(subject.stale_shares())
+        let shares: Vec<Share> = query(subject.stale_shares())
+            .long()
             .bind(id)
             .bind(epoch)
             .bind(FAN_OUT_CHUNK)
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         let ending = Ending {
             scope: EndScope::AppSession(AppSessionId::from_bytes([0; 16])),
             cause,
@@ -271,14 +271,15 @@ impl WriteTx {
         ending: Ending<'_>,
     ) -> Result<Vec<UserSessionId>> {
         let now = self.now().micros();
-        let ids: Vec<String> = each!(self, c => sqlx::query_scalar(
+        let ids: Vec<String> = query(
             "UPDATE user_sessions SET ended_at = $2, end_reason = $3
-             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 RETURNING id")
-            .bind(user_id.to_string())
-            .bind(now)
-            .bind(ending.cause.as_str())
-            .fetch_all(&mut *c)
-            .await?);
+             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 RETURNING id",
+        )
+        .bind(user_id.to_string())
+        .bind(now)
+        .bind(ending.cause.as_str())
+        .fetch_all(self)
+        .await?;
         ids.iter()
             .map(|id| id.parse().map_err(|_| crate::Error::corrupt("session id")))
             .collect()
@@ -293,16 +294,16 @@ impl WriteTx {
     ) -> Result<()> {
         let now = self.now().micros();
         for chunk in shares.chunks(500) {
-            each!(self, c => {
-                let mut query = sqlx::QueryBuilder::new("UPDATE app_sessions SET ended_at = ");
-                query.push_bind(now).push(", end_reason = ").push_bind(ending.cause.as_str()).push(" WHERE id IN (");
-                let mut ids = query.separated(", ");
-                for share in chunk {
-                    ids.push_bind(share.id.to_string());
-                }
-                query.push(") AND ended_at IS NULL");
-                query.build().execute(&mut *c).await?;
-            });
+            let ids: Vec<AppSessionId> = chunk.iter().map(|share| share.id).collect();
+            let mut statement = Statement::new("UPDATE app_sessions SET ended_at = ");
+            statement
+                .number(now)
+                .sql(", end_reason = ")
+                .text(ending.cause.as_str())
+                .sql(" WHERE id IN ")
+                .list(&ids)
+                .sql(" AND ended_at IS NULL");
+            self.execute(statement).await?;
         }
         self.add_notices(shares, ending, receipt).await
     }

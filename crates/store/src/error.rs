@@ -1,5 +1,7 @@
 use std::fmt;
 
+use rusqlite::{ErrorCode, ffi};
+
 /// A fault of the database, or a rule of the schema that a write ran into.
 ///
 /// It names no driver: use cases ask [`is_taken`](Error::is_taken) and [`is_busy`](Error::is_busy), the rest is a fault.
@@ -8,31 +10,46 @@ pub struct Error(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Database(sqlx::Error),
+    Postgres(sqlx::Error),
+    Sqlite(rusqlite::Error),
     Migrate(sqlx::migrate::MigrateError),
     /// A row holds what no version of ours writes.
     Corrupt(&'static str),
     Url(&'static str),
     /// A job that shared the transaction broke it; nothing of this one was stored.
     GroupFailed,
+    /// A statement that always finds a row found none.
+    Missing,
+    /// Every connection is in use, or all are closed.
+    NoConnection,
 }
 
 impl Error {
     /// Whether a unique rule refused the write.
     pub fn is_taken(&self) -> bool {
-        matches!(&self.0, Kind::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+        match &self.0 {
+            Kind::Postgres(sqlx::Error::Database(error)) => error.is_unique_violation(),
+            Kind::Sqlite(error) => matches!(
+                extended_code(error),
+                Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+            ),
+            _ => false,
+        }
     }
 
     /// Whether the same call may succeed a moment later.
     pub fn is_busy(&self) -> bool {
         match &self.0 {
-            Kind::Database(sqlx::Error::PoolTimedOut) | Kind::GroupFailed => true,
-            // SQLITE_BUSY and SQLITE_LOCKED; PostgreSQL's serialization failure, deadlock and shutdown.
-            Kind::Database(sqlx::Error::Database(error)) => {
-                matches!(
-                    error.code().as_deref(),
-                    Some("5" | "6" | "261" | "517" | "40001" | "40P01" | "57P01")
-                )
+            Kind::Postgres(sqlx::Error::PoolTimedOut) | Kind::GroupFailed | Kind::NoConnection => {
+                true
+            }
+            Kind::Sqlite(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ),
+            // A serialization failure, a deadlock and a shutdown.
+            Kind::Postgres(sqlx::Error::Database(error)) => {
+                matches!(error.code().as_deref(), Some("40001" | "40P01" | "57P01"))
             }
             _ => false,
         }
@@ -46,6 +63,14 @@ impl Error {
         Self(Kind::Url(what))
     }
 
+    pub(crate) const fn missing() -> Self {
+        Self(Kind::Missing)
+    }
+
+    pub(crate) const fn no_connection() -> Self {
+        Self(Kind::NoConnection)
+    }
+
     pub(crate) const fn group_failed() -> Self {
         Self(Kind::GroupFailed)
     }
@@ -54,11 +79,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Database(_) => f.write_str("the database failed"),
+            Kind::Postgres(_) | Kind::Sqlite(_) => f.write_str("the database failed"),
             Kind::Migrate(_) => f.write_str("the database could not be migrated"),
             Kind::Corrupt(what) => write!(f, "a row holds an unknown {what}"),
             Kind::Url(what) => f.write_str(what),
             Kind::GroupFailed => f.write_str("the shared transaction could not be committed"),
+            Kind::Missing => f.write_str("a row that has to be there is not"),
+            Kind::NoConnection => f.write_str("no connection to the database is free"),
         }
     }
 }
@@ -66,7 +93,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Kind::Database(error) => Some(error),
+            Kind::Postgres(error) => Some(error),
+            Kind::Sqlite(error) => Some(error),
             Kind::Migrate(error) => Some(error),
             _ => None,
         }
@@ -75,7 +103,13 @@ impl std::error::Error for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        Self(Kind::Database(error))
+        Self(Kind::Postgres(error))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(Kind::Sqlite(error))
     }
 }
 
@@ -83,4 +117,8 @@ impl From<sqlx::migrate::MigrateError> for Error {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         Self(Kind::Migrate(error))
     }
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }

@@ -5,10 +5,13 @@
 //! open can only come later, never be passed over.
 
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{EventId, EventKind, OrganizationId, OutboxId, Timestamp, UserId};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// How many events one call numbers at most.
 const PLACED_AT_ONCE: i64 = 5000;
@@ -38,10 +41,10 @@ macro_rules! columns {
 
 from_row!(Event, row => Event {
     id: row.id("id")?,
-    position: row.try_get("position")?,
-    kind: row.try_get("kind")?,
+    position: row.get("position")?,
+    kind: row.get("kind")?,
     organization_id: row.id_or_null("organization_id")?,
-    data: row.try_get::<Json<Value>, _>("data")?.0,
+    data: row.get::<Json<Value>>("data")?.0,
     created_at: row.time("created_at")?,
 });
 
@@ -71,7 +74,7 @@ impl WriteTx {
         if let (Some(sequence), Some(fields)) = (sequence, data.as_object_mut()) {
             fields.insert("sequence".to_owned(), sequence.into());
         }
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO events (id, kind, organization_id, user_id, sequence, data, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(id.to_string())
             .bind(event.kind.as_str())
@@ -80,19 +83,20 @@ impl WriteTx {
             .bind(sequence)
             .bind(Json(&data))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
-        let webhooks: Vec<String> = each!(self, c => sqlx::query_scalar(
+            .execute(self)
+            .await?;
+        let webhooks: Vec<String> = query(
             "SELECT DISTINCT w.id FROM webhook_kinds k JOIN webhooks w ON w.id = k.webhook_id
              WHERE k.kind IN ($1, '*') AND w.active AND w.deleted_at IS NULL
-             AND (w.organization_id IS NULL OR w.organization_id = $2)")
-            .bind(event.kind.as_str())
-            .bind(text(event.organization_id))
-            .fetch_all(&mut *c)
-            .await?);
+             AND (w.organization_id IS NULL OR w.organization_id = $2)",
+        )
+        .bind(event.kind.as_str())
+        .bind(text(event.organization_id))
+        .fetch_all(self)
+        .await?;
         for webhook in webhooks {
             let outbox_id: OutboxId = self.generator().id(now);
-            run!(self, c => sqlx::query(
+            query(
                 "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, sequence, payload, not_before, attempts, created_at)
                  VALUES ($1, $2, 'webhook', $3, $4, $5, $6, $7, $8, 0, $8)")
                 .bind(outbox_id.to_string())
@@ -103,8 +107,8 @@ impl WriteTx {
                 .bind(sequence)
                 .bind(Json(Value::Null))
                 .bind(now.micros())
-                .execute(&mut *c)
-                .await?);
+                .execute(self)
+                .await?;
         }
         Ok(id)
     }
@@ -113,22 +117,24 @@ impl WriteTx {
     ///
     /// It is not a column of `users`: whoever issues credentials holds that row FOR SHARE and must never update it.
     async fn next_sequence(&mut self, user_id: UserId) -> Result<i64> {
-        Ok(each!(self, c => sqlx::query_scalar(
+        query(
             "INSERT INTO user_sequences (user_id, value) VALUES ($1, 1)
-             ON CONFLICT (user_id) DO UPDATE SET value = user_sequences.value + 1 RETURNING value")
-            .bind(user_id.to_string())
-            .fetch_one(&mut *c)
-            .await?))
+             ON CONFLICT (user_id) DO UPDATE SET value = user_sequences.value + 1 RETURNING value",
+        )
+        .bind(user_id.to_string())
+        .fetch_one(self)
+        .await
     }
 
     /// Numbers the events that are committed by now, oldest first; true when more are waiting.
     pub async fn place_events(&mut self) -> Result<bool> {
         // Updating the counter first makes callers wait for each other, so the second sees what the first has numbered.
-        let first: i64 = each!(self, c => sqlx::query_scalar(
-            "UPDATE counters SET value = value WHERE name = 'event_position' RETURNING value")
-            .fetch_one(&mut *c)
-            .await?);
-        let placed = each!(self, c => sqlx::query(
+        let first: i64 = query(
+            "UPDATE counters SET value = value WHERE name = 'event_position' RETURNING value",
+        )
+        .fetch_one(self)
+        .await?;
+        let placed = query(
             // One user's events stand in their sequence, also where clocks of nodes differ: none comes before one with a
             // smaller sequence, which has been committed before it.
             "WITH waiting AS (
@@ -140,14 +146,13 @@ impl WriteTx {
              UPDATE events SET position = $1 + waiting.place FROM waiting WHERE waiting.id = events.id")
             .bind(first)
             .bind(PLACED_AT_ONCE)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         let placed = i64::try_from(placed).unwrap_or(i64::MAX);
-        run!(self, c => sqlx::query("UPDATE counters SET value = value + $1 WHERE name = 'event_position'")
+        query("UPDATE counters SET value = value + $1 WHERE name = 'event_position'")
             .bind(placed)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(placed == PLACED_AT_ONCE)
     }
 }
@@ -155,9 +160,9 @@ impl WriteTx {
 impl ReadTx {
     /// Whether events wait for their position.
     pub async fn has_unplaced_events(&mut self) -> Result<bool> {
-        let found: Option<String> = each!(self, c => sqlx::query_scalar("SELECT id FROM events WHERE position IS NULL LIMIT 1")
-            .fetch_optional(&mut *c)
-            .await?);
+        let found: Option<String> = query("SELECT id FROM events WHERE position IS NULL LIMIT 1")
+            .fetch_optional(self)
+            .await?;
         Ok(found.is_some())
     }
 
@@ -173,22 +178,20 @@ impl ReadTx {
             "SELECT ", columns!(), " FROM events WHERE position > $1 AND (CAST($3 AS TEXT) IS NULL OR organization_id = $3)
              AND (CAST($4 AS TEXT) IS NULL OR kind = $4) ORDER BY position LIMIT $2"
         );
-        Ok(each!(self, c => sqlx::query_as(SQL)
+        query(SQL)
             .bind(after)
             .bind(limit)
             .bind(text(organization_id))
             .bind(kind.map(EventKind::as_str))
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// One event.
     pub async fn find_event(&mut self, id: EventId) -> Result<Option<Event>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM events WHERE id = $1"))
+        query(concat!("SELECT ", columns!(), " FROM events WHERE id = $1"))
             .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+            .fetch_optional(self)
+            .await
     }
 }

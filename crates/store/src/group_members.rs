@@ -65,8 +65,8 @@ pub struct UserGroup {
 from_row!(UserGroup, row => UserGroup {
     user_id: row.id("user_id")?,
     group_id: row.id("group_id")?,
-    display_name: row.try_get("display_name")?,
-    direct: row.try_get("direct")?,
+    display_name: row.get("display_name")?,
+    direct: row.get("direct")?,
 });
 
 #[derive(Debug)]
@@ -78,8 +78,8 @@ struct MemberRow {
 
 from_row!(MemberRow, row => MemberRow {
     group_id: row.id("group_id")?,
-    member_id: row.try_get("member_id")?,
-    display: row.try_get("display")?,
+    member_id: row.get("member_id")?,
+    display: row.get("display")?,
 });
 
 impl MemberRow {
@@ -130,6 +130,7 @@ impl ReadTx {
     pub async fn list_members_of(&mut self, groups: &[GroupId]) -> Result<Vec<GroupMember>> {
         let mut statement = Statement::new(select!());
         statement
+            .long()
             .sql("m.group_id IN ")
             .list(groups)
             .sql(" ORDER BY m.group_id, m.member_id");
@@ -283,7 +284,10 @@ impl WriteTx {
         loop {
             let mut page =
                 Statement::new("SELECT m.member_id FROM group_members m WHERE m.group_id = ");
-            page.text(&group.id).sql(" AND m.member_id > ").text(&after);
+            page.long()
+                .text(&group.id)
+                .sql(" AND m.member_id > ")
+                .text(&after);
             if !ids.is_empty() {
                 page.sql(" AND m.member_id NOT IN ").list(ids);
             }

@@ -1,11 +1,11 @@
 use serde_json::{Map, Value, json};
-use sqlx::types::Json;
 use vestibule_core::{
     DirectoryId, EventKind, GroupId, OrganizationId, Timestamp, UserId, name_key,
 };
 
 use crate::{
-    Direction, ListOrder, NewEvent, ReadTx, Result, Slice, When, WriteTx, statement::Statement,
+    Direction, ListOrder, NewEvent, ReadTx, Result, Slice, When, WriteTx, query::query, row::Json,
+    statement::Statement,
 };
 
 /// A group that a directory pushed.
@@ -41,10 +41,10 @@ from_row!(Group, row => Group {
     id: row.id("id")?,
     organization_id: row.id("organization_id")?,
     directory_id: row.id("directory_id")?,
-    display_name: row.try_get("display_name")?,
-    external_id: row.try_get("external_id")?,
-    version: row.try_get("version")?,
-    attributes: row.try_get::<Json<Map<String, Value>>, _>("attributes")?.0,
+    display_name: row.get("display_name")?,
+    external_id: row.get("external_id")?,
+    version: row.get("version")?,
+    attributes: row.get::<Json<Map<String, Value>>>("attributes")?.0,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -151,6 +151,9 @@ impl ReadTx {
     /// How many groups meet the query.
     pub async fn count_groups(&mut self, query: &GroupQuery) -> Result<u64> {
         let mut statement = Statement::new("SELECT COUNT(*) FROM groups g WHERE ");
+        if query.conditions.is_empty() {
+            statement.long();
+        }
         query.push(&mut statement);
         self.fetch_count(statement).await
     }
@@ -158,6 +161,9 @@ impl ReadTx {
     /// A part of the groups that meet the query.
     pub async fn list_groups(&mut self, query: &GroupQuery, slice: Slice) -> Result<Vec<Group>> {
         let mut statement = Statement::new(select!());
+        if query.conditions.is_empty() {
+            statement.long();
+        }
         query.push(&mut statement);
         statement
             .sql(match slice.order {
@@ -188,6 +194,7 @@ impl ReadTx {
         limit: i64,
     ) -> Result<Vec<Group>> {
         let mut statement = Statement::new(select!());
+        statement.long();
         query.push(&mut statement);
         if let Some(after) = after {
             // Where members are named, their index finds the groups, not the order by id.
@@ -256,7 +263,7 @@ impl WriteTx {
     ) -> Result<Group> {
         let now = self.now();
         let id: GroupId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO groups (id, organization_id, directory_id, display_name, display_name_key, external_id, version, attributes,
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $8)")
             .bind(id.to_string())
@@ -267,8 +274,8 @@ impl WriteTx {
             .bind(&record.external_id)
             .bind(Json(&record.attributes))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         let group = Group {
             id,
             organization_id,
@@ -294,7 +301,7 @@ impl WriteTx {
     ) -> Result<Group> {
         let now = self.now();
         let version = group.version + 1;
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE groups SET display_name = $2, display_name_key = $3, external_id = $4, attributes = $5, version = $6, updated_at = $7
              WHERE id = $1")
             .bind(group.id.to_string())
@@ -304,8 +311,8 @@ impl WriteTx {
             .bind(Json(&record.attributes))
             .bind(version)
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         let after = Group {
             display_name: record.display_name.clone(),
             external_id: record.external_id.clone(),
@@ -327,12 +334,12 @@ impl WriteTx {
     pub async fn touch_group(&mut self, group: &Group) -> Result<Group> {
         let now = self.now();
         let version = group.version + 1;
-        run!(self, c => sqlx::query("UPDATE groups SET version = $2, updated_at = $3 WHERE id = $1")
+        query("UPDATE groups SET version = $2, updated_at = $3 WHERE id = $1")
             .bind(group.id.to_string())
             .bind(version)
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(Group {
             version,
             updated_at: now,
@@ -344,18 +351,24 @@ impl WriteTx {
     pub async fn delete_group(&mut self, group: &Group, actor: &str) -> Result<()> {
         let now = self.now().micros();
         let id = group.id.to_string();
-        each!(self, c => {
-            sqlx::query("DELETE FROM group_members WHERE group_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM group_members WHERE member_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query(
+        {
+            query("DELETE FROM group_members WHERE group_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("DELETE FROM group_members WHERE member_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query(
                 "UPDATE groups SET deleted_at = $2, updated_at = $2, version = version + 1, display_name = '', display_name_key = $1,
                  external_id = NULL, attributes = $3 WHERE id = $1")
                 .bind(&id)
                 .bind(now)
                 .bind(Json(Value::Object(Map::new())))
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-        });
+        };
         self.push_group_event(EventKind::GroupDeleted, group, json!({ "actor": actor }))
             .await
     }

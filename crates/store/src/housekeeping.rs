@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Result, WriteTx};
+use crate::{Result, WriteTx, query::query};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -63,7 +63,12 @@ impl WriteTx {
         ];
         let mut more = false;
         for (sql, limit_time) in passes {
-            let removed = each!(self, c => sqlx::query(sql).bind(limit_time).bind(ROWS_AT_ONCE).execute(&mut *c).await?.rows_affected());
+            let removed = query(sql)
+                .long()
+                .bind(limit_time)
+                .bind(ROWS_AT_ONCE)
+                .execute(self)
+                .await?;
             more |= i64::try_from(removed).is_ok_and(|removed| removed == ROWS_AT_ONCE);
         }
         Ok(more)

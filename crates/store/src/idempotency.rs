@@ -2,7 +2,7 @@
 
 use vestibule_core::{SecretHash, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx};
+use crate::{ReadTx, Result, WriteTx, query::query};
 
 /// What an idempotency key stands for at this moment.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ struct Stored {
 }
 
 from_row!(Stored, row => Stored {
-    body_hash: row.try_get("body_hash")?,
-    status: row.try_get("status")?,
-    answer_sealed: row.try_get("answer_sealed")?,
+    body_hash: row.get("body_hash")?,
+    status: row.get("status")?,
+    answer_sealed: row.get("answer_sealed")?,
 });
 
 impl WriteTx {
@@ -43,7 +43,7 @@ impl WriteTx {
         free_at: Timestamp,
     ) -> Result<Idempotency> {
         let now = self.now().micros();
-        let taken = each!(self, c => sqlx::query(
+        let taken = query(
             "INSERT INTO idempotency (key_hash, body_hash, created_at, expires_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (key_hash) DO UPDATE SET body_hash = $2, status = NULL, answer_sealed = NULL, created_at = $3, expires_at = $4
              WHERE idempotency.expires_at <= $3")
@@ -51,9 +51,8 @@ impl WriteTx {
             .bind(body.as_bytes())
             .bind(now)
             .bind(free_at.micros())
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         if taken == 1 {
             return Ok(Idempotency::Taken);
         }
@@ -80,33 +79,31 @@ impl WriteTx {
         answer_sealed: &[u8],
         expires_at: Timestamp,
     ) -> Result<()> {
-        run!(self, c => sqlx::query("UPDATE idempotency SET status = $2, answer_sealed = $3, expires_at = $4 WHERE key_hash = $1")
+        query("UPDATE idempotency SET status = $2, answer_sealed = $3, expires_at = $4 WHERE key_hash = $1")
             .bind(key.as_bytes())
             .bind(status)
             .bind(answer_sealed)
             .bind(expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Frees a key whose request changed nothing.
     pub async fn remove_idempotency(&mut self, key: SecretHash) -> Result<()> {
-        run!(self, c => sqlx::query("DELETE FROM idempotency WHERE key_hash = $1 AND status IS NULL")
+        query("DELETE FROM idempotency WHERE key_hash = $1 AND status IS NULL")
             .bind(key.as_bytes())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }
 
 impl ReadTx {
     async fn find_idempotency(&mut self, key: SecretHash) -> Result<Option<Stored>> {
-        Ok(
-            each!(self, c => sqlx::query_as("SELECT body_hash, status, answer_sealed FROM idempotency WHERE key_hash = $1")
+        query("SELECT body_hash, status, answer_sealed FROM idempotency WHERE key_hash = $1")
             .bind(key.as_bytes())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+            .fetch_optional(self)
+            .await
     }
 }

@@ -2,7 +2,7 @@
 
 use vestibule_core::{ConnectionId, DirectoryId, OrganizationId, UserId, name_key};
 
-use crate::{ReadTx, Result, User, WriteTx, users};
+use crate::{ReadTx, Result, User, WriteTx, query::query, users};
 
 /// Which attribute of a directory's users a connection is joined on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +23,17 @@ impl ReadTx {
         issuer: &str,
         subject: &str,
     ) -> Result<Option<User>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", users::columns!(), " FROM identities i JOIN users u ON u.id = i.user_id AND u.deleted_at IS NULL
-             WHERE i.connection_id = $1 AND i.issuer = $2 AND i.subject = $3"))
-            .bind(connection_id.to_string())
-            .bind(issuer)
-            .bind(subject)
-            .fetch_optional(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            users::columns!(),
+            " FROM identities i JOIN users u ON u.id = i.user_id AND u.deleted_at IS NULL
+             WHERE i.connection_id = $1 AND i.issuer = $2 AND i.subject = $3"
+        ))
+        .bind(connection_id.to_string())
+        .bind(issuer)
+        .bind(subject)
+        .fetch_optional(self)
+        .await
     }
 
     /// The users whose attribute has this value: of one directory, or of those that none owns. Two are enough to refuse.
@@ -59,12 +62,12 @@ impl ReadTx {
                 name_key(value),
             ),
         };
-        Ok(each!(self, c => sqlx::query_as(sql)
+        query(sql)
             .bind(organization_id.to_string())
             .bind(directory_id.map(|id| id.to_string()))
             .bind(&key)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// Whether a user is linked to a subject of this connection already.
@@ -74,13 +77,13 @@ impl ReadTx {
         issuer: &str,
         user_id: UserId,
     ) -> Result<bool> {
-        let found: Option<String> = each!(self, c => sqlx::query_scalar(
+        let found: Option<String> = query(
             "SELECT subject FROM identities WHERE connection_id = $1 AND issuer = $2 AND user_id = $3")
             .bind(connection_id.to_string())
             .bind(issuer)
             .bind(user_id.to_string())
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(found.is_some())
     }
 }
@@ -95,7 +98,7 @@ impl WriteTx {
         user: &User,
     ) -> Result<bool> {
         let now = self.now().micros();
-        let added = each!(self, c => sqlx::query(
+        let added = query(
             "INSERT INTO identities (connection_id, issuer, subject, user_id, organization_id, created_at) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT DO NOTHING")
             .bind(connection_id.to_string())
@@ -104,19 +107,17 @@ impl WriteTx {
             .bind(user.id.to_string())
             .bind(user.organization_id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(added == 1)
     }
 
     /// Removes every link of a user; true when there was one.
     pub async fn remove_identities(&mut self, user_id: UserId) -> Result<bool> {
-        let removed = each!(self, c => sqlx::query("DELETE FROM identities WHERE user_id = $1")
+        let removed = query("DELETE FROM identities WHERE user_id = $1")
             .bind(user_id.to_string())
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(removed > 0)
     }
 }

@@ -6,10 +6,10 @@
 //!
 //! Two files carry the product's promise: [`live`] is the one reader that says whether a credential is still good,
 //! and `end` is the one writer that makes credentials end.
-//! Use cases, protocols and HTTP are other rooms; no sqlx type leaves this crate.
+//! Use cases, protocols and HTTP are other rooms; no driver's type leaves this crate.
 
 #[macro_use]
-mod dialect;
+mod row;
 
 mod api_keys;
 mod app_sessions;
@@ -39,9 +39,11 @@ mod page_states;
 mod passwords;
 mod pending_logins;
 mod provisioning_log;
+mod query;
 mod receipts;
 mod seen_assertions;
 mod signing_keys;
+mod sqlite;
 mod statement;
 mod transaction;
 mod upstream_logouts;

@@ -13,7 +13,7 @@ use std::ops::Deref;
 use vestibule_core::{AppSessionId, ConnectionId, SecretHash, UserId, UserSessionId};
 
 use crate::{
-    AppSession, ReadTx, Result, UserSession, WriteTx, app_sessions, dialect::On, user_sessions,
+    AppSession, ReadTx, Result, UserSession, WriteTx, app_sessions, query::query, user_sessions,
 };
 
 /// Proof that a credential was live when it was read in this transaction.
@@ -51,9 +51,9 @@ pub struct Epochs {
 }
 
 from_row!(Epochs, row => Epochs {
-    user: row.try_get("user_epoch")?,
-    organization: row.try_get("organization_epoch")?,
-    connection: row.try_get("connection_epoch")?,
+    user: row.get("user_epoch")?,
+    organization: row.get("organization_epoch")?,
+    connection: row.get("connection_epoch")?,
 });
 
 /// The joins that every credential of a person has to survive; `$alias` is the credential's table.
@@ -106,10 +106,7 @@ pub(crate) use {application_chain, chain};
 /// On SQLite the write transaction is alone anyway.
 macro_rules! live_row {
     ($tx:expr, $holding:literal, $sql:expr, $record:ty, $($value:expr),+) => {
-        match $tx.on() {
-            On::Sqlite(connection) => sqlx::query_as::<_, $record>($sql)$(.bind($value))+.fetch_optional(&mut *connection).await?,
-            On::Postgres(connection) => sqlx::query_as::<_, $record>(concat!($sql, $holding))$(.bind($value))+.fetch_optional(&mut *connection).await?,
-        }
+        query($sql).locking($holding)$(.bind($value))+.fetch_optional::<$record>($tx).await?
     };
 }
 pub(crate) use live_row;

@@ -1,13 +1,13 @@
 //! A verified answer of an identity provider that waits for the browser which began the login.
 
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{ApplicationId, ConnectionId, OrganizationId, SecretHash, Timestamp, UserId};
 
 use crate::{
     Epochs, Live, Result, WriteTx,
-    dialect::{On, text},
     live::{chain, live_row},
+    query::query,
+    row::{Json, text},
 };
 
 /// A verified answer, as the login that it ends left it.
@@ -45,18 +45,18 @@ macro_rules! columns {
 }
 
 from_row!(LoginAnswer, row => LoginAnswer {
-    browser_hash: row.try_get("browser_hash")?,
+    browser_hash: row.get("browser_hash")?,
     user_id: row.id("user_id")?,
     organization_id: row.id("organization_id")?,
     connection_id: row.id("connection_id")?,
     application_id: row.id_or_null("application_id")?,
     epochs: Epochs {
-        user: row.try_get("user_epoch")?,
-        organization: row.try_get("organization_epoch")?,
-        connection: row.try_get("connection_epoch")?,
+        user: row.get("user_epoch")?,
+        organization: row.get("organization_epoch")?,
+        connection: row.get("connection_epoch")?,
     },
-    request: row.try_get::<Json<Value>, _>("request")?.0,
-    proof_sealed: row.try_get("proof_sealed")?,
+    request: row.get::<Json<Value>>("request")?.0,
+    proof_sealed: row.get("proof_sealed")?,
     created_at: row.time("created_at")?,
     expires_at: row.time("expires_at")?,
 });
@@ -101,7 +101,7 @@ impl WriteTx {
     /// Keeps a verified answer for the browser that began the login.
     pub async fn add_login_answer(&mut self, new: NewLoginAnswer<'_>) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO login_answers (hash, browser_hash, user_id, organization_id, connection_id, application_id, user_epoch,
              organization_epoch, connection_epoch, request, proof_sealed, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
@@ -118,8 +118,8 @@ impl WriteTx {
             .bind(new.proof_sealed)
             .bind(now)
             .bind(new.expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -139,12 +139,12 @@ impl WriteTx {
             hash.as_bytes(),
             now
         );
-        let taken: Option<LoginAnswer> = each!(self, c => sqlx::query_as(concat!(
+        let taken: Option<LoginAnswer> = query(concat!(
             "UPDATE login_answers SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL RETURNING ", columns!()))
             .bind(hash.as_bytes())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(match (taken, live) {
             (Some(answer), Some(_)) => TakenAnswer::Live(Box::new(Live::proven(answer))),
             (Some(answer), None) => TakenAnswer::Dead(Box::new(answer)),

@@ -1,8 +1,11 @@
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{ApplicationId, ConnectionId, LoginId, OrganizationId, Timestamp, UserId};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// What became of a login, without anything personal or secret in it.
 #[derive(Debug, Clone, Default)]
@@ -55,13 +58,13 @@ from_row!(LoginRecord, row => LoginRecord {
         connection_id: row.id_or_null("connection_id")?,
         application_id: row.id_or_null("application_id")?,
         user_id: row.id_or_null("user_id")?,
-        outcome: row.try_get("outcome")?,
-        rule: row.try_get("rule")?,
-        wanted: row.try_get("wanted")?,
-        got: row.try_get("got")?,
-        fault: row.try_get("fault")?,
-        remedy: row.try_get("remedy")?,
-        report: row.try_get::<Option<Json<Value>>, _>("report")?.map(|report| report.0),
+        outcome: row.get("outcome")?,
+        rule: row.get("rule")?,
+        wanted: row.get("wanted")?,
+        got: row.get("got")?,
+        fault: row.get("fault")?,
+        remedy: row.get("remedy")?,
+        report: row.get::<Option<Json<Value>>>("report")?.map(|report| report.0),
     },
     created_at: row.time("created_at")?,
 });
@@ -71,7 +74,7 @@ impl WriteTx {
     pub async fn add_login(&mut self, login: &NewLoginRecord) -> Result<LoginId> {
         let now = self.now();
         let id: LoginId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO logins (id, organization_id, connection_id, application_id, user_id, outcome, rule, wanted, got, fault, remedy, report,
              created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
             .bind(id.to_string())
@@ -87,8 +90,8 @@ impl WriteTx {
             .bind(&login.remedy)
             .bind(login.report.as_ref().map(Json))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(id)
     }
 }
@@ -101,13 +104,16 @@ impl ReadTx {
         before: Option<LoginId>,
         limit: i64,
     ) -> Result<Vec<LoginRecord>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM logins WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2)
-             ORDER BY id DESC LIMIT $3"))
-            .bind(organization_id.to_string())
-            .bind(text(before))
-            .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM logins WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2)
+             ORDER BY id DESC LIMIT $3"
+        ))
+        .bind(organization_id.to_string())
+        .bind(text(before))
+        .bind(limit)
+        .fetch_all(self)
+        .await
     }
 }

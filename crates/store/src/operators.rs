@@ -1,6 +1,6 @@
 use vestibule_core::{OperatorId, Timestamp, email_key};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{ReadTx, Result, WriteTx, query::query, row::text};
 
 /// A person who runs this installation.
 #[derive(Debug, Clone)]
@@ -29,10 +29,10 @@ macro_rules! columns {
 
 from_row!(Operator, row => Operator {
     id: row.id("id")?,
-    email: row.try_get("email")?,
-    phc: row.try_get("phc")?,
-    active: row.try_get("active")?,
-    epoch: row.try_get("epoch")?,
+    email: row.get("email")?,
+    phc: row.get("phc")?,
+    active: row.get("active")?,
+    epoch: row.get("epoch")?,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -40,12 +40,14 @@ from_row!(Operator, row => Operator {
 impl ReadTx {
     /// The operator with an address.
     pub async fn find_operator_by_email(&mut self, email: &str) -> Result<Option<Operator>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM operators r WHERE r.email_key = $1"))
-            .bind(email_key(email))
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM operators r WHERE r.email_key = $1"
+        ))
+        .bind(email_key(email))
+        .fetch_optional(self)
+        .await
     }
 
     /// Operators in the order of their making, after one where wanted.
@@ -54,12 +56,15 @@ impl ReadTx {
         after: Option<OperatorId>,
         limit: i64,
     ) -> Result<Vec<Operator>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM operators r WHERE (CAST($1 AS TEXT) IS NULL OR r.id > $1) ORDER BY r.id LIMIT $2"))
-            .bind(text(after))
-            .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM operators r WHERE (CAST($1 AS TEXT) IS NULL OR r.id > $1) ORDER BY r.id LIMIT $2"
+        ))
+        .bind(text(after))
+        .bind(limit)
+        .fetch_all(self)
+        .await
     }
 }
 
@@ -76,7 +81,7 @@ impl WriteTx {
             created_at: now,
             updated_at: now,
         };
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO operators (id, email, email_key, phc, active, epoch, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)")
             .bind(operator.id.to_string())
             .bind(email)
@@ -85,20 +90,20 @@ impl WriteTx {
             .bind(operator.active)
             .bind(operator.epoch)
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(operator)
     }
 
     /// Changes an operator's password; what they were given before is over.
     pub async fn set_operator_password(&mut self, id: OperatorId, phc: &str) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query("UPDATE operators SET phc = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1")
+        query("UPDATE operators SET phc = $2, epoch = epoch + 1, updated_at = $3 WHERE id = $1")
             .bind(id.to_string())
             .bind(phc)
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,7 +1,10 @@
-use sqlx::types::Json;
 use vestibule_core::{Domain, OrganizationId, Policy, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// A customer of the SaaS product.
 #[derive(Debug, Clone)]
@@ -32,11 +35,11 @@ macro_rules! columns {
 
 from_row!(Organization, row => Organization {
     id: row.id("id")?,
-    name: row.try_get("name")?,
-    external_id: row.try_get("external_id")?,
-    active: row.try_get("active")?,
-    epoch: row.try_get("epoch")?,
-    policy: row.try_get::<Json<Policy>, _>("policy")?.0,
+    name: row.get("name")?,
+    external_id: row.get("external_id")?,
+    active: row.get("active")?,
+    epoch: row.get("epoch")?,
+    policy: row.get::<Json<Policy>>("policy")?.0,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -53,20 +56,22 @@ pub struct OrganizationDomain {
 }
 
 from_row!(OrganizationDomain, row => OrganizationDomain {
-    domain: row.try_get("domain")?,
-    txt_token: row.try_get("txt_token")?,
+    domain: row.get("domain")?,
+    txt_token: row.get("txt_token")?,
     verified_at: row.time_or_null("verified_at")?,
 });
 
 impl ReadTx {
     /// An organization that is not deleted.
     pub async fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM organizations o WHERE o.id = $1 AND o.deleted_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM organizations o WHERE o.id = $1 AND o.deleted_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// The active organization that has verified a domain.
@@ -74,22 +79,22 @@ impl ReadTx {
         &mut self,
         domain: &str,
     ) -> Result<Option<Organization>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM domains d JOIN organizations o ON o.id = d.organization_id AND o.active AND o.deleted_at IS NULL
              WHERE d.domain = $1 AND d.verified_at IS NOT NULL"))
             .bind(domain)
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 
     /// Whether an organization has verified a domain.
     pub async fn has_verified_domain(&mut self, id: OrganizationId, domain: &str) -> Result<bool> {
-        let found: Option<String> = each!(self, c => sqlx::query_scalar(
+        let found: Option<String> = query(
             "SELECT domain FROM domains WHERE organization_id = $1 AND domain = $2 AND verified_at IS NOT NULL")
             .bind(id.to_string())
             .bind(domain)
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(found.is_some())
     }
 
@@ -100,14 +105,14 @@ impl ReadTx {
         after: Option<OrganizationId>,
         limit: i64,
     ) -> Result<Vec<Organization>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM organizations o WHERE o.deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR o.id = $1)
              AND (CAST($2 AS TEXT) IS NULL OR o.id > $2) ORDER BY o.id LIMIT $3"))
             .bind(text(only))
             .bind(text(after))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// The organization that the SaaS product knows under this id of its own.
@@ -115,20 +120,23 @@ impl ReadTx {
         &mut self,
         external_id: &str,
     ) -> Result<Option<Organization>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM organizations o WHERE o.external_id = $1 AND o.deleted_at IS NULL"))
-            .bind(external_id)
-            .fetch_optional(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM organizations o WHERE o.external_id = $1 AND o.deleted_at IS NULL"
+        ))
+        .bind(external_id)
+        .fetch_optional(self)
+        .await
     }
 
     /// The domains of an organization.
     pub async fn list_domains(&mut self, id: OrganizationId) -> Result<Vec<OrganizationDomain>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT domain, txt_token, verified_at FROM domains WHERE organization_id = $1 ORDER BY domain LIMIT 1000")
             .bind(id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 }
 
@@ -151,7 +159,7 @@ impl WriteTx {
             created_at: now,
             updated_at: now,
         };
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO organizations (id, name, external_id, active, epoch, policy, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7)")
             .bind(organization.id.to_string())
@@ -161,17 +169,17 @@ impl WriteTx {
             .bind(organization.epoch)
             .bind(Json(policy))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(organization)
     }
 
     /// Reads an organization whose row, connections, directories or domains are going to be changed; others who do wait.
     pub async fn lock_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>> {
-        run!(self, c => sqlx::query("UPDATE organizations SET epoch = epoch WHERE id = $1 AND deleted_at IS NULL")
+        query("UPDATE organizations SET epoch = epoch WHERE id = $1 AND deleted_at IS NULL")
             .bind(id.to_string())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.find_organization(id).await
     }
 
@@ -181,7 +189,7 @@ impl WriteTx {
     /// An error that [`is_taken`](crate::Error::is_taken) means that the external id is.
     pub async fn set_organization(&mut self, organization: &Organization) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE organizations SET name = $2, external_id = $3, active = $4, policy = $5, updated_at = $6 WHERE id = $1")
             .bind(organization.id.to_string())
             .bind(&organization.name)
@@ -189,27 +197,30 @@ impl WriteTx {
             .bind(organization.active)
             .bind(Json(&organization.policy))
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Leaves a tombstone of an organization and frees its domains; the caller ends its credentials beside it.
     pub async fn delete_organization(&mut self, id: OrganizationId) -> Result<()> {
         let (now, id) = (self.now().micros(), id.to_string());
-        each!(self, c => {
-            sqlx::query("UPDATE organizations SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE id = $1")
+        {
+            query("UPDATE organizations SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE id = $1")
                 .bind(&id)
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query("DELETE FROM domains WHERE organization_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("UPDATE webhooks SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE organization_id = $1 AND deleted_at IS NULL")
+            query("DELETE FROM domains WHERE organization_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("UPDATE webhooks SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE organization_id = $1 AND deleted_at IS NULL")
                 .bind(&id)
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-        });
+        };
         Ok(())
     }
 
@@ -217,25 +228,23 @@ impl WriteTx {
     /// An error that [`is_taken`](crate::Error::is_taken) means that another organization has proven it.
     pub async fn set_domain_verified(&mut self, id: OrganizationId, domain: &str) -> Result<bool> {
         let now = self.now().micros();
-        let changed = each!(self, c => sqlx::query(
+        let changed = query(
             "UPDATE domains SET verified_at = COALESCE(verified_at, $3) WHERE organization_id = $1 AND domain = $2")
             .bind(id.to_string())
             .bind(domain)
             .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(changed == 1)
     }
 
     /// Removes a domain; false when the organization has not named it.
     pub async fn remove_domain(&mut self, id: OrganizationId, domain: &str) -> Result<bool> {
-        let removed = each!(self, c => sqlx::query("DELETE FROM domains WHERE organization_id = $1 AND domain = $2")
+        let removed = query("DELETE FROM domains WHERE organization_id = $1 AND domain = $2")
             .bind(id.to_string())
             .bind(domain)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(removed == 1)
     }
 
@@ -248,15 +257,15 @@ impl WriteTx {
         verified: Option<Timestamp>,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO domains (organization_id, domain, txt_token, verified_at, created_at) VALUES ($1, $2, $3, $4, $5)")
             .bind(id.to_string())
             .bind(domain.as_str())
             .bind(txt_token)
             .bind(verified.map(Timestamp::micros))
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{QueryBuilder, types::Json};
 use vestibule_core::{OrganizationId, OutboxId, Timestamp, UserId};
 
 use crate::{
     ReadTx, Result, WriteTx,
-    dialect::{On, micros, text},
+    query::query,
+    row::{Json, micros, text},
+    statement::Statement,
 };
 
 /// Rows that one INSERT carries; both databases take far more parameters than this makes.
@@ -73,17 +74,17 @@ macro_rules! columns {
 
 from_row!(Job, row => Job {
     id: row.id("id")?,
-    destination: row.try_get("destination")?,
+    destination: row.get("destination")?,
     organization_id: row.id_or_null("organization_id")?,
     user_id: row.id_or_null("user_id")?,
-    cause_id: row.try_get("cause_id")?,
-    sequence: row.try_get("sequence")?,
-    payload: row.try_get::<Json<Value>, _>("payload")?.0,
-    attempts: row.try_get("attempts")?,
+    cause_id: row.get("cause_id")?,
+    sequence: row.get("sequence")?,
+    payload: row.get::<Json<Value>>("payload")?.0,
+    attempts: row.get("attempts")?,
     created_at: row.time("created_at")?,
     done_at: row.time_or_null("done_at")?,
     dead_at: row.time_or_null("dead_at")?,
-    last_error: row.try_get("last_error")?,
+    last_error: row.get("last_error")?,
 });
 
 /// A job to be done after this transaction.
@@ -110,27 +111,26 @@ impl WriteTx {
     pub async fn add_jobs(&mut self, jobs: &[NewJob]) -> Result<()> {
         let now = self.now();
         for chunk in jobs.chunks(ROWS_AT_ONCE) {
-            let rows: Vec<(OutboxId, &NewJob)> = chunk
-                .iter()
-                .map(|job| (self.generator().id(now), job))
-                .collect();
-            each!(self, c => {
-                let mut query = QueryBuilder::new(
-                    "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, payload, not_before, attempts, created_at) ");
-                query.push_values(&rows, |mut row, (id, job)| {
-                    row.push_bind(id.to_string())
-                        .push_bind(&job.destination)
-                        .push_bind(job.kind.as_str())
-                        .push_bind(text(job.organization_id))
-                        .push_bind(text(job.user_id))
-                        .push_bind(&job.cause_id)
-                        .push_bind(Json(&job.payload))
-                        .push_bind(job.not_before.micros())
-                        .push_bind(0_i64)
-                        .push_bind(now.micros());
-                });
-                query.build().execute(&mut *c).await?;
-            });
+            let mut statement = Statement::new(
+                "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, payload, not_before, attempts, created_at)
+                 VALUES",
+            );
+            for job in chunk {
+                let id: OutboxId = self.generator().id(now);
+                statement.row([
+                    id.to_string().into(),
+                    job.destination.clone().into(),
+                    job.kind.as_str().into(),
+                    text(job.organization_id).into(),
+                    text(job.user_id).into(),
+                    job.cause_id.clone().into(),
+                    Json(&job.payload).into(),
+                    job.not_before.micros().into(),
+                    0_i64.into(),
+                    now.micros().into(),
+                ]);
+            }
+            self.execute(statement).await?;
         }
         Ok(())
     }
@@ -154,37 +154,25 @@ impl WriteTx {
             };
         }
         let (until, now) = (now.after(lease).micros(), now.micros());
-        Ok(match self.on() {
-            On::Sqlite(c) => {
-                sqlx::query_as(claim!(""))
-                    .bind(now)
-                    .bind(until)
-                    .bind(kind.as_str())
-                    .bind(limit)
-                    .fetch_all(&mut *c)
-                    .await?
-            }
-            // SKIP LOCKED: workers of several nodes take different jobs instead of waiting for each other.
-            On::Postgres(c) => {
-                sqlx::query_as(claim!(" FOR UPDATE SKIP LOCKED"))
-                    .bind(now)
-                    .bind(until)
-                    .bind(kind.as_str())
-                    .bind(limit)
-                    .fetch_all(&mut *c)
-                    .await?
-            }
-        })
+        // SKIP LOCKED: workers of several nodes take different jobs instead of waiting for each other.
+        query(claim!(""))
+            .on_postgres(claim!(" FOR UPDATE SKIP LOCKED"))
+            .bind(now)
+            .bind(until)
+            .bind(kind.as_str())
+            .bind(limit)
+            .fetch_all(self)
+            .await
     }
 
     /// Notes that a job is done; only an accepted delivery is.
     pub async fn finish_job(&mut self, id: OutboxId) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query("UPDATE outbox SET done_at = $2, claimed_until = NULL, last_error = NULL WHERE id = $1 AND done_at IS NULL")
+        query("UPDATE outbox SET done_at = $2, claimed_until = NULL, last_error = NULL WHERE id = $1 AND done_at IS NULL")
             .bind(id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -196,28 +184,27 @@ impl WriteTx {
         retry_at: Option<Timestamp>,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE outbox SET claimed_until = NULL, last_error = $2, not_before = COALESCE($3, not_before),
              dead_at = CASE WHEN CAST($3 AS BIGINT) IS NULL THEN CAST($4 AS BIGINT) ELSE NULL END WHERE id = $1 AND done_at IS NULL")
             .bind(id.to_string())
             .bind(error)
             .bind(micros(retry_at))
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Gives a dead or waiting job another chance at once; false when it is done or unknown.
     pub async fn retry_job(&mut self, id: OutboxId) -> Result<bool> {
         let now = self.now().micros();
-        let revived = each!(self, c => sqlx::query(
+        let revived = query(
             "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $2, claimed_until = NULL WHERE id = $1 AND done_at IS NULL")
             .bind(id.to_string())
             .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(revived == 1)
     }
 }
@@ -226,13 +213,14 @@ impl ReadTx {
     /// When the next job of a kind that nobody works on is due, so that a worker can sleep until then.
     pub async fn next_job_at(&mut self, kind: Destination) -> Result<Option<Timestamp>> {
         let now = self.now().micros();
-        let next: Option<i64> = each!(self, c => sqlx::query_scalar(
+        let next: Option<i64> = query(
             "SELECT not_before FROM outbox WHERE kind = $1 AND done_at IS NULL AND dead_at IS NULL
-             AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY not_before LIMIT 1")
-            .bind(kind.as_str())
-            .bind(now)
-            .fetch_optional(&mut *c)
-            .await?);
+             AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY not_before LIMIT 1",
+        )
+        .bind(kind.as_str())
+        .bind(now)
+        .fetch_optional(self)
+        .await?;
         Ok(next.map(Timestamp::from_micros))
     }
 
@@ -243,33 +231,32 @@ impl ReadTx {
         before: Option<OutboxId>,
         limit: i64,
     ) -> Result<Vec<Job>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM outbox WHERE destination = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"))
             .bind(destination)
             .bind(text(before))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// One job.
     pub async fn find_job(&mut self, id: OutboxId) -> Result<Option<Job>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM outbox WHERE id = $1"))
+        query(concat!("SELECT ", columns!(), " FROM outbox WHERE id = $1"))
             .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+            .fetch_optional(self)
+            .await
     }
 
     /// How many jobs wait, and how many are dead.
     pub async fn count_jobs(&mut self) -> Result<(i64, i64)> {
-        let waiting: i64 = each!(self, c => sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL")
-            .fetch_one(&mut *c)
-            .await?);
-        let dead: i64 = each!(self, c => sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE dead_at IS NOT NULL")
-            .fetch_one(&mut *c)
-            .await?);
+        let waiting: i64 =
+            query("SELECT COUNT(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL")
+                .fetch_one(self)
+                .await?;
+        let dead: i64 = query("SELECT COUNT(*) FROM outbox WHERE dead_at IS NOT NULL")
+            .fetch_one(self)
+            .await?;
         Ok((waiting, dead))
     }
 }

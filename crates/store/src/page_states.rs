@@ -1,10 +1,9 @@
 //! Anonymous page state (form tokens, wizard progress); it never says who somebody is.
 
 use serde_json::{Map, Value};
-use sqlx::types::Json;
 use vestibule_core::{SecretHash, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx};
+use crate::{ReadTx, Result, WriteTx, query::query, row::Json};
 
 impl ReadTx {
     /// The state of a page, while it lasts, with its end.
@@ -13,12 +12,12 @@ impl ReadTx {
         id: SecretHash,
     ) -> Result<Option<(Map<String, Value>, Timestamp)>> {
         let now = self.now().micros();
-        let found: Option<(Json<Map<String, Value>>, i64)> = each!(self, c => sqlx::query_as(
-            "SELECT data, expires_at FROM page_states WHERE hash = $1 AND expires_at > $2")
-            .bind(id.as_bytes())
-            .bind(now)
-            .fetch_optional(&mut *c)
-            .await?);
+        let found: Option<(Json<Map<String, Value>>, i64)> =
+            query("SELECT data, expires_at FROM page_states WHERE hash = $1 AND expires_at > $2")
+                .bind(id.as_bytes())
+                .bind(now)
+                .fetch_optional(self)
+                .await?;
         Ok(found.map(|(data, expires_at)| (data.0, Timestamp::from_micros(expires_at))))
     }
 }
@@ -31,13 +30,12 @@ impl WriteTx {
         data: &Map<String, Value>,
         expires_at: Timestamp,
     ) -> Result<bool> {
-        let added = each!(self, c => sqlx::query("INSERT INTO page_states (hash, data, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        let added = query("INSERT INTO page_states (hash, data, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(id.as_bytes())
             .bind(Json(data))
             .bind(expires_at.micros())
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(added == 1)
     }
 
@@ -48,18 +46,21 @@ impl WriteTx {
         data: &Map<String, Value>,
         expires_at: Timestamp,
     ) -> Result<()> {
-        run!(self, c => sqlx::query("UPDATE page_states SET data = $2, expires_at = $3 WHERE hash = $1")
+        query("UPDATE page_states SET data = $2, expires_at = $3 WHERE hash = $1")
             .bind(id.as_bytes())
             .bind(Json(data))
             .bind(expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Ends a page's state.
     pub async fn delete_page_state(&mut self, id: SecretHash) -> Result<()> {
-        run!(self, c => sqlx::query("DELETE FROM page_states WHERE hash = $1").bind(id.as_bytes()).execute(&mut *c).await?);
+        query("DELETE FROM page_states WHERE hash = $1")
+            .bind(id.as_bytes())
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

@@ -1,8 +1,11 @@
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{ApplicationId, ConnectionId, OrganizationId, SecretHash, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// A login waiting for the person, or for the identity provider's answer.
 ///
@@ -32,12 +35,12 @@ macro_rules! columns {
 }
 
 from_row!(PendingLogin, row => PendingLogin {
-    browser_hash: row.try_get("browser_hash")?,
+    browser_hash: row.get("browser_hash")?,
     application_id: row.id_or_null("application_id")?,
     organization_id: row.id_or_null("organization_id")?,
     connection_id: row.id_or_null("connection_id")?,
-    request: row.try_get::<Json<Value>, _>("request")?.0,
-    upstream_sealed: row.try_get("upstream_sealed")?,
+    request: row.get::<Json<Value>>("request")?.0,
+    upstream_sealed: row.get("upstream_sealed")?,
     expires_at: row.time("expires_at")?,
 });
 
@@ -45,23 +48,23 @@ impl ReadTx {
     /// A login that still waits.
     pub async fn find_pending_login(&mut self, handle: SecretHash) -> Result<Option<PendingLogin>> {
         let now = self.now().micros();
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM pending_logins WHERE handle_hash = $1 AND consumed_at IS NULL AND expires_at > $2"))
             .bind(handle.as_bytes())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 
     /// A login that waits no more, because it was used up or took too long; for the record of who came too late.
     pub async fn find_past_login(&mut self, handle: SecretHash) -> Result<Option<PendingLogin>> {
         let now = self.now().micros();
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM pending_logins WHERE handle_hash = $1 AND (consumed_at IS NOT NULL OR expires_at <= $2)"))
             .bind(handle.as_bytes())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 }
 
@@ -73,7 +76,7 @@ impl WriteTx {
         login: &PendingLogin,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO pending_logins (handle_hash, browser_hash, application_id, organization_id, connection_id, request,
              upstream_sealed, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
             .bind(handle.as_bytes())
@@ -85,8 +88,8 @@ impl WriteTx {
             .bind(&login.upstream_sealed)
             .bind(now)
             .bind(login.expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -98,27 +101,26 @@ impl WriteTx {
         sealed: &[u8],
     ) -> Result<bool> {
         let now = self.now().micros();
-        let set = each!(self, c => sqlx::query(
+        let set = query(
             "UPDATE pending_logins SET connection_id = $2, upstream_sealed = $3 WHERE handle_hash = $1 AND consumed_at IS NULL AND expires_at > $4")
             .bind(handle.as_bytes())
             .bind(connection_id.to_string())
             .bind(sealed)
             .bind(now)
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(set == 1)
     }
 
     /// Uses a waiting login up; exactly one caller gets it.
     pub async fn take_pending_login(&mut self, handle: SecretHash) -> Result<Option<PendingLogin>> {
         let now = self.now().micros();
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "UPDATE pending_logins SET consumed_at = $2 WHERE handle_hash = $1 AND consumed_at IS NULL AND expires_at > $2 RETURNING ",
             columns!()))
             .bind(handle.as_bytes())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 }

@@ -1,8 +1,12 @@
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{DirectoryId, DirectoryTokenId, OrganizationId, ProvisioningId, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+    statement::Statement,
+};
 
 /// The record of one SCIM request: what was asked and what became of it, without any value that was sent.
 #[derive(Debug, Clone)]
@@ -50,15 +54,15 @@ from_row!(ProvisioningRecord, row => ProvisioningRecord {
         organization_id: row.id("organization_id")?,
         directory_id: row.id("directory_id")?,
         token_id: row.id_or_null("token_id")?,
-        method: row.try_get("method")?,
-        path: row.try_get("path")?,
-        resource_id: row.try_get("resource_id")?,
-        user_agent: row.try_get("user_agent")?,
-        status: row.try_get("status")?,
-        scim_type: row.try_get("scim_type")?,
-        detail: row.try_get("detail")?,
-        repairs: row.try_get::<Json<Value>, _>("repairs")?.0,
-        duration_micros: row.try_get("duration_micros")?,
+        method: row.get("method")?,
+        path: row.get("path")?,
+        resource_id: row.get("resource_id")?,
+        user_agent: row.get("user_agent")?,
+        status: row.get("status")?,
+        scim_type: row.get("scim_type")?,
+        detail: row.get("detail")?,
+        repairs: row.get::<Json<Value>>("repairs")?.0,
+        duration_micros: row.get("duration_micros")?,
         created_at: row.time("created_at")?,
     },
 });
@@ -72,7 +76,7 @@ impl ReadTx {
         before: Option<ProvisioningId>,
         limit: i64,
     ) -> Result<Vec<ProvisioningRecord>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT id, organization_id, directory_id, token_id, method, path, resource_id, user_agent, status, scim_type, detail, repairs,
              duration_micros, created_at FROM provisioning_log WHERE organization_id = $1
              AND (CAST($2 AS TEXT) IS NULL OR directory_id = $2) AND (CAST($3 AS TEXT) IS NULL OR id < $3) ORDER BY id DESC LIMIT $4")
@@ -80,8 +84,8 @@ impl ReadTx {
             .bind(text(directory_id))
             .bind(text(before))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 }
 
@@ -92,32 +96,30 @@ impl WriteTx {
         records: &[NewProvisioningRecord],
     ) -> Result<()> {
         for chunk in records.chunks(200) {
-            let rows: Vec<(ProvisioningId, &NewProvisioningRecord)> = chunk
-                .iter()
-                .map(|record| (self.generator().id(record.created_at), record))
-                .collect();
-            each!(self, c => {
-                let mut query = sqlx::QueryBuilder::new(
-                    "INSERT INTO provisioning_log (id, organization_id, directory_id, token_id, method, path, resource_id, user_agent,
-                     status, scim_type, detail, repairs, duration_micros, created_at) ");
-                query.push_values(&rows, |mut row, (id, record)| {
-                    row.push_bind(id.to_string())
-                        .push_bind(record.organization_id.to_string())
-                        .push_bind(record.directory_id.to_string())
-                        .push_bind(text(record.token_id))
-                        .push_bind(&record.method)
-                        .push_bind(&record.path)
-                        .push_bind(&record.resource_id)
-                        .push_bind(&record.user_agent)
-                        .push_bind(record.status)
-                        .push_bind(&record.scim_type)
-                        .push_bind(&record.detail)
-                        .push_bind(Json(&record.repairs))
-                        .push_bind(record.duration_micros)
-                        .push_bind(record.created_at.micros());
-                });
-                query.build().execute(&mut *c).await?;
-            });
+            let mut statement = Statement::new(
+                "INSERT INTO provisioning_log (id, organization_id, directory_id, token_id, method, path, resource_id, user_agent,
+                 status, scim_type, detail, repairs, duration_micros, created_at) VALUES",
+            );
+            for record in chunk {
+                let id: ProvisioningId = self.generator().id(record.created_at);
+                statement.row([
+                    id.to_string().into(),
+                    record.organization_id.to_string().into(),
+                    record.directory_id.to_string().into(),
+                    text(record.token_id).into(),
+                    record.method.clone().into(),
+                    record.path.clone().into(),
+                    record.resource_id.clone().into(),
+                    record.user_agent.clone().into(),
+                    record.status.into(),
+                    record.scim_type.clone().into(),
+                    record.detail.clone().into(),
+                    Json(&record.repairs).into(),
+                    record.duration_micros.into(),
+                    record.created_at.micros().into(),
+                ]);
+            }
+            self.execute(statement).await?;
         }
         Ok(())
     }
@@ -130,20 +132,20 @@ impl WriteTx {
     ) -> Result<()> {
         let now = self.now();
         let minute_ago = now.before(std::time::Duration::from_mins(1)).micros();
-        each!(self, c => {
-            sqlx::query("UPDATE directory_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)")
+        {
+            query("UPDATE directory_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)")
                 .bind(token_id.to_string())
                 .bind(now.micros())
                 .bind(minute_ago)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query("UPDATE directories SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at <= $3)")
+            query("UPDATE directories SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at <= $3)")
                 .bind(directory_id.to_string())
                 .bind(now.micros())
                 .bind(minute_ago)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-        });
+        };
         Ok(())
     }
 }

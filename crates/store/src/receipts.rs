@@ -1,10 +1,13 @@
 //! The receipts of endings, and the audit log.
 
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{AuditId, EventKind, OffboardingId, OrganizationId, Timestamp, UserId};
 
-use crate::{Ending, NewEvent, ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    Ending, NewEvent, ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// The receipt of an ending.
 #[derive(Debug, Clone)]
@@ -42,13 +45,13 @@ macro_rules! columns {
 from_row!(Offboarding, row => Offboarding {
     id: row.id("id")?,
     organization_id: row.id("organization_id")?,
-    scope: row.try_get("scope")?,
-    subject_id: row.try_get("subject_id")?,
+    scope: row.get("scope")?,
+    subject_id: row.get("subject_id")?,
     user_id: row.id_or_null("user_id")?,
-    cause: row.try_get("cause")?,
-    actor: row.try_get("actor")?,
-    user_sessions: row.try_get("user_sessions")?,
-    app_sessions: row.try_get("app_sessions")?,
+    cause: row.get("cause")?,
+    actor: row.get("actor")?,
+    user_sessions: row.get("user_sessions")?,
+    app_sessions: row.get("app_sessions")?,
     started_at: row.time("started_at")?,
     completed_at: row.time_or_null("completed_at")?,
 });
@@ -75,10 +78,10 @@ pub struct AuditEntry {
 from_row!(AuditEntry, row => AuditEntry {
     id: row.id("id")?,
     organization_id: row.id_or_null("organization_id")?,
-    actor: row.try_get("actor")?,
-    action: row.try_get("action")?,
-    subject: row.try_get("subject")?,
-    data: row.try_get::<Json<Value>, _>("data")?.0,
+    actor: row.get("actor")?,
+    action: row.get("action")?,
+    subject: row.get("subject")?,
+    data: row.get::<Json<Value>>("data")?.0,
     created_at: row.time("created_at")?,
 });
 
@@ -102,7 +105,7 @@ impl WriteTx {
             EndScope::UserSession(id) => ("user_session", id.to_string()),
             EndScope::AppSession(id) => ("app_session", id.to_string()),
         };
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO offboardings (id, organization_id, scope, subject_id, user_id, cause, actor, user_sessions, app_sessions, started_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
             .bind(id.to_string())
@@ -115,8 +118,8 @@ impl WriteTx {
             .bind(i64::try_from(user_sessions).unwrap_or(i64::MAX))
             .bind(i64::try_from(app_sessions).unwrap_or(i64::MAX))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(id)
     }
 
@@ -125,26 +128,26 @@ impl WriteTx {
         id: OffboardingId,
         app_sessions: usize,
     ) -> Result<()> {
-        run!(self, c => sqlx::query("UPDATE offboardings SET app_sessions = app_sessions + $2 WHERE id = $1")
+        query("UPDATE offboardings SET app_sessions = app_sessions + $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(i64::try_from(app_sessions).unwrap_or(i64::MAX))
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Closes receipts whose first notices have all been delivered or given up, and tells so.
     pub async fn complete_offboardings(&mut self, limit: i64) -> Result<usize> {
         let now = self.now();
-        let done: Vec<Offboarding> = each!(self, c => sqlx::query_as(concat!(
+        let done: Vec<Offboarding> = query(concat!(
             "UPDATE offboardings SET completed_at = $1 WHERE id IN (
                SELECT f.id FROM offboardings f WHERE f.completed_at IS NULL AND NOT EXISTS (
                  SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL)
                ORDER BY f.id LIMIT $2) AND completed_at IS NULL RETURNING ", columns!()))
             .bind(now.micros())
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?);
+            .fetch_all(self)
+            .await?;
         for receipt in &done {
             if receipt.scope == "user" {
                 self.push_event(NewEvent {
@@ -176,7 +179,7 @@ impl WriteTx {
     ) -> Result<()> {
         let now = self.now();
         let id: AuditId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO audit (id, organization_id, actor, action, subject, data, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(id.to_string())
             .bind(text(organization_id))
@@ -185,8 +188,8 @@ impl WriteTx {
             .bind(subject)
             .bind(Json(data))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }
@@ -194,11 +197,11 @@ impl WriteTx {
 impl ReadTx {
     /// Whether [`WriteTx::complete_offboardings`] would close any.
     pub async fn has_closable_offboardings(&mut self) -> Result<bool> {
-        let found: Option<String> = each!(self, c => sqlx::query_scalar(
+        let found: Option<String> = query(
             "SELECT f.id FROM offboardings f WHERE f.completed_at IS NULL AND NOT EXISTS (
                SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL) LIMIT 1")
-            .fetch_optional(&mut *c)
-            .await?);
+            .fetch_optional(self)
+            .await?;
         Ok(found.is_some())
     }
 
@@ -209,34 +212,36 @@ impl ReadTx {
         before: Option<OffboardingId>,
         limit: i64,
     ) -> Result<Vec<Offboarding>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM offboardings WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2)
              ORDER BY id DESC LIMIT $3"))
             .bind(organization_id.to_string())
             .bind(text(before))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// One receipt.
     pub async fn find_offboarding(&mut self, id: OffboardingId) -> Result<Option<Offboarding>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM offboardings WHERE id = $1"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM offboardings WHERE id = $1"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// Notices of a cause, the oldest first: what was sent where, and what came of it.
     pub async fn list_jobs_of(&mut self, cause: OffboardingId) -> Result<Vec<crate::Job>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT id, destination, organization_id, user_id, cause_id, sequence, payload, attempts, created_at, done_at, dead_at, last_error
              FROM outbox WHERE cause_id = $1 ORDER BY id LIMIT 1000")
             .bind(cause.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// The audit log, the newest first; of one organization where wanted.
@@ -246,14 +251,14 @@ impl ReadTx {
         before: Option<AuditId>,
         limit: i64,
     ) -> Result<Vec<AuditEntry>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT id, organization_id, actor, action, subject, data, created_at FROM audit
              WHERE (CAST($1 AS TEXT) IS NULL OR organization_id = $1) AND (CAST($2 AS TEXT) IS NULL OR id < $2)
              ORDER BY id DESC LIMIT $3")
             .bind(text(organization_id))
             .bind(text(before))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 }

@@ -2,7 +2,7 @@
 
 use vestibule_core::{ConnectionId, Timestamp};
 
-use crate::{Result, WriteTx};
+use crate::{Result, WriteTx, query::query};
 
 impl WriteTx {
     /// Remembers a message of a connection; false when it was there already, which is a replay.
@@ -17,14 +17,13 @@ impl WriteTx {
         until: Timestamp,
     ) -> Result<bool> {
         // Whoever comes second waits for the first one's commit, and finds nothing to add after it.
-        let added = each!(self, c => sqlx::query(
+        let added = query(
             "INSERT INTO seen_assertions (connection_id, message_id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(connection_id.to_string())
             .bind(message_id)
             .bind(until.micros())
-            .execute(&mut *c)
-            .await?
-            .rows_affected());
+            .execute(self)
+            .await?;
         Ok(added == 1)
     }
 }

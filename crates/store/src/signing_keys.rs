@@ -1,10 +1,9 @@
 //! Our signing keys, and the few values that belong to the installation itself.
 
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::Timestamp;
 
-use crate::{ReadTx, Result, WriteTx};
+use crate::{ReadTx, Result, WriteTx, query::query, row::Json};
 
 /// A signing key as the store keeps it.
 #[derive(Debug, Clone)]
@@ -28,11 +27,11 @@ pub struct StoredSigningKey {
 }
 
 from_row!(StoredSigningKey, row => StoredSigningKey {
-    id: row.try_get("id")?,
-    algorithm: row.try_get("algorithm")?,
-    state: row.try_get("state")?,
-    private_sealed: row.try_get("private_sealed")?,
-    public_jwk: row.try_get::<Json<Value>, _>("public_jwk")?.0,
+    id: row.get("id")?,
+    algorithm: row.get("algorithm")?,
+    state: row.get("state")?,
+    private_sealed: row.get("private_sealed")?,
+    public_jwk: row.get::<Json<Value>>("public_jwk")?.0,
     created_at: row.time("created_at")?,
     activated_at: row.time_or_null("activated_at")?,
     retired_at: row.time_or_null("retired_at")?,
@@ -41,28 +40,26 @@ from_row!(StoredSigningKey, row => StoredSigningKey {
 impl ReadTx {
     /// Every signing key that is still published, the oldest first.
     pub async fn list_signing_keys(&mut self) -> Result<Vec<StoredSigningKey>> {
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "SELECT id, algorithm, state, private_sealed, public_jwk, created_at, activated_at, retired_at
              FROM signing_keys ORDER BY created_at, id LIMIT 100")
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// A value of the installation.
     pub async fn find_meta(&mut self, name: &str) -> Result<Option<String>> {
-        Ok(
-            each!(self, c => sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+        query("SELECT value FROM meta WHERE name = $1")
             .bind(name)
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+            .fetch_optional(self)
+            .await
     }
 }
 
 impl WriteTx {
     /// Adds a signing key.
     pub async fn add_signing_key(&mut self, key: &StoredSigningKey) -> Result<()> {
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO signing_keys (id, algorithm, state, private_sealed, public_jwk, created_at, activated_at, retired_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(&key.id)
@@ -73,44 +70,46 @@ impl WriteTx {
             .bind(key.created_at.micros())
             .bind(key.activated_at.map(Timestamp::micros))
             .bind(key.retired_at.map(Timestamp::micros))
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Retires the active keys of an algorithm; they stay published.
     pub async fn retire_signing_keys(&mut self, algorithm: &str) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query("UPDATE signing_keys SET state = 'retired', retired_at = $2 WHERE algorithm = $1 AND state = 'active'")
+        query("UPDATE signing_keys SET state = 'retired', retired_at = $2 WHERE algorithm = $1 AND state = 'active'")
             .bind(algorithm)
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Removes keys that were retired before an instant: nothing they signed is still valid.
     pub async fn remove_signing_keys(&mut self, retired_before: Timestamp) -> Result<()> {
-        run!(self, c => sqlx::query("DELETE FROM signing_keys WHERE state = 'retired' AND retired_at < $1")
+        query("DELETE FROM signing_keys WHERE state = 'retired' AND retired_at < $1")
             .bind(retired_before.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Serializes what several nodes do at start: the second waits here for the first.
     pub async fn lock_installation(&mut self) -> Result<()> {
-        run!(self, c => sqlx::query("UPDATE counters SET value = value WHERE name = 'event_position'").execute(&mut *c).await?);
+        query("UPDATE counters SET value = value WHERE name = 'event_position'")
+            .execute(self)
+            .await?;
         Ok(())
     }
 
     /// Sets a value of the installation that has none yet; one that is there stays.
     pub async fn add_meta(&mut self, name: &str, value: &str) -> Result<()> {
-        run!(self, c => sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(name)
             .bind(value)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }

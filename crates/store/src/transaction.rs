@@ -1,25 +1,19 @@
 use std::{
     ops::{Deref, DerefMut},
-    str::FromStr as _,
     sync::Arc,
     time::Duration,
 };
 
-use sqlx::{
-    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
-    pool::PoolConnection,
-    postgres::PgPoolOptions,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions};
 use vestibule_core::{EventId, Generator, Timestamp};
 
 use crate::{
     Error, Result,
-    dialect::On,
-    writer::{self, Turn, Writer},
+    query::On,
+    sqlite::{self, Reader, Readers},
+    writer::{Turn, Writer},
 };
 
-const SQLITE_READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 24;
 
 /// The one user store. Cloning it is cheap; all clones share the connections.
@@ -32,7 +26,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 enum Backend {
     Sqlite {
-        readers: SqlitePool,
+        readers: Arc<Readers>,
         writer: Arc<Writer>,
     },
     Postgres(PgPool),
@@ -53,7 +47,7 @@ pub struct WriteTx(ReadTx);
 
 #[derive(Debug)]
 enum Connection {
-    SqliteReader(PoolConnection<Sqlite>),
+    SqliteReader(Reader),
     SqliteWriter(Turn),
     PostgresReader(PoolConnection<Postgres>),
     PostgresWriter(Transaction<'static, Postgres>),
@@ -63,7 +57,7 @@ impl Store {
     /// Opens `sqlite://PATH` (created when absent) or `postgres://…`. It does not [`migrate`](Store::migrate).
     pub async fn open(url: &str, generator: Generator) -> Result<Self> {
         let backend = match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("sqlite") => open_sqlite(url).await?,
+            Some("sqlite") => open_sqlite(url)?,
             Some("postgres" | "postgresql") => Backend::Postgres(
                 PgPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
@@ -155,28 +149,11 @@ impl Store {
     }
 }
 
-async fn open_sqlite(url: &str) -> Result<Backend> {
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        // Readers and the writer are different connections, and each would get a database of its own.
-        return Err(Error::url("a SQLite database has to be a file, not memory"));
-    }
-    let options = SqliteConnectOptions::from_str(url)?
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // FULL: an answered deactivation has to survive a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(10))
-        .foreign_keys(true)
-        .pragma("temp_store", "memory")
-        .pragma("cache_size", "-65536");
-    let writer = writer::connect(&options).await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_with(options.pragma("query_only", "on"))
-        .await?;
+fn open_sqlite(url: &str) -> Result<Backend> {
+    let path = sqlite::path_of(url)?;
+    let writer = Writer::open(&path)?;
     Ok(Backend::Sqlite {
-        readers,
+        readers: Arc::new(Readers::new(path)),
         writer: Arc::new(writer),
     })
 }
@@ -184,7 +161,7 @@ async fn open_sqlite(url: &str) -> Result<Backend> {
 impl ReadTx {
     pub(crate) fn on(&mut self) -> On<'_> {
         match &mut self.connection {
-            Connection::SqliteReader(connection) => On::Sqlite(connection),
+            Connection::SqliteReader(reader) => On::Sqlite(reader.connection()),
             Connection::SqliteWriter(turn) => On::Sqlite(turn.connection()),
             Connection::PostgresReader(connection) => On::Postgres(connection),
             Connection::PostgresWriter(transaction) => On::Postgres(transaction),

@@ -2,7 +2,7 @@
 
 use vestibule_core::{ConnectionId, OrganizationId, SecretHash, Timestamp};
 
-use crate::{Result, WriteTx};
+use crate::{Result, WriteTx, query::query};
 
 /// A logout waiting for the identity provider's answer.
 #[derive(Debug, Clone)]
@@ -22,8 +22,8 @@ pub struct UpstreamLogout {
 from_row!(UpstreamLogout, row => UpstreamLogout {
     connection_id: row.id("connection_id")?,
     organization_id: row.id("organization_id")?,
-    request_id: row.try_get("request_id")?,
-    return_to: row.try_get("return_to")?,
+    request_id: row.get("request_id")?,
+    return_to: row.get("return_to")?,
     expires_at: row.time("expires_at")?,
 });
 
@@ -35,7 +35,7 @@ impl WriteTx {
         logout: &UpstreamLogout,
     ) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO upstream_logouts (handle_hash, connection_id, organization_id, request_id, return_to, created_at, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(handle.as_bytes())
@@ -45,8 +45,8 @@ impl WriteTx {
             .bind(&logout.return_to)
             .bind(now)
             .bind(logout.expires_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -57,14 +57,14 @@ impl WriteTx {
         connection_id: ConnectionId,
     ) -> Result<Option<UpstreamLogout>> {
         let now = self.now().micros();
-        Ok(each!(self, c => sqlx::query_as(
+        query(
             "UPDATE upstream_logouts SET consumed_at = $3
              WHERE handle_hash = $1 AND connection_id = $2 AND consumed_at IS NULL AND expires_at > $3
              RETURNING connection_id, organization_id, request_id, return_to, expires_at")
             .bind(handle.as_bytes())
             .bind(connection_id.to_string())
             .bind(now)
-            .fetch_optional(&mut *c)
-            .await?))
+            .fetch_optional(self)
+            .await
     }
 }

@@ -235,8 +235,24 @@ impl UserQuery {
             .sql(" AND ")
     }
 
+    /// Whether an index leads to the users at once.
+    fn is_look_up(&self) -> bool {
+        self.conditions.iter().any(|condition| {
+            matches!(
+                condition,
+                UserCondition::Id(_)
+                    | UserCondition::UserName(_)
+                    | UserCondition::ExternalId(_)
+                    | UserCondition::Email(_)
+            )
+        })
+    }
+
     fn count(&self) -> Statement {
         let mut statement = Statement::new("SELECT COUNT(*) FROM users u WHERE ");
+        if !self.is_look_up() {
+            statement.long();
+        }
         self.push(&mut statement);
         statement
     }
@@ -249,6 +265,9 @@ impl UserQuery {
             users::columns!(),
             " FROM users u WHERE u.id IN (SELECT i.id FROM (SELECT u.id FROM users u WHERE "
         ));
+        if !self.is_look_up() {
+            statement.long();
+        }
         self.push(&mut statement);
         statement
             .sql(order)
@@ -263,6 +282,7 @@ impl UserQuery {
 
     fn after(&self, after: Option<UserId>, limit: i64) -> Statement {
         let mut statement = Statement::new(select!());
+        statement.long();
         self.push(&mut statement);
         if let Some(after) = after {
             statement

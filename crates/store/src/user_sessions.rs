@@ -1,8 +1,7 @@
 use serde_json::Value;
-use sqlx::types::Json;
 use vestibule_core::{ConnectionId, OrganizationId, SecretHash, Timestamp, UserId, UserSessionId};
 
-use crate::{Epochs, ReadTx, Result, WriteTx};
+use crate::{Epochs, ReadTx, Result, WriteTx, query::query, row::Json, statement::Statement};
 
 /// Idle time is written at most this often, so that reading pages does not become writing.
 const TOUCH_INTERVAL_MICROS: i64 = 60_000_000;
@@ -60,26 +59,26 @@ pub(crate) use columns;
 
 from_row!(UserSession, row => UserSession {
     id: row.id("id")?,
-    secret_hash: row.try_get("secret_hash")?,
+    secret_hash: row.get("secret_hash")?,
     user_id: row.id("user_id")?,
     organization_id: row.id("organization_id")?,
     connection_id: row.id("connection_id")?,
     epochs: Epochs {
-        user: row.try_get("user_epoch")?,
-        organization: row.try_get("organization_epoch")?,
-        connection: row.try_get("connection_epoch")?,
+        user: row.get("user_epoch")?,
+        organization: row.get("organization_epoch")?,
+        connection: row.get("connection_epoch")?,
     },
     auth_time: row.time("auth_time")?,
-    acr: row.try_get("acr")?,
-    amr: row.try_get::<Json<Vec<String>>, _>("amr")?.0,
-    upstream: upstream(row.try_get("upstream_issuer")?, row.try_get("upstream_subject")?, row.try_get("upstream_session")?),
-    upstream_name_id: row.try_get::<Option<Json<Value>>, _>("upstream_name_id")?.map(|name_id| name_id.0),
+    acr: row.get("acr")?,
+    amr: row.get::<Json<Vec<String>>>("amr")?.0,
+    upstream: upstream(row.get("upstream_issuer")?, row.get("upstream_subject")?, row.get("upstream_session")?),
+    upstream_name_id: row.get::<Option<Json<Value>>>("upstream_name_id")?.map(|name_id| name_id.0),
     idle_expires_at: row.time("idle_expires_at")?,
     expires_at: row.time("expires_at")?,
     touched_at: row.time("touched_at")?,
     created_at: row.time("created_at")?,
     ended_at: row.time_or_null("ended_at")?,
-    end_reason: row.try_get("end_reason")?,
+    end_reason: row.get("end_reason")?,
 });
 
 fn upstream(
@@ -132,7 +131,7 @@ impl WriteTx {
             Some((issuer, subject, session)) => (Some(issuer), Some(subject), session),
             None => (None, None, None),
         };
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO user_sessions (id, secret_hash, user_id, organization_id, connection_id, user_epoch, organization_epoch,
              connection_epoch, auth_time, acr, amr, upstream_issuer, upstream_subject, upstream_session,
              upstream_name_id, idle_seconds, idle_expires_at, expires_at, touched_at, created_at)
@@ -156,23 +155,23 @@ impl WriteTx {
             .bind(idle_expires_at.micros())
             .bind(new.expires_at.micros())
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(id)
     }
 
     /// Moves the idle expiry of a sign-in that is in use; at most once a minute does it write.
     pub async fn touch_user_session(&mut self, id: UserSessionId) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE user_sessions SET touched_at = $2,
              idle_expires_at = CASE WHEN $2 + idle_seconds * 1000000 < expires_at THEN $2 + idle_seconds * 1000000 ELSE expires_at END
              WHERE id = $1 AND touched_at < $3 AND ended_at IS NULL")
             .bind(id.to_string())
             .bind(now)
             .bind(now - TOUCH_INTERVAL_MICROS)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 }
@@ -214,23 +213,23 @@ impl WriteTx {
     ) -> Result<()> {
         let mut after = String::new();
         loop {
-            let page: Vec<String> = each!(self, c => {
-                let mut query = sqlx::QueryBuilder::new("SELECT id FROM user_sessions WHERE connection_id = ");
-                query.push_bind(connection_id.to_string())
-                    .push(" AND upstream_subject = ").push_bind(subject)
-                    .push(" AND upstream_issuer = ").push_bind(issuer)
-                    .push(" AND ended_at IS NULL AND id > ").push_bind(&after);
-                if !indexes.is_empty() {
-                    query.push(" AND upstream_session IN (");
-                    let mut values = query.separated(", ");
-                    for index in indexes {
-                        values.push_bind(index);
-                    }
-                    query.push(")");
-                }
-                query.push(" ORDER BY id LIMIT ").push_bind(SESSIONS_AT_ONCE);
-                query.build_query_scalar().fetch_all(&mut *c).await?
-            });
+            let mut statement =
+                Statement::new("SELECT id FROM user_sessions WHERE connection_id = ");
+            statement
+                .text(&connection_id)
+                .sql(" AND upstream_subject = ")
+                .text(subject)
+                .sql(" AND upstream_issuer = ")
+                .text(issuer)
+                .sql(" AND ended_at IS NULL AND id > ")
+                .text(&after);
+            if !indexes.is_empty() {
+                statement.sql(" AND upstream_session IN ").list(indexes);
+            }
+            statement
+                .sql(" ORDER BY id LIMIT ")
+                .number(SESSIONS_AT_ONCE);
+            let page: Vec<String> = self.fetch(statement).await?;
             let full = i64::try_from(page.len()).is_ok_and(|read| read == SESSIONS_AT_ONCE);
             if let Some(last) = page.last() {
                 after.clone_from(last);
@@ -254,23 +253,25 @@ impl ReadTx {
     /// A user's sign-ins that are live now, the newest first.
     pub async fn list_user_sessions(&mut self, user_id: UserId) -> Result<Vec<UserSession>> {
         let now = self.now().micros();
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM user_sessions s", crate::live::chain!("s"),
             "WHERE s.user_id = $1 AND s.ended_at IS NULL AND s.idle_expires_at > $2 AND s.expires_at > $2
              ORDER BY s.created_at DESC LIMIT 1000"))
             .bind(user_id.to_string())
             .bind(now)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// A sign-in, live or not.
     pub async fn find_user_session(&mut self, id: UserSessionId) -> Result<Option<UserSession>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM user_sessions s WHERE s.id = $1"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM user_sessions s WHERE s.id = $1"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 }

@@ -1,5 +1,4 @@
 use serde_json::{Map, Value, json};
-use sqlx::types::Json;
 use vestibule_core::{
     DirectoryId, EndCause, EndScope, EventKind, OrganizationId, Timestamp, UserId, email_key,
     name_key,
@@ -7,7 +6,9 @@ use vestibule_core::{
 
 use crate::{
     Ended, Ending, Error, Live, NewEvent, ReadTx, Result, WriteTx,
-    dialect::{On, text},
+    query::query,
+    row::{Json, text},
+    statement::Statement,
 };
 
 /// A person in one organization.
@@ -51,13 +52,13 @@ from_row!(User, row => User {
     id: row.id("id")?,
     organization_id: row.id("organization_id")?,
     directory_id: row.id_or_null("directory_id")?,
-    user_name: row.try_get("user_name")?,
-    external_id: row.try_get("external_id")?,
-    email: row.try_get("email")?,
-    active: row.try_get("active")?,
-    epoch: row.try_get("epoch")?,
-    version: row.try_get("version")?,
-    attributes: row.try_get::<Json<Map<String, Value>>, _>("attributes")?.0,
+    user_name: row.get("user_name")?,
+    external_id: row.get("external_id")?,
+    email: row.get("email")?,
+    active: row.get("active")?,
+    epoch: row.get("epoch")?,
+    version: row.get("version")?,
+    attributes: row.get::<Json<Map<String, Value>>>("attributes")?.0,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -88,21 +89,24 @@ impl ReadTx {
         organization_id: OrganizationId,
         id: UserId,
     ) -> Result<Option<User>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM users u WHERE u.id = $1 AND u.organization_id = $2 AND u.deleted_at IS NULL"))
-            .bind(id.to_string())
-            .bind(organization_id.to_string())
-            .fetch_optional(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users u WHERE u.id = $1 AND u.organization_id = $2 AND u.deleted_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .bind(organization_id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// The organization of a user that is not deleted, for callers that may see every organization.
     pub async fn find_user_organization(&mut self, id: UserId) -> Result<Option<OrganizationId>> {
-        let found: Option<String> = each!(self, c => sqlx::query_scalar(
-            "SELECT organization_id FROM users WHERE id = $1 AND deleted_at IS NULL")
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?);
+        let found: Option<String> =
+            query("SELECT organization_id FROM users WHERE id = $1 AND deleted_at IS NULL")
+                .bind(id.to_string())
+                .fetch_optional(self)
+                .await?;
         found
             .map(|text| text.parse().map_err(|_| Error::corrupt("organization id")))
             .transpose()
@@ -114,13 +118,13 @@ impl ReadTx {
         organization_id: OrganizationId,
         user_name: &str,
     ) -> Result<Vec<User>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM users u WHERE u.organization_id = $1 AND u.user_name_key = $2 AND u.deleted_at IS NULL
              ORDER BY u.id LIMIT 100"))
             .bind(organization_id.to_string())
             .bind(name_key(user_name))
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// The users of an organization in the order of their making, after one where wanted.
@@ -130,24 +134,27 @@ impl ReadTx {
         after: Option<UserId>,
         limit: i64,
     ) -> Result<Vec<User>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM users u WHERE u.organization_id = $1 AND u.deleted_at IS NULL
-             AND (CAST($2 AS TEXT) IS NULL OR u.id > $2) ORDER BY u.id LIMIT $3"))
-            .bind(organization_id.to_string())
-            .bind(text(after))
-            .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users u WHERE u.organization_id = $1 AND u.deleted_at IS NULL
+             AND (CAST($2 AS TEXT) IS NULL OR u.id > $2) ORDER BY u.id LIMIT $3"
+        ))
+        .bind(organization_id.to_string())
+        .bind(text(after))
+        .bind(limit)
+        .fetch_all(self)
+        .await
     }
 
     /// The names of the groups that a user is directly in.
     pub async fn list_group_names(&mut self, id: UserId) -> Result<Vec<String>> {
-        Ok(each!(self, c => sqlx::query_scalar(
+        query(
             "SELECT g.display_name FROM group_members m JOIN groups g ON g.id = m.group_id AND g.deleted_at IS NULL
              WHERE m.member_id = $1 ORDER BY g.display_name_key, g.id LIMIT 1000")
             .bind(id.to_string())
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// The user behind a live credential; the proof says that there is one.
@@ -190,27 +197,16 @@ impl WriteTx {
         organization_id: OrganizationId,
         id: UserId,
     ) -> Result<Option<User>> {
-        macro_rules! sql {
-            ($locking:literal) => {
-                concat!("SELECT ", columns!(), " FROM users u WHERE u.id = $1 AND u.organization_id = $2 AND u.deleted_at IS NULL", $locking)
-            };
-        }
-        Ok(match self.on() {
-            On::Sqlite(c) => {
-                sqlx::query_as(sql!(""))
-                    .bind(id.to_string())
-                    .bind(organization_id.to_string())
-                    .fetch_optional(&mut *c)
-                    .await?
-            }
-            On::Postgres(c) => {
-                sqlx::query_as(sql!(" FOR UPDATE"))
-                    .bind(id.to_string())
-                    .bind(organization_id.to_string())
-                    .fetch_optional(&mut *c)
-                    .await?
-            }
-        })
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users u WHERE u.id = $1 AND u.organization_id = $2 AND u.deleted_at IS NULL"
+        ))
+        .locking(" FOR UPDATE")
+        .bind(id.to_string())
+        .bind(organization_id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// Makes a user and tells so. An error that [`is_taken`](Error::is_taken) means that the name is.
@@ -222,7 +218,7 @@ impl WriteTx {
     ) -> Result<User> {
         let now = self.now();
         let id: UserId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO users (id, organization_id, directory_id, user_name, user_name_key, external_id, display_name_key, email, active,
              epoch, version, attributes, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10, $11, $11)")
@@ -237,8 +233,8 @@ impl WriteTx {
             .bind(record.active)
             .bind(Json(&record.attributes))
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.set_emails(organization_id, directory_id, id, &record.emails)
             .await?;
         let user = User {
@@ -272,7 +268,7 @@ impl WriteTx {
     ) -> Result<User> {
         let now = self.now();
         let version = user.version + 1;
-        run!(self, c => sqlx::query(
+        query(
             "UPDATE users SET user_name = $2, user_name_key = $3, external_id = $4, display_name_key = $5, email = $6, active = $7,
              attributes = $8, version = $9, updated_at = $10 WHERE id = $1")
             .bind(user.id.to_string())
@@ -285,8 +281,8 @@ impl WriteTx {
             .bind(Json(&record.attributes))
             .bind(version)
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.set_emails(
             user.organization_id,
             user.directory_id,
@@ -332,16 +328,16 @@ impl WriteTx {
 
     /// Gives an unowned user to a directory that is adopting; its id and `sub` stay.
     pub async fn claim_user(&mut self, user: &User, directory_id: DirectoryId) -> Result<()> {
-        run!(self, c => sqlx::query("UPDATE users SET directory_id = $2 WHERE id = $1 AND directory_id IS NULL")
+        query("UPDATE users SET directory_id = $2 WHERE id = $1 AND directory_id IS NULL")
             .bind(user.id.to_string())
             .bind(directory_id.to_string())
-            .execute(&mut *c)
-            .await?);
-        run!(self, c => sqlx::query("UPDATE user_emails SET directory_id = $2 WHERE user_id = $1")
+            .execute(self)
+            .await?;
+        query("UPDATE user_emails SET directory_id = $2 WHERE user_id = $1")
             .bind(user.id.to_string())
             .bind(directory_id.to_string())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -356,24 +352,36 @@ impl WriteTx {
             .await?;
         let now = self.now().micros();
         let id = user.id.to_string();
-        each!(self, c => {
-            sqlx::query(
+        {
+            query(
                 "UPDATE users SET active = FALSE, deleted_at = $2, updated_at = $2, version = version + 1, user_name = '', user_name_key = $1,
                  external_id = NULL, display_name_key = NULL, email = NULL, attributes = $3 WHERE id = $1")
                 .bind(&id)
                 .bind(now)
                 .bind(Json(Value::Object(Map::new())))
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query("DELETE FROM identities WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM user_emails WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM passwords WHERE user_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("DELETE FROM group_members WHERE member_id = $1").bind(&id).execute(&mut *c).await?;
-            sqlx::query("UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1")
+            query("DELETE FROM identities WHERE user_id = $1")
                 .bind(&id)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-        });
+            query("DELETE FROM user_emails WHERE user_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("DELETE FROM passwords WHERE user_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("DELETE FROM group_members WHERE member_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+            query("UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
+        };
         self.push_event(NewEvent {
             kind: EventKind::UserDeleted,
             organization_id: Some(user.organization_id),
@@ -394,17 +402,25 @@ impl WriteTx {
         let mut keys: Vec<String> = emails.iter().map(|email| email_key(email)).collect();
         keys.sort_unstable();
         keys.dedup();
-        run!(self, c => sqlx::query("DELETE FROM user_emails WHERE user_id = $1").bind(id.to_string()).execute(&mut *c).await?);
+        query("DELETE FROM user_emails WHERE user_id = $1")
+            .bind(id.to_string())
+            .execute(self)
+            .await?;
         if keys.is_empty() {
             return Ok(());
         }
-        each!(self, c => {
-            let mut query = sqlx::QueryBuilder::new("INSERT INTO user_emails (user_id, value_key, organization_id, directory_id) ");
-            query.push_values(&keys, |mut row, key| {
-                row.push_bind(id.to_string()).push_bind(key).push_bind(organization_id.to_string()).push_bind(text(directory_id));
-            });
-            query.build().execute(&mut *c).await?;
-        });
+        let mut statement = Statement::new(
+            "INSERT INTO user_emails (user_id, value_key, organization_id, directory_id) VALUES",
+        );
+        for key in keys {
+            statement.row([
+                id.to_string().into(),
+                key.into(),
+                organization_id.to_string().into(),
+                text(directory_id).into(),
+            ]);
+        }
+        self.execute(statement).await?;
         Ok(())
     }
 

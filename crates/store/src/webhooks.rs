@@ -1,9 +1,12 @@
 //! Receivers of events, and what became of each attempt to reach them.
 
-use sqlx::types::Json;
 use vestibule_core::{DeliveryId, OrganizationId, OutboxId, Timestamp, WebhookId};
 
-use crate::{ReadTx, Result, WriteTx, dialect::text};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// A receiver of events.
 #[derive(Debug, Clone)]
@@ -34,11 +37,11 @@ macro_rules! columns {
 
 from_row!(Webhook, row => Webhook {
     id: row.id("id")?,
-    url: row.try_get("url")?,
+    url: row.get("url")?,
     organization_id: row.id_or_null("organization_id")?,
-    kinds: row.try_get::<Json<Vec<String>>, _>("kinds")?.0,
-    secret_sealed: row.try_get("secret_sealed")?,
-    active: row.try_get("active")?,
+    kinds: row.get::<Json<Vec<String>>>("kinds")?.0,
+    secret_sealed: row.get("secret_sealed")?,
+    active: row.get("active")?,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -93,18 +96,18 @@ pub struct Delivery {
 
 from_row!(Delivery, row => Delivery {
     id: row.id("id")?,
-    event_id: row.try_get("cause_id")?,
-    event_kind: row.try_get("event_kind")?,
+    event_id: row.get("cause_id")?,
+    event_kind: row.get("event_kind")?,
     organization_id: row.id_or_null("organization_id")?,
-    attempts: row.try_get("attempts")?,
+    attempts: row.get("attempts")?,
     not_before: row.time("not_before")?,
     created_at: row.time("created_at")?,
     done_at: row.time_or_null("done_at")?,
     dead_at: row.time_or_null("dead_at")?,
-    last_error: row.try_get("last_error")?,
-    last_status: row.try_get("last_status")?,
+    last_error: row.get("last_error")?,
+    last_status: row.get("last_status")?,
     last_attempt_at: row.time_or_null("last_attempt_at")?,
-    last_duration_micros: row.try_get("last_duration_micros")?,
+    last_duration_micros: row.get("last_duration_micros")?,
 });
 
 macro_rules! deliveries_where {
@@ -122,12 +125,14 @@ macro_rules! deliveries_where {
 impl ReadTx {
     /// A webhook that is not deleted.
     pub async fn find_webhook(&mut self, id: WebhookId) -> Result<Option<Webhook>> {
-        Ok(
-            each!(self, c => sqlx::query_as(concat!("SELECT ", columns!(), " FROM webhooks w WHERE w.id = $1 AND w.deleted_at IS NULL"))
-            .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM webhooks w WHERE w.id = $1 AND w.deleted_at IS NULL"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 
     /// Webhooks in the order of their making, after one where wanted; of one organization where wanted.
@@ -137,14 +142,14 @@ impl ReadTx {
         after: Option<WebhookId>,
         limit: i64,
     ) -> Result<Vec<Webhook>> {
-        Ok(each!(self, c => sqlx::query_as(concat!(
+        query(concat!(
             "SELECT ", columns!(), " FROM webhooks w WHERE w.deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR w.organization_id = $1)
              AND (CAST($2 AS TEXT) IS NULL OR w.id > $2) ORDER BY w.id LIMIT $3"))
             .bind(text(organization_id))
             .bind(text(after))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// Deliveries to a webhook, the newest first, before one where wanted.
@@ -154,30 +159,28 @@ impl ReadTx {
         before: Option<OutboxId>,
         limit: i64,
     ) -> Result<Vec<Delivery>> {
-        Ok(each!(self, c => sqlx::query_as(deliveries_where!(
+        query(deliveries_where!(
             "b.destination = $1 AND (CAST($2 AS TEXT) IS NULL OR b.id < $2) ORDER BY b.id DESC LIMIT $3"))
             .bind(id.to_string())
             .bind(text(before))
             .bind(limit)
-            .fetch_all(&mut *c)
-            .await?))
+            .fetch_all(self)
+            .await
     }
 
     /// One delivery to a webhook.
     pub async fn find_delivery(&mut self, id: OutboxId) -> Result<Option<Delivery>> {
-        Ok(
-            each!(self, c => sqlx::query_as(deliveries_where!("b.id = $1"))
+        query(deliveries_where!("b.id = $1"))
             .bind(id.to_string())
-            .fetch_optional(&mut *c)
-            .await?),
-        )
+            .fetch_optional(self)
+            .await
     }
 }
 
 impl WriteTx {
     /// Stores a webhook as it is given.
     pub async fn add_webhook(&mut self, webhook: &Webhook) -> Result<()> {
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO webhooks (id, url, organization_id, kinds, secret_sealed, active, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(webhook.id.to_string())
@@ -188,66 +191,69 @@ impl WriteTx {
             .bind(webhook.active)
             .bind(webhook.created_at.micros())
             .bind(webhook.updated_at.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.set_webhook_kinds(webhook.id, &webhook.kinds).await
     }
 
     /// Reads a webhook that is going to be changed; others who change it wait.
     pub async fn lock_webhook(&mut self, id: WebhookId) -> Result<Option<Webhook>> {
-        run!(self, c => sqlx::query("UPDATE webhooks SET active = active WHERE id = $1 AND deleted_at IS NULL")
+        query("UPDATE webhooks SET active = active WHERE id = $1 AND deleted_at IS NULL")
             .bind(id.to_string())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.find_webhook(id).await
     }
 
     /// Changes a webhook's address, kinds, secret and whether it is active.
     pub async fn set_webhook(&mut self, webhook: &Webhook) -> Result<()> {
         let now = self.now().micros();
-        run!(self, c => sqlx::query("UPDATE webhooks SET url = $2, kinds = $3, secret_sealed = $4, active = $5, updated_at = $6 WHERE id = $1")
+        query("UPDATE webhooks SET url = $2, kinds = $3, secret_sealed = $4, active = $5, updated_at = $6 WHERE id = $1")
             .bind(webhook.id.to_string())
             .bind(&webhook.url)
             .bind(Json(&webhook.kinds))
             .bind(&webhook.secret_sealed)
             .bind(webhook.active)
             .bind(now)
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         self.set_webhook_kinds(webhook.id, &webhook.kinds).await
     }
 
     /// Leaves a tombstone of a webhook without its secret; what waits for it is given up.
     pub async fn delete_webhook(&mut self, id: WebhookId) -> Result<()> {
         let (now, key) = (self.now().micros(), id.to_string());
-        each!(self, c => {
-            sqlx::query("UPDATE webhooks SET active = FALSE, secret_sealed = $3, deleted_at = $2, updated_at = $2 WHERE id = $1")
+        {
+            query("UPDATE webhooks SET active = FALSE, secret_sealed = $3, deleted_at = $2, updated_at = $2 WHERE id = $1")
                 .bind(&key)
                 .bind(now)
                 .bind(Vec::<u8>::new())
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-            sqlx::query(
+            query(
                 "UPDATE outbox SET dead_at = $2, last_error = 'the webhook was deleted' WHERE destination = $1 AND done_at IS NULL AND dead_at IS NULL")
                 .bind(&key)
                 .bind(now)
-                .execute(&mut *c)
+                .execute(self)
                 .await?;
-        });
+        };
         self.set_webhook_kinds(id, &[]).await
     }
 
     async fn set_webhook_kinds(&mut self, id: WebhookId, kinds: &[String]) -> Result<()> {
-        each!(self, c => {
-            sqlx::query("DELETE FROM webhook_kinds WHERE webhook_id = $1").bind(id.to_string()).execute(&mut *c).await?;
+        {
+            query("DELETE FROM webhook_kinds WHERE webhook_id = $1")
+                .bind(id.to_string())
+                .execute(self)
+                .await?;
             for kind in kinds {
-                sqlx::query("INSERT INTO webhook_kinds (webhook_id, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                query("INSERT INTO webhook_kinds (webhook_id, kind) VALUES ($1, $2) ON CONFLICT DO NOTHING")
                     .bind(id.to_string())
                     .bind(kind)
-                    .execute(&mut *c)
+                    .execute(self)
                     .await?;
             }
-        });
+        };
         Ok(())
     }
 
@@ -255,7 +261,7 @@ impl WriteTx {
     pub async fn add_delivery(&mut self, delivery: &NewDelivery<'_>) -> Result<DeliveryId> {
         let now = self.now();
         let id: DeliveryId = self.generator().id(now);
-        run!(self, c => sqlx::query(
+        query(
             "INSERT INTO webhook_deliveries (id, webhook_id, outbox_id, attempt, status, error, duration_micros, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
             .bind(id.to_string())
@@ -266,8 +272,8 @@ impl WriteTx {
             .bind(delivery.error)
             .bind(delivery.duration_micros)
             .bind(now.micros())
-            .execute(&mut *c)
-            .await?);
+            .execute(self)
+            .await?;
         Ok(id)
     }
 }

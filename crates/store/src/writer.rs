@@ -5,15 +5,18 @@
 //! goes on in it, and all are answered after its one commit (four times the durable writes a second, measured).
 //! Nobody is answered before that commit, and a transaction that rolls back takes only its own savepoint with it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use sqlx::{Connection as _, SqliteConnection};
+use rusqlite::Connection;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
-use crate::{Error, Result};
+use crate::{Error, Result, sqlite};
 
 /// How many use cases share one commit at most, so that the first is not kept waiting for long.
 const GROUP_LIMIT: usize = 128;
@@ -26,7 +29,7 @@ pub(crate) struct Writer {
 
 #[derive(Debug)]
 struct Shared {
-    connection: SqliteConnection,
+    connection: Connection,
     /// Those whose savepoint is released and who wait for the commit; the transaction is open while there are any.
     group: Vec<oneshot::Sender<bool>>,
     open: bool,
@@ -41,16 +44,17 @@ pub(crate) struct Turn {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: SqliteConnection) -> Self {
+    /// Opens the connection of the writer; it is the only one that writes.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let shared = Shared {
-            connection,
+            connection: sqlite::open(path, "query_only = off")?,
             group: Vec::new(),
             open: false,
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(Mutex::new(shared)),
             waiting: Arc::default(),
-        }
+        })
     }
 
     /// Waits for the turn and opens its savepoint.
@@ -63,29 +67,26 @@ impl Writer {
             shared: Some(shared),
             waiting: Arc::clone(&self.waiting),
         };
-        turn.shared().begin().await?;
+        turn.shared().begin()?;
         Ok(turn)
     }
 
     /// Brings the schema up to date, outside any turn: the migrator begins its own transactions.
     pub(crate) async fn migrate(&self) -> Result<()> {
         let mut shared = self.shared.lock().await;
-        shared.commit().await;
-        crate::migrate::sqlite(&mut shared.connection).await
+        shared.commit();
+        sqlite::off_worker(|| crate::migrate::sqlite(&mut shared.connection))
     }
 
     /// Waits for the transaction under way and closes the connection.
     pub(crate) async fn close(&self) -> Result<()> {
         let mut shared = self.shared.lock().await;
-        shared.commit().await;
+        shared.commit();
         // Into the one file that people copy; the journal beside it is then empty.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut shared.connection)
-            .await?;
-        sqlx::query("PRAGMA optimize")
-            .execute(&mut shared.connection)
-            .await?;
-        Ok(())
+        let finish = "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize";
+        Ok(sqlite::off_worker(|| {
+            shared.connection.execute_batch(finish)
+        })?)
     }
 }
 
@@ -119,7 +120,7 @@ impl Drop for Waiting<'_> {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let mut shared = shared.lock_owned().await;
-                shared.commit_unless_others_wait(&waiting).await;
+                shared.commit_unless_others_wait(&waiting);
             });
         }
     }
@@ -136,7 +137,7 @@ impl Turn {
             .expect("the turn still holds the writer")
     }
 
-    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.shared().connection
     }
 
@@ -145,22 +146,14 @@ impl Turn {
         let Some(mut shared) = self.shared.take() else {
             return Err(Error::group_failed());
         };
-        let waiting = Arc::clone(&self.waiting);
-        // In its own task: a caller that goes away half-way must not leave the others of the group without an answer.
-        let released = tokio::spawn(async move {
-            if let Err(error) = sqlx::query("RELEASE use_case")
-                .execute(&mut shared.connection)
-                .await
-            {
-                shared.fail().await;
-                return Err(error);
-            }
-            let (sender, receiver) = oneshot::channel();
-            shared.group.push(sender);
-            shared.commit_unless_others_wait(&waiting).await;
-            Ok(receiver)
-        });
-        let receiver = released.await.map_err(|_| Error::group_failed())??;
+        if let Err(error) = shared.run("RELEASE use_case") {
+            shared.fail();
+            return Err(error);
+        }
+        let (sender, receiver) = oneshot::channel();
+        shared.group.push(sender);
+        shared.commit_unless_others_wait(&self.waiting);
+        drop(shared);
         match receiver.await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(Error::group_failed()),
@@ -174,66 +167,64 @@ impl Drop for Turn {
         let Some(mut shared) = self.shared.take() else {
             return;
         };
-        let waiting = Arc::clone(&self.waiting);
-        // Without a runtime there is nobody left to answer; SQLite rolls back when the connection closes.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let undone = sqlx::raw_sql("ROLLBACK TO use_case; RELEASE use_case");
-                if undone.execute(&mut shared.connection).await.is_err() {
-                    shared.fail().await;
-                } else {
-                    shared.commit_unless_others_wait(&waiting).await;
-                }
-            });
+        let undone = shared.run("ROLLBACK TO use_case");
+        if undone
+            .and_then(|()| shared.run("RELEASE use_case"))
+            .is_err()
+        {
+            shared.fail();
+        } else {
+            shared.commit_unless_others_wait(&self.waiting);
         }
     }
 }
 
 impl Shared {
-    async fn begin(&mut self) -> Result<()> {
+    fn run(&mut self, sql: &'static str) -> Result<()> {
+        self.connection.prepare_cached(sql)?.raw_execute()?;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<()> {
         if !self.open {
             // IMMEDIATE: a deferred transaction that reads first fails at once when somebody else has written.
-            sqlx::query("BEGIN IMMEDIATE")
-                .execute(&mut self.connection)
-                .await?;
+            self.run("BEGIN IMMEDIATE")?;
             self.open = true;
         }
-        if let Err(error) = sqlx::query("SAVEPOINT use_case")
-            .execute(&mut self.connection)
-            .await
-        {
-            self.fail().await;
-            return Err(error.into());
+        if let Err(error) = self.run("SAVEPOINT use_case") {
+            self.fail();
+            return Err(error);
         }
         Ok(())
     }
 
-    async fn commit_unless_others_wait(&mut self, waiting: &AtomicUsize) {
+    fn commit_unless_others_wait(&mut self, waiting: &AtomicUsize) {
         if waiting.load(Ordering::SeqCst) == 0 || self.group.len() >= GROUP_LIMIT {
-            self.commit().await;
+            self.commit();
         }
     }
 
-    async fn commit(&mut self) {
+    fn commit(&mut self) {
         if !self.open {
             return;
         }
-        match sqlx::query("COMMIT").execute(&mut self.connection).await {
-            Ok(_) => {
+        // It waits for the disk.
+        match sqlite::off_worker(|| self.run("COMMIT")) {
+            Ok(()) => {
                 self.open = false;
                 self.answer(true);
             }
             Err(error) => {
                 tracing::error!(%error, "The shared transaction could not be committed");
-                self.fail().await;
+                self.fail();
             }
         }
     }
 
     /// Gives the whole transaction up and tells everybody in it.
-    async fn fail(&mut self) {
+    fn fail(&mut self) {
         // SQLite may have rolled back by itself (disk full, I/O error); then this says so and changes nothing.
-        let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+        let _ = self.run("ROLLBACK");
         self.open = false;
         self.answer(false);
     }
@@ -244,9 +235,4 @@ impl Shared {
             let _ = sender.send(stored);
         }
     }
-}
-
-/// Opens the writer's connection; it is the only one that writes.
-pub(crate) async fn connect(options: &sqlx::sqlite::SqliteConnectOptions) -> Result<Writer> {
-    Ok(Writer::new(SqliteConnection::connect_with(options).await?))
 }

@@ -1,6 +1,6 @@
 use std::env;
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tempfile::TempDir;
 use vestibule_core::Generator;
 use vestibule_store::Store;
@@ -110,16 +110,15 @@ impl Database {
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         match self.kind {
             DatabaseKind::Sqlite => {
-                let mut connection = SqliteConnection::connect(&self.url)
-                    .await
+                let path = self.url.trim_start_matches("sqlite://");
+                let connection = rusqlite::Connection::open(path)
                     .unwrap_or_else(|error| panic!("{}: {error}", self.name));
-                let rows = sqlx::query(AssertSqlSafe(sql))
-                    .fetch_all(&mut connection)
-                    .await;
-                let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
-                rows.iter()
-                    .map(|row| row.try_get(0).expect("a text in the first column"))
-                    .collect()
+                let mut statement = connection
+                    .prepare(sql)
+                    .unwrap_or_else(|error| panic!("{sql}: {error}"));
+                let rows = statement.query_map([], |row| row.get(0));
+                let rows = rows.and_then(Iterator::collect::<rusqlite::Result<_>>);
+                rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
             }
             DatabaseKind::Postgres => {
                 let mut connection = PgConnection::connect(&self.url)

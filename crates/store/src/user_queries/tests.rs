@@ -1,7 +1,7 @@
 use vestibule_core::Generator;
 
 use super::*;
-use crate::Store;
+use crate::{Store, statement::Statement};
 
 #[test]
 fn prefixes_end_where_the_next_text_begins() {
