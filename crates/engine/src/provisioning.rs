@@ -3,36 +3,33 @@
 //! Each request is one transaction in a task of its own, so a client that closes its socket cancels nothing half-way.
 //! A deactivation, whatever its form (PATCH, PUT, DELETE), ends everything of the user in that same transaction.
 
+mod access;
 mod groups;
 mod list;
 mod lists;
 mod log;
 mod plan;
+mod profile;
 mod record;
 mod trouble;
 mod users;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use vestibule_core::{
-    DirectoryId, DirectoryState, DirectoryTokenId, GroupId, Secret, Timestamp, UserId,
-};
+use vestibule_core::{DirectoryId, GroupId, Timestamp, UserId};
 use vestibule_scim::{
-    Dialect, Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query, ResourceType,
-    Stored, Update, Updated, Wanted,
+    Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query, ResourceType, Stored,
+    Update, Updated, Wanted,
 };
-use vestibule_store::{Reach, Store};
+use vestibule_store::Store;
 
-use self::{log::Log, trouble::Trouble};
+pub use self::access::Grant;
+use self::{log::Log, profile::Profiles, trouble::Trouble};
 use crate::{Clock, Engine};
 
 /// How often a transaction is tried that another one got in the way of.
 const ATTEMPTS: usize = 3;
-/// How soon a client may come back to a paused directory.
-const PAUSE: Duration = Duration::from_mins(1);
-/// How often the use of a token is noted.
-const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 /// What a directory's bearer tokens begin with.
 pub(crate) const TOKEN_PREFIX: &str = "vdt_";
 
@@ -48,68 +45,6 @@ pub struct Provisioning {
 impl fmt::Debug for Provisioning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provisioning").finish_non_exhaustive()
-    }
-}
-
-/// What an accepted bearer token opens.
-#[derive(Debug, Clone)]
-pub struct Grant {
-    token_id: DirectoryTokenId,
-    directory: Arc<vestibule_store::Directory>,
-    profile: Arc<Profile>,
-    /// The URL under which clients reach the directory.
-    base: Arc<str>,
-}
-
-impl Grant {
-    /// Whom receipts and events name.
-    fn actor(&self) -> String {
-        format!("directory:{}", self.directory.id)
-    }
-
-    /// How far a look-up by name or id reaches.
-    fn reach(&self) -> Reach {
-        match self.directory.state {
-            DirectoryState::Adopting => Reach::Adopting,
-            DirectoryState::Active | DirectoryState::Paused => Reach::Owned,
-        }
-    }
-}
-
-/// The profiles that there are, made once: they are the same for every directory with the same two choices.
-struct Profiles {
-    lenient: Arc<Profile>,
-    lenient_with_passwords: Arc<Profile>,
-    strict: Arc<Profile>,
-    strict_with_passwords: Arc<Profile>,
-}
-
-impl Profiles {
-    fn new() -> Self {
-        let make = |dialect, accept_password| {
-            let mut profile = Profile::new();
-            profile.dialect = dialect;
-            profile.accept_password = accept_password;
-            Arc::new(profile)
-        };
-        Self {
-            lenient: make(Dialect::Lenient, false),
-            lenient_with_passwords: make(Dialect::Lenient, true),
-            strict: make(Dialect::Strict, false),
-            strict_with_passwords: make(Dialect::Strict, true),
-        }
-    }
-
-    fn of(&self, directory: &vestibule_store::Directory) -> &Arc<Profile> {
-        match (
-            directory.dialect.as_str() == "strict",
-            directory.accept_password,
-        ) {
-            (false, false) => &self.lenient,
-            (false, true) => &self.lenient_with_passwords,
-            (true, false) => &self.strict,
-            (true, true) => &self.strict_with_passwords,
-        }
     }
 }
 
@@ -135,44 +70,6 @@ impl Provisioning {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    async fn accept(&self, directory: &str, bearer: Option<&str>) -> Result<Grant, Trouble> {
-        let refused = || {
-            Error::unauthorized(
-                "the bearer token is missing, expired, or not one of this directory",
-            )
-        };
-        let bearer = bearer
-            .filter(|token| token.starts_with(TOKEN_PREFIX))
-            .ok_or_else(refused)?;
-        let directory_id = DirectoryId::from_suffix(directory).map_err(|_| refused())?;
-        let now = self.now();
-        let mut tx = self.store().read(now).await?;
-        let access = tx
-            .live_directory_token(directory_id, Secret::new(bearer).hash())
-            .await?
-            .ok_or_else(refused)?
-            .into_inner();
-        drop(tx);
-        let fresh =
-            |noted: Option<Timestamp>| noted.is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
-        if !fresh(access.last_used_at) || !fresh(access.directory.last_seen_at) {
-            let mut tx = self.store().write(now).await?;
-            tx.touch_directory(directory_id, access.token_id).await?;
-            tx.commit().await?;
-        }
-        if access.directory.state == DirectoryState::Paused {
-            let paused =
-                Error::unavailable("the directory is paused; its administrator can resume it");
-            return Err(paused.retry_after(PAUSE).into());
-        }
-        Ok(Grant {
-            token_id: access.token_id,
-            profile: Arc::clone(self.profiles.of(&access.directory)),
-            base: self.engine.url(&format!("/scim/v2/{directory}")).into(),
-            directory: Arc::new(access.directory),
-        })
     }
 
     /// Runs a use case in its own task, and again where another transaction got in its way.

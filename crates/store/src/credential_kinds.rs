@@ -13,6 +13,7 @@ pub const CREDENTIAL_KINDS: &[&str] = &[
     "user_sessions",
     "operators",
     "applications",
+    "directory_access_tokens",
 ];
 
 /// Tables that look like credentials to that test (they name a user or hold a hash or a sealed value) and are none.
@@ -41,6 +42,7 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
         "where a browser goes after its logout; it opens nothing",
     ),
     ("user_emails", "an index of addresses"),
+    ("user_index", "an index of attributes"),
     ("user_sequences", "a counter"),
     ("webhooks", "the sealed value signs what we send"),
 ];

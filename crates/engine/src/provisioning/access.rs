@@ -1,0 +1,83 @@
+//! Who may push to a directory: from a bearer token to a grant.
+
+use std::{sync::Arc, time::Duration};
+
+use vestibule_core::{DirectoryId, DirectoryState, DirectoryTokenId, Secret, Timestamp};
+use vestibule_scim::{Error, Profile};
+use vestibule_store::Reach;
+
+use super::{Provisioning, TOKEN_PREFIX, trouble::Trouble};
+
+/// How soon a client may come back to a paused directory.
+const PAUSE: Duration = Duration::from_mins(1);
+/// How often the use of a token is noted.
+const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
+
+/// What an accepted bearer token opens.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub(super) token_id: DirectoryTokenId,
+    pub(super) directory: Arc<vestibule_store::Directory>,
+    pub(super) profile: Arc<Profile>,
+    /// The URL under which clients reach the directory.
+    pub(super) base: Arc<str>,
+}
+
+impl Grant {
+    /// Whom receipts and events name.
+    pub(super) fn actor(&self) -> String {
+        format!("directory:{}", self.directory.id)
+    }
+
+    /// How far a look-up by name or id reaches.
+    pub(super) fn reach(&self) -> Reach {
+        match self.directory.state {
+            DirectoryState::Adopting => Reach::Adopting,
+            DirectoryState::Active | DirectoryState::Paused => Reach::Owned,
+        }
+    }
+}
+
+impl Provisioning {
+    pub(super) async fn accept(
+        &self,
+        directory: &str,
+        bearer: Option<&str>,
+    ) -> Result<Grant, Trouble> {
+        let refused = || {
+            Error::unauthorized(
+                "the bearer token is missing, expired, or not one of this directory",
+            )
+        };
+        let bearer = bearer
+            .filter(|token| token.starts_with(TOKEN_PREFIX))
+            .ok_or_else(refused)?;
+        let directory_id = DirectoryId::from_suffix(directory).map_err(|_| refused())?;
+        let now = self.now();
+        let mut tx = self.store().read(now).await?;
+        let access = tx
+            .live_directory_token(directory_id, Secret::new(bearer).hash())
+            .await?
+            .ok_or_else(refused)?
+            .into_inner();
+        drop(tx);
+        let fresh =
+            |noted: Option<Timestamp>| noted.is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
+        if !fresh(access.last_used_at) || !fresh(access.directory.last_seen_at) {
+            let mut tx = self.store().write(now).await?;
+            tx.touch_directory(directory_id, access.token_id).await?;
+            tx.commit().await?;
+        }
+        if access.directory.state == DirectoryState::Paused {
+            let paused =
+                Error::unavailable("the directory is paused; its administrator can resume it");
+            return Err(paused.retry_after(PAUSE).into());
+        }
+        Ok(Grant {
+            token_id: access.token_id,
+            profile: Arc::clone(self.profiles.of(&access.directory)),
+            base: self.engine.url(&format!("/scim/v2/{directory}")).into(),
+            directory: Arc::new(access.directory),
+        })
+    }
+}
