@@ -5,46 +5,47 @@ import { fileURLToPath } from 'node:url';
 
 import { drive, ok } from '../../lib/report.mjs';
 import { Absent, Workshop } from '../../lib/workshop.mjs';
-import { classes, markdown, totals } from './compare.mjs';
+import { classes, markdown, totals, transcript } from './compare.mjs';
 import { ours, python3Saml, samael } from './judges.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-/** `run [--record] [--report FILE] [--explanations FILE] [DIR...]`; a DIR holds groups: `<group>/*.b64` with `context.json` or `manifest.json`. */
+/** The arguments, as the README has them. */
 function read(args) {
-  const options = { report: here('report.md'), explanations: [here('explanations.json')], folders: [] };
+  const options = { report: here('report.md'), transcript: null, withheld: [], folders: [] };
   for (let at = 0; at < args.length; at += 1) {
     if (args[at] === '--report') options.report = path.resolve(args[at += 1] ?? '');
-    else if (args[at] === '--explanations') options.explanations.push(path.resolve(args[at += 1] ?? ''));
+    else if (args[at] === '--transcript') options.transcript = path.resolve(args[at += 1] ?? '');
+    else if (args[at] === '--withheld') options.withheld.push(path.resolve(args[at += 1] ?? ''));
     else if (args[at] !== '--record') options.folders.push(path.resolve(args[at]));
   }
   if (options.folders.length === 0) options.folders.push(here('../../../data/saml/public'));
   return options;
 }
 
-/** Every response below a folder, with its context. */
-function corpus(folder) {
-  const rows = [];
-  for (const group of readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort()) {
-    const place = (name) => path.join(folder, group, name);
-    const json = (name) => JSON.parse(readFileSync(place(name), 'utf8'));
-    const text = (file) => Buffer.from(readFileSync(place(file), 'latin1'), 'base64').toString('utf8');
-    const row = (file, more) => ({ name: `${group}/${file}`, file: place(file), text: text(file), ...more });
-    if (existsSync(place('manifest.json'))) {
-      for (const { file, context, expect, why } of json('manifest.json').vectors) rows.push(row(file, { context, expect, why }));
-    } else if (existsSync(place('context.json'))) {
-      const context = json('context.json');
-      for (const file of readdirSync(place('.')).filter((name) => name.endsWith('.b64')).sort()) rows.push(row(file, { context }));
-    }
+/** Every response below a folder, with its context; `group` is the first folder on the way to it. */
+function corpus(folder, way = []) {
+  const place = (name) => path.join(folder, ...way, name);
+  const json = (name) => JSON.parse(readFileSync(place(name), 'utf8'));
+  const text = (file) => Buffer.from(readFileSync(place(file), 'latin1'), 'base64').toString('utf8');
+  const row = (file, more) => ({ name: [...way, file].join('/'), group: way[0], file: place(file), text: text(file), ...more });
+  if (existsSync(place('manifest.json'))) {
+    return json('manifest.json').vectors.map(({ file, context, expect, why }) => row(file, { context, expect, why }));
   }
-  return rows;
+  const entries = readdirSync(place('.'), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (existsSync(place('context.json'))) {
+    const context = json('context.json');
+    const expected = existsSync(place('expect.json')) ? json('expect.json') : {};
+    return entries.filter(({ name }) => name.endsWith('.b64')).map(({ name }) => row(name, { context, expect: expected[name] }));
+  }
+  return entries.filter((entry) => entry.isDirectory()).flatMap(({ name }) => corpus(folder, [...way, name]));
 }
 
-const { report: reportFile, explanations: explanationFiles, folders } = read(process.argv.slice(2));
+const { report: reportFile, transcript: transcriptFile, withheld: withheldFiles, folders } = read(process.argv.slice(2));
 const workshop = new Workshop('differential');
 
 await drive('saml/differential', workshop, async (report) => {
-  const rows = folders.flatMap(corpus);
+  const rows = folders.flatMap((folder) => corpus(folder));
   ok(rows.length > 0, `no group with a context below ${folders.join(', ')}`);
 
   const judges = [await ours()];
@@ -72,10 +73,14 @@ await drive('saml/differential', workshop, async (report) => {
     }
   }
 
-  const explanations = Object.assign({}, ...explanationFiles.map((file) => JSON.parse(readFileSync(file, 'utf8'))));
+  const told = (files) => Object.assign({}, ...files.map((file) => JSON.parse(readFileSync(file, 'utf8'))));
+  const open = told([here('explanations.json')]);
+  const withheld = told(withheldFiles);
+  const explanations = { ...withheld, ...open };
   const found = classes(rows, names);
   const unexpected = rows.filter((row) => row.expect && row.verdicts.get(names[0]).decision !== row.expect);
   writeFileSync(reportFile, markdown({ rows, names, found, explanations, unexpected }));
+  if (transcriptFile) writeFileSync(transcriptFile, transcript({ rows, names, found, open, withheld, unexpected }));
 
   for (const [name, count] of totals(rows, names)) report.say(`      ${name}: ${count.accept} accepted, ${count.reject} refused, ${count.none} without a verdict`);
   await report.check('our verdict is the expected one', () => {
@@ -83,9 +88,9 @@ await drive('saml/differential', workshop, async (report) => {
     return `${rows.filter((row) => row.expect).length} of ${rows.length} responses have one`;
   });
   await report.check('every disagreement has an explanation', () => {
-    const open = [...found].filter(([kind]) => !explanations[kind]);
-    for (const [kind, list] of open) report.say(`      ${kind}: ${list.length}, such as ${list[0].name}`);
-    ok(open.length === 0, `${open.length} classes have none in explanations.json`);
+    const missing = [...found].filter(([kind]) => !explanations[kind]);
+    for (const [kind, list] of missing) report.say(`      ${kind}: ${list.length}, such as ${list[0].name}`);
+    ok(missing.length === 0, `${missing.length} classes have none in explanations.json`);
     return `${[...found.values()].flat().length} in ${found.size} classes`;
   });
 });

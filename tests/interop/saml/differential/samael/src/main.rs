@@ -120,20 +120,25 @@ fn start_again(now: DateTime<Utc>, arguments: &[String]) -> Result<ExitCode, Fai
 /// Tries each decryption key in turn, as an application does that rotates them.
 fn judge(context: &Context, file: &str) -> Result<Assertion, Failure> {
     let provider = provider(context)?;
-    let text: String = fs::read_to_string(file)?.split_whitespace().collect();
+    // Line breaks are no part of base64; other characters are for samael to judge.
+    let text: String = fs::read_to_string(file)?
+        .split([' ', '\t', '\r', '\n'])
+        .collect();
     let requests: Vec<&str> = context.in_response_to.as_deref().into_iter().collect();
-    let mut verdict = Err("never tried".into());
+    let mut failure: Option<Failure> = None;
     for key in keys(context)? {
         let provider = ServiceProvider {
             key,
             ..provider.clone()
         };
-        verdict = provider.parse_base64_response(&text, Some(&requests));
-        if verdict.is_ok() {
-            break;
+        match provider.parse_base64_response(&text, Some(&requests)) {
+            Ok(assertion) => return Ok(assertion),
+            // A key that does not fit says less about the message than one that does.
+            Err(error) if failure.is_some() && chain(error.as_ref()).contains("rsa routines") => {}
+            Err(error) => failure = Some(error),
         }
     }
-    verdict
+    Err(failure.unwrap_or_else(|| "never tried".into()))
 }
 
 fn provider(context: &Context) -> Result<ServiceProvider, Failure> {
