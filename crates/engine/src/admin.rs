@@ -8,6 +8,7 @@ mod applications;
 mod check;
 mod connections;
 mod directories;
+mod directory_tokens;
 mod idempotency;
 mod operators;
 mod organizations;
@@ -33,7 +34,8 @@ pub use connections::{
     CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
     SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
 };
-pub use directories::{DirectoryChange, FormerUsers, MadeDirectoryToken};
+pub use directories::{DirectoryChange, FormerUsers};
+pub use directory_tokens::MadeDirectoryToken;
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;

@@ -9,6 +9,7 @@ mod applications;
 mod body;
 mod connections;
 mod directories;
+mod directory_tokens;
 mod idempotency;
 mod organizations;
 mod page;
@@ -108,6 +109,7 @@ fn routes() -> OpenApiRouter<Engine> {
         .merge(organizations::routes())
         .merge(connections::routes())
         .merge(directories::routes())
+        .merge(directory_tokens::routes())
         .merge(applications::routes())
         .merge(users::routes())
         .merge(webhooks::routes())

@@ -1,19 +1,12 @@
-use std::time::Duration;
-
-use serde_json::{Value, json};
-use vestibule_core::{
-    DirectoryId, DirectoryState, DirectoryTokenId, EventKind, OrganizationId, Resource, Secret,
-    Timestamp,
-};
-use vestibule_store::{Directory, DirectoryToken, NewEvent, WriteTx};
+use serde_json::json;
+use vestibule_core::{DirectoryId, DirectoryState, EventKind, OrganizationId, Resource, Timestamp};
+use vestibule_store::{Directory, NewEvent, WriteTx};
 
 use super::{
     Actor, AdminError, Done, Result, check, locked, taken, user_attributes::record_of, visible,
 };
 use crate::Engine;
 
-const DAY: Duration = Duration::from_hours(24);
-const YEAR: Duration = Duration::from_hours(365 * 24);
 /// Users that one request deactivates; all of them have to fit in one transaction.
 const DEACTIVATED_AT_ONCE: i64 = 10_000;
 const DIALECTS: &[&str] = &[
@@ -48,15 +41,6 @@ pub enum FormerUsers {
     Release,
     /// They are deactivated, which ends everything of theirs, and then released.
     Deactivate,
-}
-
-/// A token that was made just now.
-#[derive(Debug)]
-pub struct MadeDirectoryToken {
-    /// The token, in clear this once.
-    pub token: Secret,
-    /// What is kept of it.
-    pub stored: DirectoryToken,
 }
 
 impl Engine {
@@ -206,87 +190,6 @@ impl Engine {
         visible(&mut tx, actor, directory.organization_id).await?;
         Ok(tx.count_owned_users(directory.organization_id, id).await?)
     }
-
-    /// Makes a bearer token of a directory, for a year unless said otherwise.
-    pub async fn add_directory_token(
-        &self,
-        actor: &Actor,
-        id: DirectoryId,
-        name: Option<String>,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<MadeDirectoryToken> {
-        actor.may_write(Resource::Directories)?;
-        let name = check::name("name", name.as_deref().unwrap_or("SCIM token"))?;
-        let expires_at = expires_at.unwrap_or_else(|| now.after(YEAR));
-        if expires_at <= now || expires_at > now.after(10 * YEAR) {
-            return Err(AdminError::invalid(
-                "expires_at",
-                "must lie ahead, and within ten years",
-            ));
-        }
-        let mut tx = self.store().write(now).await?;
-        let directory = lock_directory(&mut tx, actor, id).await?;
-        let token = tx.generator().token("vdt_");
-        let stored = tx
-            .add_directory_token(&directory, &name, token.hash(), expires_at)
-            .await?;
-        let data = json!({ "name": name, "expires_at": expires_at, "directory_id": id });
-        audit_token(&mut tx, actor, "directory_token.create", &stored, data).await?;
-        tx.commit().await?;
-        Ok(MadeDirectoryToken { token, stored })
-    }
-
-    /// The tokens of a directory that are not revoked.
-    pub async fn list_directory_tokens(
-        &self,
-        actor: &Actor,
-        id: DirectoryId,
-        now: Timestamp,
-    ) -> Result<Vec<DirectoryToken>> {
-        actor.may_read(Resource::Directories)?;
-        let mut tx = self.store().read(now).await?;
-        let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, directory.organization_id).await?;
-        Ok(tx.list_directory_tokens(id).await?)
-    }
-
-    /// Revokes a token of a directory.
-    pub async fn revoke_directory_token(
-        &self,
-        actor: &Actor,
-        directory_id: DirectoryId,
-        id: DirectoryTokenId,
-        now: Timestamp,
-    ) -> Result<()> {
-        actor.may_write(Resource::Directories)?;
-        let mut tx = self.store().write(now).await?;
-        let token = tx
-            .find_directory_token(id)
-            .await?
-            .ok_or(AdminError::NotFound)?;
-        locked(&mut tx, actor, token.organization_id).await?;
-        if token.directory_id != directory_id || !tx.revoke_directory_token(id).await? {
-            return Err(AdminError::NotFound);
-        }
-        audit_token(
-            &mut tx,
-            actor,
-            "directory_token.revoke",
-            &token,
-            json!({ "name": token.name }),
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(())
-    }
-}
-
-impl MadeDirectoryToken {
-    /// Whether a token of this lifetime deserves a warning by now: less than 30 days are left.
-    pub fn is_close_to_expiry(stored: &DirectoryToken, now: Timestamp) -> bool {
-        stored.expires_at.since(now) < 30 * DAY
-    }
 }
 
 fn apply(directory: &mut Directory, change: &DirectoryChange) -> Result<()> {
@@ -301,7 +204,11 @@ fn apply(directory: &mut Directory, change: &DirectoryChange) -> Result<()> {
     Ok(())
 }
 
-async fn lock_directory(tx: &mut WriteTx, actor: &Actor, id: DirectoryId) -> Result<Directory> {
+pub(super) async fn lock_directory(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    id: DirectoryId,
+) -> Result<Directory> {
     let found = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
     locked(tx, actor, found.organization_id).await?;
     // Read again: whoever held the organization before may have changed or deleted it.
@@ -350,23 +257,6 @@ async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, directory: &Direct
             "name": directory.name, "dialect": directory.dialect, "state": directory.state,
             "accept_password": directory.accept_password,
         }),
-    };
-    actor.audit(tx, done).await
-}
-
-async fn audit_token(
-    tx: &mut WriteTx,
-    actor: &Actor,
-    action: &str,
-    token: &DirectoryToken,
-    data: Value,
-) -> Result<()> {
-    let organization_id = Some(token.organization_id);
-    let done = Done {
-        organization_id,
-        action,
-        subject: token.id.to_string(),
-        data,
     };
     actor.audit(tx, done).await
 }
