@@ -11,20 +11,24 @@ mod log;
 mod plan;
 mod profile;
 mod record;
+mod settings;
 mod trouble;
 mod users;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 use vestibule_core::{DirectoryId, GroupId, Timestamp, UserId};
 use vestibule_scim::{
-    Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query, ResourceType, Stored,
-    Update, Updated, Wanted,
+    Created, DateTime, Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query,
+    ResourceType, Stored, Update, Updated, Wanted,
 };
 use vestibule_store::Store;
 
-pub use self::access::Grant;
+pub use self::{
+    access::Grant,
+    settings::{AttributeMapping, DirectorySchema, DirectorySettings, SchemaOf},
+};
 use self::{log::Log, profile::Profiles, trouble::Trouble};
 use crate::{Clock, Engine};
 
@@ -113,13 +117,18 @@ impl Directory for Provisioning {
         Arc::clone(&access.profile)
     }
 
-    async fn public_profile(&self, directory: &str) -> Result<Arc<Profile>, Error> {
+    async fn public_profile(
+        &self,
+        directory: &str,
+        _address: Option<IpAddr>,
+    ) -> Result<Arc<Profile>, Error> {
         let unknown = || Error::not_found("there is no such directory");
         let id = DirectoryId::from_suffix(directory).map_err(|_| unknown())?;
         let mut tx = self.store().read(self.now()).await.map_err(Trouble::from)?;
         let found = tx.find_directory(id).await.map_err(Trouble::from)?;
         let directory = found.ok_or_else(unknown)?;
-        Ok(Arc::clone(self.profiles.of(&directory)))
+        let known = self.profiles.of(&mut tx, &directory).await;
+        Ok(known.map_err(Trouble::from)?.profile)
     }
 
     async fn create(
@@ -128,7 +137,7 @@ impl Directory for Provisioning {
         kind: ResourceType,
         draft: Draft,
         wanted: Wanted,
-    ) -> Result<Stored, Error> {
+    ) -> Result<Created, Error> {
         let grant = access.clone();
         match kind {
             ResourceType::User => {
@@ -161,7 +170,10 @@ impl Directory for Provisioning {
     }
 
     async fn list(&self, access: &Grant, kind: ResourceType, query: &Query) -> Result<Page, Error> {
-        Ok(self.page(access, kind, query).await?)
+        Ok(match &query.after {
+            None => self.page(access, kind, query).await?,
+            Some(after) => self.page_after(access, kind, query, after).await?,
+        })
     }
 
     async fn update(
@@ -231,6 +243,10 @@ impl Directory for Provisioning {
                     .await
             }
         }
+    }
+
+    fn now(&self) -> DateTime {
+        DateTime::from_unix_micros(self.clock.now().micros()).unwrap_or_default()
     }
 
     async fn observe(&self, exchange: Exchange<Grant>) {

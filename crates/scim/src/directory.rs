@@ -1,19 +1,27 @@
 //! The one question this crate asks its host: where the people are kept.
 
-use std::fmt;
+mod exchange;
+mod lookup;
+mod profile;
+
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::dialect::{Dialect, Repair, Repairs};
-use crate::error::{Error, ErrorKind};
+use crate::dialect::Repairs;
+use crate::error::Error;
 use crate::filter::Filter;
 use crate::list::Sort;
 use crate::moment::DateTime;
 use crate::patch::Change;
+use crate::path::AttributePath;
 use crate::resource::{Draft, Member, Membership, Resource};
-use crate::schema::{Registry, ResourceType};
+use crate::schema::ResourceType;
+
+pub use exchange::{Exchange, Failure, Hints};
+pub use lookup::{Lookup, LookupKind};
+pub use profile::{BulkLimits, Profile};
 
 /// The host's storage of users and groups.
 ///
@@ -36,20 +44,33 @@ pub trait Directory: Send + Sync + 'static {
     /// The schemas, dialect and limits for requests under this access.
     fn profile(&self, access: &Self::Access) -> Arc<Profile>;
 
+    /// Whether this access may change anything; where it may not, every write is answered with 403.
+    fn may_write(&self, access: &Self::Access) -> bool {
+        let _ = access;
+        true
+    }
+
     /// The profile that the discovery endpoints show to anybody; `not_found` for an unknown directory.
-    async fn public_profile(&self, directory: &str) -> Result<Arc<Profile>, Error>;
+    ///
+    /// These endpoints take no credentials, so a host limits them by address, with `too_many_requests`; it is known
+    /// where the host puts a [`ClientAddress`](crate::router::ClientAddress) into the request.
+    async fn public_profile(
+        &self,
+        directory: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Profile>, Error>;
 
     /// Stores a new resource under a new id.
     ///
-    /// Fails with `uniqueness` where userName (any letter case) or a group's displayName is taken, and with
-    /// `invalid_value` where a member does not exist.
+    /// Fails with `uniqueness` where userName (any letter case) or a group's displayName is taken. A member that
+    /// does not exist is treated as in [`update`](Self::update).
     async fn create(
         &self,
         access: &Self::Access,
         kind: ResourceType,
         draft: Draft,
         wanted: Wanted,
-    ) -> Result<Stored, Error>;
+    ) -> Result<Created, Error>;
 
     /// Finds a resource of this directory; `None` for deleted ones, for those of other directories, and for
     /// text that is no id of yours.
@@ -63,7 +84,9 @@ pub trait Directory: Send + Sync + 'static {
 
     /// One page of the resources that match, in a stable order.
     ///
-    /// Fails with `too_many` where the filter would cost more than the host spends.
+    /// A page may be shorter than [`Query::count`], but is empty only where no more resources follow.
+    /// Fails with `too_many` where the filter would cost more than the host spends, and with `invalid_cursor` where
+    /// [`Query::after`] holds a position that is none of the host's.
     async fn list(
         &self,
         access: &Self::Access,
@@ -99,47 +122,29 @@ pub trait Directory: Send + Sync + 'static {
         precondition: &Precondition,
     ) -> Result<(), Error>;
 
+    /// The values that `roles` or `entitlements` of users may take, in a stable order.
+    ///
+    /// Asked only where [`Profile::roles`] or [`Profile::entitlements`] says so.
+    async fn lookups(&self, access: &Self::Access, kind: LookupKind) -> Result<Vec<Lookup>, Error> {
+        let _ = (access, kind);
+        Ok(Vec::new())
+    }
+
+    /// What time it is, for the age of cursors; the clock of the system where a host has none of its own.
+    fn now(&self) -> DateTime {
+        exchange::system_time()
+    }
+
+    /// A new name for one HTTP request; all operations of a bulk request are observed under the same one.
+    fn request_id(&self) -> Arc<str> {
+        exchange::next_request_id(self.now())
+    }
+
     /// Told after every request, for the host's provisioning log. It never sees a body, a token or a value.
+    ///
+    /// A client that goes away keeps neither the request from being finished nor this from being called.
     async fn observe(&self, exchange: Exchange<Self::Access>) {
         drop(exchange);
-    }
-}
-
-/// What a directory speaks and grants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Profile {
-    /// The schemas.
-    pub registry: Registry,
-    /// How much is forgiven.
-    pub dialect: Dialect,
-    /// Resources on a page when the client does not say.
-    pub default_page: u64,
-    /// Most resources on a page; `filter.maxResults` in the configuration.
-    pub max_page: u64,
-    /// Whether [`Directory::list`] sorts.
-    pub sort: bool,
-    /// Whether a password that a client sends is kept; it is dropped otherwise.
-    pub accept_password: bool,
-}
-
-impl Profile {
-    /// Standard schemas, lenient, pages of 100 and at most 1,000, sorting, no passwords.
-    pub fn new() -> Self {
-        Self {
-            registry: Registry::standard(),
-            dialect: Dialect::Lenient,
-            default_page: 100,
-            max_page: 1_000,
-            sort: true,
-            accept_password: false,
-        }
-    }
-}
-
-impl Default for Profile {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -234,14 +239,43 @@ impl Stored {
     }
 }
 
+/// The outcome of a creation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Created {
+    /// The new resource.
+    pub stored: Stored,
+    /// The repairs that only the host could make, such as members that do not exist.
+    pub repairs: Repairs,
+}
+
+impl Created {
+    /// A resource that was stored as it was sent.
+    pub fn new(stored: Stored) -> Self {
+        Self {
+            stored,
+            repairs: Repairs::default(),
+        }
+    }
+
+    /// Adds the repairs that the host made.
+    #[must_use]
+    pub fn with_repairs(mut self, repairs: Repairs) -> Self {
+        self.repairs = repairs;
+        self
+    }
+}
+
 /// A question for a page of resources.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Query {
     /// What the resources have to match.
     pub filter: Option<Filter>,
-    /// Position of the first one, from 1.
+    /// Position of the first one, from 1; of no meaning where `after` is set.
     pub start_index: u64,
+    /// Where a walk by cursor stands; `None` for pages by index.
+    pub after: Option<After>,
     /// Most resources on the page; 0 asks for the total only.
     pub count: u64,
     /// The order; without one any stable order.
@@ -256,6 +290,7 @@ impl Query {
         Self {
             filter: None,
             start_index: 1,
+            after: None,
             count,
             sort: None,
             wanted: Wanted::NOTHING,
@@ -263,20 +298,55 @@ impl Query {
     }
 }
 
+/// Where a page of a walk by cursor begins (RFC 9865).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// At the first resource.
+    Start,
+    /// Behind the page that told this position in [`Page::next`].
+    ///
+    /// The text may have been altered, and may be from another query of this directory: the host reads it strictly.
+    Position(String),
+}
+
 /// A page of resources.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Page {
-    /// How many match in all.
-    pub total: u64,
+    /// How many match in all; a page by index always tells it, a page by cursor may leave it out.
+    pub total: Option<u64>,
     /// Those on this page.
     pub resources: Vec<Stored>,
+    /// For a walk by cursor: where the next page begins, in words of the host's own; `None` after the last page.
+    ///
+    /// It is part of URLs, where logs may see it: an id rather than a name.
+    pub next: Option<String>,
 }
 
 impl Page {
-    /// A page.
+    /// A page that tells how many match in all.
     pub fn new(total: u64, resources: Vec<Stored>) -> Self {
-        Self { total, resources }
+        Self {
+            total: Some(total),
+            resources,
+            next: None,
+        }
+    }
+
+    /// A page of a walk by cursor that does not count.
+    pub fn uncounted(resources: Vec<Stored>) -> Self {
+        Self {
+            total: None,
+            resources,
+            next: None,
+        }
+    }
+
+    /// Adds where the next page begins.
+    #[must_use]
+    pub fn with_next(mut self, next: Option<String>) -> Self {
+        self.next = next;
+        self
     }
 }
 
@@ -311,6 +381,8 @@ pub struct Updated {
     pub stored: Stored,
     /// Whether anything changed.
     pub changed: bool,
+    /// The attributes whose value is another one now, from the change set.
+    pub touched: Vec<AttributePath>,
     /// The repairs that applying the change needed, from the change set.
     pub repairs: Repairs,
 }
@@ -321,8 +393,16 @@ impl Updated {
         Self {
             stored,
             changed,
+            touched: Vec::new(),
             repairs,
         }
+    }
+
+    /// Adds the attributes that were touched, so that the answer can show those that are returned on request only.
+    #[must_use]
+    pub fn with_touched(mut self, touched: Vec<AttributePath>) -> Self {
+        self.touched = touched;
+        self
     }
 }
 
@@ -371,71 +451,4 @@ pub(crate) fn tags(header: &str) -> Vec<String> {
             tag.trim_matches('"').to_owned()
         })
         .collect()
-}
-
-/// One request and its answer, redacted.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Exchange<A> {
-    /// The directory as the URL names it.
-    pub directory: String,
-    /// The access, where the token was accepted.
-    pub access: Option<A>,
-    /// The method.
-    pub method: http::Method,
-    /// The endpoint, such as `/Users/{id}`.
-    pub endpoint: &'static str,
-    /// The id in the URL, or of the resource that was created.
-    pub resource_id: Option<String>,
-    /// What the client calls itself, at most 200 bytes.
-    pub user_agent: Option<String>,
-    /// The status of the answer.
-    pub status: u16,
-    /// The refusal, if it was one.
-    pub failure: Option<Failure>,
-    /// Whether a write changed anything.
-    pub changed: Option<bool>,
-    /// What was repaired.
-    pub repairs: Vec<Repair>,
-    /// How long it took.
-    pub duration: Duration,
-}
-
-/// A refusal in an [`Exchange`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The kind.
-    pub kind: ErrorKind,
-    /// What the client was told.
-    pub detail: String,
-    /// For faults of ours: the chain of causes, which the client is not told.
-    pub cause: Option<String>,
-}
-
-impl Failure {
-    /// The redacted form of an error.
-    pub fn of(error: &Error) -> Self {
-        let mut cause = None;
-        let mut source = std::error::Error::source(error);
-        while let Some(error) = source {
-            let text: &mut String = cause.get_or_insert_default();
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        Self {
-            kind: error.kind(),
-            detail: error.detail().to_owned(),
-            cause,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
-    }
 }

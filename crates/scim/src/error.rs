@@ -39,6 +39,14 @@ pub enum ErrorKind {
     NoTarget,
     /// The attribute may not be changed (400 `mutability`).
     Mutability,
+    /// The message asks for a version of SCIM that is not spoken (400 `invalidVers`).
+    InvalidVers,
+    /// The cursor is none, was altered, or belongs to another query (400 `invalidCursor`, RFC 9865 §2.2).
+    InvalidCursor,
+    /// The cursor is too old (400 `expiredCursor`, RFC 9865 §2.2).
+    ExpiredCursor,
+    /// The count of a walk by cursor is no count (400 `invalidCount`, RFC 9865 §2.2).
+    InvalidCount,
     /// The query would cost more than the server spends (400 `tooMany`).
     TooMany,
     /// Another resource holds a value that must be unique (409 `uniqueness`).
@@ -81,6 +89,10 @@ impl ErrorKind {
             | Self::InvalidValue
             | Self::NoTarget
             | Self::Mutability
+            | Self::InvalidVers
+            | Self::InvalidCursor
+            | Self::ExpiredCursor
+            | Self::InvalidCount
             | Self::TooMany => StatusCode::BAD_REQUEST,
             Self::Uniqueness => StatusCode::CONFLICT,
             Self::Sensitive | Self::Forbidden => StatusCode::FORBIDDEN,
@@ -98,7 +110,7 @@ impl ErrorKind {
         }
     }
 
-    /// The `scimType` keyword, where RFC 7644 §3.12 names one.
+    /// The `scimType` keyword, where RFC 7644 §3.12 or RFC 9865 §2.2 names one.
     pub const fn scim_type(self) -> Option<&'static str> {
         match self {
             Self::InvalidSyntax => Some("invalidSyntax"),
@@ -107,6 +119,10 @@ impl ErrorKind {
             Self::InvalidValue => Some("invalidValue"),
             Self::NoTarget => Some("noTarget"),
             Self::Mutability => Some("mutability"),
+            Self::InvalidVers => Some("invalidVers"),
+            Self::InvalidCursor => Some("invalidCursor"),
+            Self::ExpiredCursor => Some("expiredCursor"),
+            Self::InvalidCount => Some("invalidCount"),
             Self::TooMany => Some("tooMany"),
             Self::Uniqueness => Some("uniqueness"),
             Self::Sensitive => Some("sensitive"),
@@ -146,6 +162,10 @@ constructors! {
     invalid_value => InvalidValue,
     no_target => NoTarget,
     mutability => Mutability,
+    invalid_vers => InvalidVers,
+    invalid_cursor => InvalidCursor,
+    expired_cursor => ExpiredCursor,
+    invalid_count => InvalidCount,
     too_many => TooMany,
     uniqueness => Uniqueness,
     sensitive => Sensitive,

@@ -18,8 +18,8 @@ pub mod schema;
 
 pub use dialect::{Dialect, Repair, Repairs, Rule};
 pub use directory::{
-    Directory, Exchange, Failure, Load, Page, Precondition, Profile, Query, Stored, Update,
-    Updated, Wanted,
+    After, BulkLimits, Created, Directory, Exchange, Failure, Hints, Load, Lookup, LookupKind,
+    Page, Precondition, Profile, Query, Stored, Update, Updated, Wanted,
 };
 pub use error::{Error, ErrorKind};
 pub use filter::{Budget, Comparison, Filter, Operand, Operator};
@@ -30,5 +30,5 @@ pub use path::{AttributePath, Path};
 pub use project::Projection;
 pub use resource::{Draft, Member, Membership, Password, Resource};
 #[cfg(feature = "axum")]
-pub use router::{Options, router};
+pub use router::{ClientAddress, Options, router};
 pub use schema::{Registry, ResourceSchema, ResourceType};

@@ -6,6 +6,7 @@ mod headers;
 mod read;
 mod write;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ use http::Method;
 use url::Url;
 
 use crate::dialect::Repairs;
-use crate::directory::{Directory, Exchange, Failure, Profile};
+use crate::directory::{Directory, Exchange, Failure, Hints, Profile};
 use crate::error::Error;
 use crate::schema::ResourceType;
 use answer::{Answer, refusal};
@@ -56,6 +57,10 @@ impl Options {
         url.into()
     }
 }
+
+/// Where a request comes from, put into its extensions by the host, who knows which proxies to trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
 
 /// The endpoints under `/{directory}`, to be nested where [`Options::base_url`] points.
 ///
@@ -139,6 +144,9 @@ async fn handle<D: Directory>(
         Err(error) => refusal(&error, endpoint.allow(), media),
     };
     let exchange = Exchange {
+        request_id: service.directory.request_id(),
+        operation: None,
+        hints: Hints::default(),
         directory: name,
         access: trace.access,
         method,
@@ -168,7 +176,9 @@ async fn answer<D: Directory>(
     if endpoint.is_discovery() {
         check_method(endpoint, request.method())?;
         read::check_accept(&request)?;
-        let profile = service.directory.public_profile(name).await?;
+        let address = request.extensions().get::<ClientAddress>();
+        let address = address.map(|ClientAddress(address)| *address);
+        let profile = service.directory.public_profile(name, address).await?;
         return read::discovery(endpoint, &profile, &base, request.uri().query());
     }
     let bearer = headers::bearer(request.headers());

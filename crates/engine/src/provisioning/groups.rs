@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use vestibule_core::GroupId;
 use vestibule_scim::{
-    Change, Draft, Error, Filter, Member, MemberChange, Operand, Operator, Precondition,
+    Change, Created, Draft, Error, Filter, Member, MemberChange, Operand, Operator, Precondition,
     ResourceType, Stored, Updated, Wanted, evaluate::matches_element,
 };
 use vestibule_store::{Group, MemberId, WriteTx};
@@ -44,7 +44,7 @@ pub(super) async fn create(
     grant: Grant,
     draft: Draft,
     wanted: Wanted,
-) -> Result<Stored, Trouble> {
+) -> Result<Created, Trouble> {
     let record = record::group(draft.resource)?;
     let directory = &grant.directory;
     let mut tx = own.store().write(own.now()).await?;
@@ -58,7 +58,7 @@ pub(super) async fn create(
     lists::load(&mut tx, ResourceType::Group, &mut stored, wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
-    Ok(stored)
+    Ok(Created::new(stored))
 }
 
 pub(super) async fn update(
@@ -88,7 +88,7 @@ pub(super) async fn update(
     lists::load(&mut tx, ResourceType::Group, &mut stored, edit.wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
-    Ok(Updated::new(stored, changed, changes.repairs))
+    Ok(Updated::new(stored, changed, changes.repairs).with_touched(changes.touched))
 }
 
 pub(super) async fn delete(

@@ -3,7 +3,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value, json};
 use vestibule_core::{GroupId, UserId};
 use vestibule_scim::{
-    Error, Filter, Load, Order, Page, Query, ResourceType, Sort, Stored, Wanted,
+    After, Error, Filter, Load, Order, Page, Query, ResourceType, Sort, Stored, Wanted,
     evaluate::{compare_documents, matches},
 };
 use vestibule_store::{
@@ -66,6 +66,33 @@ impl Provisioning {
         };
         lists::load(&mut tx, kind, &mut page, query.wanted).await?;
         Ok(Page::new(total, page))
+    }
+}
+
+impl Provisioning {
+    /// A page of a walk by cursor. The position is the index of the page's first resource.
+    pub(super) async fn page_after(
+        &self,
+        grant: &Grant,
+        kind: ResourceType,
+        query: &Query,
+        after: &After,
+    ) -> Result<Page, Trouble> {
+        let start = match after {
+            After::Start => 1,
+            After::Position(position) => position
+                .strip_prefix('i')
+                .and_then(|index| index.parse().ok())
+                .filter(|index| *index > 1)
+                .ok_or_else(|| Error::invalid_cursor("the cursor is not one of this directory"))?,
+        };
+        let mut by_index = query.clone();
+        by_index.after = None;
+        by_index.start_index = start;
+        let page = self.page(grant, kind, &by_index).await?;
+        let behind = start.saturating_add(u64::try_from(page.resources.len()).unwrap_or(u64::MAX));
+        let more = page.total.is_some_and(|total| behind <= total);
+        Ok(page.with_next(more.then(|| format!("i{behind}"))))
     }
 }
 

@@ -1,7 +1,7 @@
 use vestibule_core::{Secret, UserId};
 use vestibule_scim::{
-    Change, Draft, Error, Password, PasswordChange, Precondition, Resource, ResourceType, Stored,
-    Updated, Wanted,
+    Change, Created, Draft, Error, Password, PasswordChange, Precondition, Resource, ResourceType,
+    Stored, Updated, Wanted,
 };
 use vestibule_store::{Reach, User, UserRecord, WriteTx};
 
@@ -116,7 +116,7 @@ pub(super) async fn create(
     draft: Draft,
     phc: Option<String>,
     wanted: Wanted,
-) -> Result<Stored, Trouble> {
+) -> Result<Created, Trouble> {
     let directory = &grant.directory;
     let actor = grant.actor();
     let mut tx = own.store().write(own.now()).await?;
@@ -145,7 +145,7 @@ pub(super) async fn create(
     lists::load(&mut tx, ResourceType::User, &mut stored, wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
-    Ok(stored)
+    Ok(Created::new(stored))
 }
 
 /// Claims a user that no directory owns. A directory that does not say whether the person is active leaves that as it is.
@@ -229,7 +229,7 @@ pub(super) async fn update(
     lists::load(&mut tx, ResourceType::User, &mut stored, edit.wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
-    Ok(Updated::new(stored, !changed.is_empty(), changes.repairs))
+    Ok(Updated::new(stored, !changed.is_empty(), changes.repairs).with_touched(changes.touched))
 }
 
 pub(super) async fn delete(

@@ -11,8 +11,8 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use vestibule_core::{
-    ConnectionId, ConnectionState, DirectoryId, DirectoryState, Generator, OrganizationId, Policy,
-    Protocol, Secret, Timestamp, UserId,
+    ConnectionId, ConnectionState, DirectoryId, DirectoryMode, DirectoryState, Generator,
+    OrganizationId, Policy, Protocol, Secret, Timestamp, UserId,
 };
 use vestibule_engine::{
     Clock, Engine, Grant, MasterKey, Outbound, OutboundPolicy, Provisioning, Settings,
@@ -160,6 +160,7 @@ impl Setup {
         self.provisioning
             .create(grant, kind, draft, Wanted::EVERYTHING)
             .await
+            .map(|created| created.stored)
     }
 
     pub(crate) async fn create(&self, grant: &Grant, kind: ResourceType, body: Value) -> Stored {
@@ -305,8 +306,12 @@ async fn add_directory(
         organization_id,
         name: "People".to_owned(),
         dialect: "auto".to_owned(),
+        detected_dialect: None,
+        mode: DirectoryMode::Lenient,
         accept_password: false,
         state: DirectoryState::Active,
+        replaces_id: None,
+        replaced_by: None,
         last_seen_at: None,
         created_at: now,
         updated_at: now,

@@ -123,7 +123,7 @@ impl<D: Directory> Call<'_, D> {
             .map(|stored| self.project(kind, stored, &projection))
             .collect();
         Ok(Answer::ok(list::response(
-            page.total,
+            page.total.unwrap_or_default(),
             query.start_index,
             &resources,
         )))
@@ -183,7 +183,7 @@ impl<D: Directory> Call<'_, D> {
         for stored in &page.resources {
             resources.push(self.project(kind, stored, &projection));
         }
-        Ok(page.total)
+        Ok(page.total.unwrap_or_default())
     }
 
     pub(super) fn project(

@@ -33,10 +33,12 @@ impl<D: Directory> Call<'_, D> {
             draft.resource.set_active(true);
         }
         let wanted = projection.wanted(kind, Load::Everything);
-        let stored = self
+        let created = self
             .directory
             .create(&self.access, kind, draft, wanted)
             .await?;
+        let stored = created.stored;
+        self.trace.repairs.extend(&created.repairs);
         self.trace.resource_id = Some(stored.id.clone());
         self.trace.changed = Some(true);
         let body = self.project(kind, &stored, &projection);

@@ -1,11 +1,13 @@
 //! A directory in memory: what a host writes, in its smallest form.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use vestibule_scim::directory::{
-    Directory, Exchange, Load, Page, Precondition, Profile, Query, Stored, Update, Updated, Wanted,
+    Created, Directory, Exchange, Load, Page, Precondition, Profile, Query, Stored, Update,
+    Updated, Wanted,
 };
 use vestibule_scim::evaluate::{compare_documents, fold, matches, matches_element};
 use vestibule_scim::resource::{Draft, Member, Membership};
@@ -198,7 +200,11 @@ impl Directory for Memory {
         Arc::clone(&self.profile)
     }
 
-    async fn public_profile(&self, directory: &str) -> Result<Arc<Profile>, Error> {
+    async fn public_profile(
+        &self,
+        directory: &str,
+        _address: Option<IpAddr>,
+    ) -> Result<Arc<Profile>, Error> {
         if directory.starts_with("secret") {
             return Err(Error::not_found("there is no such directory"));
         }
@@ -211,7 +217,8 @@ impl Directory for Memory {
         kind: ResourceType,
         draft: Draft,
         wanted: Wanted,
-    ) -> Result<Stored, Error> {
+    ) -> Result<Created, Error> {
+        let mut repairs = Repairs::default();
         let mut state = self.state();
         let now = state.tick();
         let id = format!("{}-{:06}", kind.name().to_lowercase(), state.clock);
@@ -223,14 +230,15 @@ impl Directory for Memory {
                 access,
                 &mut members,
                 &[MemberChange::Add(draft.members)],
-                &mut Repairs::default(),
+                &mut repairs,
             );
             stored.members = Some(members);
         }
         state
             .resources
             .insert((access.clone(), kind, id), stored.clone());
-        Ok(state.view(access, kind, &stored, wanted))
+        let stored = state.view(access, kind, &stored, wanted);
+        Ok(Created::new(stored).with_repairs(repairs))
     }
 
     async fn find(
@@ -311,7 +319,8 @@ impl Directory for Memory {
             state.view(access, kind, &new, update.wanted),
             changed,
             repairs,
-        ))
+        )
+        .with_touched(set.touched))
     }
 
     async fn delete(
