@@ -177,10 +177,14 @@ nouns! {
     Directory DirectoryId "dir";
     /// A bearer token of a directory.
     DirectoryToken DirectoryTokenId "dtk";
+    /// A client that opens a directory with signed assertions; also its `client_id`.
+    DirectoryClient DirectoryClientId "dcl";
     /// A person in one organization; the `sub` that apps see.
     User UserId "usr";
     /// A group that a directory pushed.
     Group GroupId "grp";
+    /// A role that the members of a group get.
+    RoleMapping RoleMappingId "rmp";
     /// An app that signs its users in through us; also its `client_id`.
     Application ApplicationId "app";
     /// A browser's sign-in.

@@ -31,12 +31,15 @@ pub use event::EventKind;
 pub use generator::Generator;
 pub use id::{
     ApiKeyId, AppSessionId, ApplicationId, AuditId, ConnectionId, ConnectionKeyId, DeliveryId,
-    DirectoryId, DirectoryTokenId, EventId, GroupId, Id, InvalidId, LoginId, Noun, OffboardingId,
-    OperatorId, OrganizationId, OutboxId, ProvisioningId, UserId, UserSessionId, WebhookId, nouns,
+    DirectoryClientId, DirectoryId, DirectoryTokenId, EventId, GroupId, Id, InvalidId, LoginId,
+    Noun, OffboardingId, OperatorId, OrganizationId, OutboxId, ProvisioningId, RoleMappingId,
+    UserId, UserSessionId, WebhookId, nouns,
 };
-pub use key::{email_domain, email_key, name_key};
+pub use key::{email_domain, email_key, name_key, name_prefix_key};
 pub use policy::Policy;
 pub use scope::{Access, ApiScope, InvalidScope, Resource};
 pub use secret::{Secret, SecretHash};
-pub use state::{ConnectionState, DirectoryState, InvalidState, Protocol};
+pub use state::{
+    ConnectionState, DirectoryMode, DirectoryScope, DirectoryState, InvalidState, Protocol,
+};
 pub use time::{InvalidTimestamp, Timestamp};

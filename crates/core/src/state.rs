@@ -66,3 +66,23 @@ words! {
         Paused "paused",
     }
 }
+
+words! {
+    /// How a directory judges what its client sends.
+    DirectoryMode {
+        /// It repairs what real clients are known to send, and notes each repair.
+        Lenient "lenient",
+        /// It holds the client to RFC 7643 and 7644, as the interoperability profiles do.
+        Strict "strict",
+    }
+}
+
+words! {
+    /// What a credential of a directory allows.
+    DirectoryScope {
+        /// Looking: GET and searches.
+        Read "read",
+        /// Everything.
+        Write "write",
+    }
+}

@@ -1,6 +1,15 @@
-use vestibule_core::{DirectoryId, DirectoryState, OrganizationId, Timestamp, UserId};
+use std::time::Duration;
 
-use crate::{ReadTx, Result, WriteTx, query::query, row::text};
+use serde_json::{Map, Value};
+use vestibule_core::{
+    DirectoryId, DirectoryMode, DirectoryState, OrganizationId, Timestamp, UserId,
+};
+
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Json, text},
+};
 
 /// A source of users and groups.
 #[derive(Debug, Clone)]
@@ -13,10 +22,18 @@ pub struct Directory {
     pub name: String,
     /// Which product it is; `auto` until it is known.
     pub dialect: String,
+    /// Which product its requests look like, once some were seen.
+    pub detected_dialect: Option<String>,
+    /// How it judges what its client sends.
+    pub mode: DirectoryMode,
     /// Whether a password in a SCIM body is kept.
     pub accept_password: bool,
     /// What it may do.
     pub state: DirectoryState,
+    /// The directory whose users this one takes over, one by one.
+    pub replaces_id: Option<DirectoryId>,
+    /// The directory that takes over the users of this one; while there is one, nothing is written here.
+    pub replaced_by: Option<DirectoryId>,
     /// When it was last heard of.
     pub last_seen_at: Option<Timestamp>,
     /// When it was made.
@@ -27,7 +44,10 @@ pub struct Directory {
 
 macro_rules! columns {
     () => {
-        "d.id, d.organization_id, d.name, d.dialect, d.accept_password, d.state, d.last_seen_at, d.created_at, d.updated_at"
+        "d.id, d.organization_id, d.name, d.dialect, d.detected_dialect, d.mode, d.accept_password, d.state, d.replaces_id,
+         (SELECT MAX(r.id) FROM directories r WHERE r.organization_id = d.organization_id AND r.replaces_id = d.id
+          AND r.deleted_at IS NULL) AS replaced_by,
+         d.last_seen_at, d.created_at, d.updated_at"
     };
 }
 pub(crate) use columns;
@@ -37,12 +57,24 @@ from_row!(Directory, row => Directory {
     organization_id: row.id("organization_id")?,
     name: row.get("name")?,
     dialect: row.get("dialect")?,
+    detected_dialect: row.get("detected_dialect")?,
+    mode: row.word("mode")?,
     accept_password: row.get("accept_password")?,
     state: row.word("state")?,
+    replaces_id: row.id_or_null("replaces_id")?,
+    replaced_by: row.id_or_null("replaced_by")?,
     last_seen_at: row.time_or_null("last_seen_at")?,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
+
+impl Directory {
+    /// The time of a change that is made now, later than that of the change before even where the clock stood still.
+    #[must_use]
+    pub fn next_change(&self, now: Timestamp) -> Timestamp {
+        now.max(self.updated_at.after(Duration::from_micros(1)))
+    }
+}
 
 impl ReadTx {
     /// A directory that is not deleted, of whatever organization.
@@ -55,6 +87,16 @@ impl ReadTx {
         .bind(id.to_string())
         .fetch_optional(self)
         .await
+    }
+
+    /// What was set for a directory beyond its columns: schemas, attribute mapping, indexed attributes.
+    pub async fn find_directory_settings(&mut self, id: DirectoryId) -> Result<Value> {
+        let found: Option<(Json<Value>,)> =
+            query("SELECT d.settings FROM directories d WHERE d.id = $1 AND d.deleted_at IS NULL")
+                .bind(id.to_string())
+                .fetch_optional(self)
+                .await?;
+        Ok(found.map_or_else(|| Value::Object(Map::new()), |(settings,)| settings.0))
     }
 
     /// The directories of an organization.
@@ -147,14 +189,16 @@ impl WriteTx {
                 .execute(self)
                 .await?;
             query(
-                "INSERT INTO directories (id, organization_id, name, dialect, accept_password, state, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $7)")
+                "INSERT INTO directories (id, organization_id, name, dialect, mode, accept_password, state, replaces_id, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)")
                 .bind(&id)
                 .bind(&organization_id)
                 .bind(&directory.name)
                 .bind(&directory.dialect)
+                .bind(directory.mode.as_str())
                 .bind(directory.accept_password)
                 .bind(directory.state.as_str())
+                .bind(text(directory.replaces_id))
                 .bind(now)
                 .execute(self)
                 .await?;
@@ -163,16 +207,33 @@ impl WriteTx {
     }
 
     /// Changes a directory that was read while its organization was locked.
+    ///
+    /// `updated_at` is written as given: what is kept of a directory elsewhere is kept under that time, so each change
+    /// needs its own (see [`Directory::next_change`]).
     pub async fn set_directory(&mut self, directory: &Directory) -> Result<()> {
-        let now = self.now().micros();
         query(
-            "UPDATE directories SET name = $2, dialect = $3, accept_password = $4, state = $5, updated_at = $6 WHERE id = $1")
+            "UPDATE directories SET name = $2, dialect = $3, mode = $4, accept_password = $5, state = $6, updated_at = $7 WHERE id = $1")
             .bind(directory.id.to_string())
             .bind(&directory.name)
             .bind(&directory.dialect)
+            .bind(directory.mode.as_str())
             .bind(directory.accept_password)
             .bind(directory.state.as_str())
-            .bind(now)
+            .bind(directory.updated_at.micros())
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
+    /// Changes the settings of a directory; the directory itself is changed with it, so that its time of change moves.
+    pub async fn set_directory_settings(
+        &mut self,
+        id: DirectoryId,
+        settings: &Value,
+    ) -> Result<()> {
+        query("UPDATE directories SET settings = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(Json(settings))
             .execute(self)
             .await?;
         Ok(())
@@ -187,6 +248,7 @@ impl WriteTx {
             for sql in [
                 "UPDATE directories SET deleted_at = $2, updated_at = $2 WHERE id = $1",
                 "UPDATE directory_tokens SET revoked_at = $2 WHERE directory_id = $1 AND revoked_at IS NULL",
+                "UPDATE directory_clients SET revoked_at = $2 WHERE directory_id = $1 AND revoked_at IS NULL",
                 "UPDATE groups SET deleted_at = $2, updated_at = $2 WHERE directory_id = $1 AND deleted_at IS NULL",
                 "UPDATE users SET directory_id = NULL, updated_at = $2 WHERE directory_id = $1 AND deleted_at IS NULL",
                 "UPDATE connections SET directory_id = NULL, updated_at = $2 WHERE directory_id = $1",

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use vestibule_core::{
-    AppSessionId, ApplicationId, ConnectionState, DirectoryId, DirectoryState, EndCause, EndScope,
-    Policy, Protocol, Secret, SecretHash, Timestamp, UserId, UserSessionId,
+    AppSessionId, ApplicationId, ConnectionState, DirectoryId, DirectoryMode, DirectoryState,
+    EndCause, EndScope, Policy, Protocol, Secret, SecretHash, Timestamp, UserId, UserSessionId,
 };
 use vestibule_store::{
     Application, ApplicationRecord, Connection, Directory, Ended, Ending, NewAppSession,
@@ -157,8 +157,12 @@ impl World {
             organization_id: organization.id,
             name: "People".to_owned(),
             dialect: "auto".to_owned(),
+            detected_dialect: None,
+            mode: DirectoryMode::Lenient,
             accept_password: false,
             state: DirectoryState::Active,
+            replaces_id: None,
+            replaced_by: None,
             last_seen_at: None,
             created_at: now,
             updated_at: now,

@@ -1,5 +1,7 @@
 use serde_json::json;
-use vestibule_core::{DirectoryId, DirectoryState, EventKind, OrganizationId, Resource, Timestamp};
+use vestibule_core::{
+    DirectoryId, DirectoryMode, DirectoryState, EventKind, OrganizationId, Resource, Timestamp,
+};
 use vestibule_store::{Directory, NewEvent, WriteTx};
 
 use super::{
@@ -28,6 +30,8 @@ pub struct DirectoryChange {
     pub name: Option<String>,
     /// Which product it is; `auto` until it is known.
     pub dialect: Option<String>,
+    /// How it judges what its client sends; lenient unless said otherwise.
+    pub mode: Option<DirectoryMode>,
     /// Whether a password in a SCIM body is kept.
     pub accept_password: Option<bool>,
     /// `active` ends an adoption or a pause; `paused` answers 503.
@@ -66,12 +70,16 @@ impl Engine {
             organization_id,
             name: "Directory".to_owned(),
             dialect: "auto".to_owned(),
+            detected_dialect: None,
+            mode: DirectoryMode::Lenient,
             accept_password: false,
             state: if adopts {
                 DirectoryState::Adopting
             } else {
                 DirectoryState::Active
             },
+            replaces_id: None,
+            replaced_by: None,
             last_seen_at: None,
             created_at: now,
             updated_at: now,
@@ -138,7 +146,7 @@ impl Engine {
                 "an adoption begins only when a directory is attached; state can become active or paused",
             ));
         }
-        after.updated_at = now;
+        after.updated_at = before.next_change(now);
         tx.set_directory(&after).await?;
         if before.state != after.state && after.state == DirectoryState::Active {
             activated(&mut tx, actor, &after).await?;
@@ -199,6 +207,7 @@ fn apply(directory: &mut Directory, change: &DirectoryChange) -> Result<()> {
     if let Some(dialect) = &change.dialect {
         directory.dialect = check::word("dialect", dialect, DIALECTS)?;
     }
+    directory.mode = change.mode.unwrap_or(directory.mode);
     directory.accept_password = change.accept_password.unwrap_or(directory.accept_password);
     directory.state = change.state.unwrap_or(directory.state);
     Ok(())
@@ -254,7 +263,7 @@ async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, directory: &Direct
         action,
         subject: directory.id.to_string(),
         data: json!({
-            "name": directory.name, "dialect": directory.dialect, "state": directory.state,
+            "name": directory.name, "dialect": directory.dialect, "mode": directory.mode, "state": directory.state,
             "accept_password": directory.accept_password,
         }),
     };

@@ -6,7 +6,7 @@ use vestibule_core::{DirectoryId, DirectoryState, DirectoryTokenId, Secret, Time
 use vestibule_scim::{Error, Profile};
 use vestibule_store::Reach;
 
-use super::{Provisioning, TOKEN_PREFIX, trouble::Trouble};
+use super::{Provisioning, TOKEN_PREFIX, settings::DirectorySettings, trouble::Trouble};
 
 /// How soon a client may come back to a paused directory.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -19,6 +19,8 @@ pub struct Grant {
     pub(super) token_id: DirectoryTokenId,
     pub(super) directory: Arc<vestibule_store::Directory>,
     pub(super) profile: Arc<Profile>,
+    /// What was set for the directory: its attribute mapping, its indexed attributes.
+    pub(super) settings: Arc<DirectorySettings>,
     /// The URL under which clients reach the directory.
     pub(super) base: Arc<str>,
 }
@@ -60,6 +62,7 @@ impl Provisioning {
             .await?
             .ok_or_else(refused)?
             .into_inner();
+        let known = self.profiles.of(&mut tx, &access.directory).await?;
         drop(tx);
         let fresh =
             |noted: Option<Timestamp>| noted.is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
@@ -75,7 +78,8 @@ impl Provisioning {
         }
         Ok(Grant {
             token_id: access.token_id,
-            profile: Arc::clone(self.profiles.of(&access.directory)),
+            profile: known.profile,
+            settings: known.settings,
             base: self.engine.url(&format!("/scim/v2/{directory}")).into(),
             directory: Arc::new(access.directory),
         })

@@ -1,42 +1,83 @@
 //! What each directory speaks: its schemas, how much it forgives, whether it takes passwords.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use vestibule_scim::{Dialect, Profile};
+use vestibule_core::{DirectoryId, DirectoryMode, Timestamp};
+use vestibule_scim::{Dialect, Profile, Registry};
+use vestibule_store::{Directory, ReadTx};
 
-/// The profiles that there are, made once: they are the same for every directory with the same two choices.
+use super::settings::DirectorySettings;
+use crate::Fault;
+
+/// Directories whose profiles are kept at most; beyond it all are made anew, one by one.
+const KEPT: usize = 10_000;
+
+/// What a directory speaks, and what was set for it.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) profile: Arc<Profile>,
+    pub(super) settings: Arc<DirectorySettings>,
+}
+
+/// The profiles of the directories that were asked for lately, each under the time of the directory's last change,
+/// so that a request reads and parses settings only after they changed.
 pub(super) struct Profiles {
-    lenient: Arc<Profile>,
-    lenient_with_passwords: Arc<Profile>,
-    strict: Arc<Profile>,
-    strict_with_passwords: Arc<Profile>,
+    /// Shared by all directories without schemas of their own.
+    standard: Registry,
+    known: Mutex<HashMap<DirectoryId, (Timestamp, Known)>>,
 }
 
 impl Profiles {
     pub(super) fn new() -> Self {
-        let make = |dialect, accept_password| {
-            let mut profile = Profile::new();
-            profile.dialect = dialect;
-            profile.accept_password = accept_password;
-            Arc::new(profile)
-        };
         Self {
-            lenient: make(Dialect::Lenient, false),
-            lenient_with_passwords: make(Dialect::Lenient, true),
-            strict: make(Dialect::Strict, false),
-            strict_with_passwords: make(Dialect::Strict, true),
+            standard: Registry::standard(),
+            known: Mutex::default(),
         }
     }
 
-    pub(super) fn of(&self, directory: &vestibule_store::Directory) -> &Arc<Profile> {
-        match (
-            directory.dialect.as_str() == "strict",
-            directory.accept_password,
-        ) {
-            (false, false) => &self.lenient,
-            (false, true) => &self.lenient_with_passwords,
-            (true, false) => &self.strict,
-            (true, true) => &self.strict_with_passwords,
+    /// The profile of a directory as it was read just now.
+    pub(super) async fn of(&self, tx: &mut ReadTx, directory: &Directory) -> Result<Known, Fault> {
+        if let Some(known) = self.kept(directory) {
+            return Ok(known);
         }
+        let settings = DirectorySettings::find(tx, directory.id).await?;
+        let known = Known {
+            profile: Arc::new(self.make(directory, &settings)?),
+            settings: Arc::new(settings),
+        };
+        let mut kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(directory.id, (directory.updated_at, known.clone()));
+        Ok(known)
     }
+
+    fn kept(&self, directory: &Directory) -> Option<Known> {
+        let kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (changed_at, known) = kept.get(&directory.id)?;
+        (*changed_at == directory.updated_at).then(|| known.clone())
+    }
+
+    fn make(&self, directory: &Directory, settings: &DirectorySettings) -> Result<Profile, Fault> {
+        let mut profile = Profile::new();
+        profile.registry = registry(self.standard.clone(), settings)?;
+        profile.dialect = match directory.mode {
+            DirectoryMode::Lenient => Dialect::Lenient,
+            DirectoryMode::Strict => Dialect::Strict,
+        };
+        profile.accept_password = directory.accept_password;
+        Ok(profile)
+    }
+}
+
+/// The standard's schemas with those of a directory.
+fn registry(standard: Registry, settings: &DirectorySettings) -> Result<Registry, Fault> {
+    if settings.schemas.is_empty() {
+        return Ok(standard);
+    }
+    Err(Fault::internal("schemas of directories are not read yet"))
 }

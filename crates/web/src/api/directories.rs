@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{DirectoryId, DirectoryState, OrganizationId};
+use vestibule_core::{DirectoryId, DirectoryMode, DirectoryState, OrganizationId};
 use vestibule_engine::{
     Engine,
     admin::{self, DirectoryChange, FormerUsers},
@@ -33,6 +33,9 @@ struct DirectoryInput {
     name: Option<String>,
     /// Which product it is; `auto` until it is known.
     dialect: Option<String>,
+    /// `lenient` repairs what real clients send, `strict` refuses it; lenient unless said otherwise.
+    #[schema(value_type = Option<String>)]
+    mode: Option<DirectoryMode>,
     /// Whether a password in a SCIM body is kept; false unless said otherwise.
     accept_password: Option<bool>,
     /// `active` ends an adoption or a pause; `paused` answers 503. It cannot be given when a directory is made.
@@ -45,6 +48,7 @@ impl From<DirectoryInput> for DirectoryChange {
         Self {
             name: input.name,
             dialect: input.dialect,
+            mode: input.mode,
             accept_password: input.accept_password,
             state: input.state,
         }
@@ -59,7 +63,12 @@ struct Directory {
     name: String,
     /// Enter this as the SCIM base URL.
     scim_url: String,
+    /// Which product it is, as the admin said; `auto` where nobody did.
     dialect: String,
+    /// Which product its requests look like; null until some were seen.
+    detected_dialect: Option<String>,
+    /// `lenient` or `strict`.
+    mode: String,
     accept_password: bool,
     /// `active`, `adopting` while it claims users that existed before it, or `paused`.
     state: String,
@@ -76,6 +85,8 @@ impl Directory {
             name: directory.name,
             scim_url: engine.scim_url(directory.id),
             dialect: directory.dialect,
+            detected_dialect: directory.detected_dialect,
+            mode: directory.mode.as_str().to_owned(),
             accept_password: directory.accept_password,
             state: directory.state.as_str().to_owned(),
             last_seen_at: directory.last_seen_at.map(|at| at.to_string()),

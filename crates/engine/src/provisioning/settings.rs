@@ -1,0 +1,86 @@
+//! What admins set for one directory beyond its columns; kept as JSON beside it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use vestibule_scim::ResourceType;
+use vestibule_store::ReadTx;
+
+use crate::Fault;
+
+/// The settings of one directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DirectorySettings {
+    /// Which attributes become what in the user store.
+    #[serde(skip_serializing_if = "AttributeMapping::is_standard")]
+    pub mapping: AttributeMapping,
+    /// Attributes that its filters look people up by and that have no column of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub indexed_attributes: Vec<String>,
+    /// Schemas of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<DirectorySchema>,
+}
+
+/// Which SCIM attributes of a directory become what in the user store; without a choice the standard's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AttributeMapping {
+    /// What a connection's `join` compares where it says `userName`, and apps see as `preferred_username`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_name: Option<String>,
+    /// The e-mail address, where it is not the primary one of `emails`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Where the `roles` claim is read, where it is not `roles.value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<String>,
+    /// Whether a role may be the JSON text of an object, whose `value` is meant: Entra writes app roles so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub json_roles: bool,
+}
+
+impl AttributeMapping {
+    fn is_standard(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A schema that admins added to a directory: an extension of one resource type (RFC 7643 §3.3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DirectorySchema {
+    /// What it extends.
+    pub extends: SchemaOf,
+    /// The schema as `/Schemas` shows it (RFC 7643 §7).
+    pub schema: Value,
+}
+
+/// What a schema of a directory extends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SchemaOf {
+    /// Users.
+    User,
+    /// Groups.
+    Group,
+}
+
+impl From<SchemaOf> for ResourceType {
+    fn from(of: SchemaOf) -> Self {
+        match of {
+            SchemaOf::User => Self::User,
+            SchemaOf::Group => Self::Group,
+        }
+    }
+}
+
+impl DirectorySettings {
+    /// The settings of a directory.
+    pub(crate) async fn find(
+        tx: &mut ReadTx,
+        id: vestibule_core::DirectoryId,
+    ) -> Result<Self, Fault> {
+        let stored = tx.find_directory_settings(id).await?;
+        serde_json::from_value(stored)
+            .map_err(|_| Fault::internal("the settings of a directory cannot be read"))
+    }
+}
