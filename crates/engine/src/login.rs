@@ -8,7 +8,7 @@ mod sign_in;
 use vestibule_core::{
     ConnectionId, ConnectionState, OrganizationId, Protocol, Secret, Timestamp, email_domain,
 };
-use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx};
+use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx, WriteTx};
 
 use crate::{Browser, Engine, Fault, LoginRefusal, authorize::Purpose, refusal::Actor};
 
@@ -236,6 +236,16 @@ impl Engine {
                 .await?
                 .map(|connection| connection.organization_id);
         }
+        self.record_refusal(tx, refusal, login).await
+    }
+
+    /// Records a refusal together with what the transaction has done so far, and stores both.
+    async fn record_refusal(
+        &self,
+        mut tx: WriteTx,
+        refusal: LoginRefusal,
+        login: NewLoginRecord,
+    ) -> Result<LoginRefusal, Fault> {
         let refusal = refusal.record(&mut tx, login).await?;
         tx.commit().await?;
         self.wake();

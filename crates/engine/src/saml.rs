@@ -9,8 +9,9 @@ mod logout;
 
 use serde::{Deserialize, Serialize};
 use vestibule_core::{ConnectionId, Timestamp};
+use vestibule_store::Connection;
 
-use crate::Engine;
+use crate::{Engine, Fault};
 
 pub use logout::{SamlLogoutMessage, SamlLogoutOutcome, ToProvider};
 
@@ -107,6 +108,14 @@ impl SamlSettings {
             slo_chosen: false,
             metadata_certificates: Vec::new(),
         }
+    }
+}
+
+impl SamlSettings {
+    /// What a connection by SAML remembers; settings that cannot be read are our own fault.
+    pub(crate) fn of(connection: &Connection) -> Result<Self, Fault> {
+        Self::deserialize(&connection.settings)
+            .map_err(|_| Fault::internal("a connection's SAML settings cannot be read"))
     }
 }
 

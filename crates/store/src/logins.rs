@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::value::RawValue;
 use vestibule_core::{ApplicationId, ConnectionId, LoginId, OrganizationId, Timestamp, UserId};
 
 use crate::{
@@ -31,7 +31,7 @@ pub struct NewLoginRecord {
     /// The next step.
     pub remedy: Option<String>,
     /// The verdict on the message rule by rule, redacted, as the engine writes it.
-    pub report: Option<Value>,
+    pub report: Option<Box<RawValue>>,
 }
 
 /// The record of one login.
@@ -64,7 +64,7 @@ from_row!(LoginRecord, row => LoginRecord {
         got: row.get("got")?,
         fault: row.get("fault")?,
         remedy: row.get("remedy")?,
-        report: row.get::<Option<Json<Value>>>("report")?.map(|report| report.0),
+        report: row.get::<Option<Json<Box<RawValue>>>>("report")?.map(|report| report.0),
     },
     created_at: row.time("created_at")?,
 });

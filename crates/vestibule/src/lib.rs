@@ -136,6 +136,7 @@ impl Vestibule {
             settings = settings.with_private_network();
         }
         settings.saml_verifier = config.saml_verifier;
+        settings.scim_requests_per_second = config.scim_requests_per_second;
         let outbound = vestibule_engine::Outbound::new(config.outbound)?;
         let engine = Engine::open(store, master, outbound, settings, clock.now()).await?;
         let mut web = WebOptions::new().trusted_proxies(config.trusted_proxies);
@@ -194,6 +195,7 @@ impl Vestibule {
         self.0.stop.cancel();
         self.0.workers.close();
         self.0.workers.wait().await;
+        self.0.engine.flush_records().await;
         self.0.engine.store().close().await
     }
 }

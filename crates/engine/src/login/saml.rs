@@ -14,7 +14,7 @@ use std::{net::IpAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{json, value::RawValue};
 use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, SecretHash, Timestamp};
 use vestibule_saml::{Expected, Response, Rule, Verified};
 use vestibule_store::{
@@ -31,7 +31,6 @@ use crate::{
     refusal::Actor,
 };
 
-use report::report_value;
 use subject::{amr_of, subject_of};
 
 pub(crate) use subject::StoredNameId;
@@ -91,7 +90,7 @@ struct Proven {
     session_index: Option<String>,
     session_expiry: Option<Timestamp>,
     name_id: StoredNameId,
-    report: Value,
+    report: Box<RawValue>,
 }
 
 impl Engine {
@@ -125,8 +124,11 @@ impl Engine {
             Ok(read) => read,
             Err(error) => {
                 drop(tx);
-                let refused = (&error, None, record(&connection));
-                return self.refuse_response(refused, posted.address, now).await;
+                let tx = self.store().write(now).await?;
+                let login = record(&connection);
+                return self
+                    .refuse_response(tx, &error, login, posted.address)
+                    .await;
             }
         };
         let trust = match response.may_be_encrypted() {
@@ -150,7 +152,7 @@ impl Engine {
         };
         let verifier = self.settings().saml_verifier;
         let (verdict, report) = verify::verify(verifier, (trust, response), expected, now).await?;
-        let report = report_value(&report, &verdict);
+        let report = report::document(&report, &verdict)?;
         match (verdict, waiting) {
             (Ok(verified), Waiting::Yes(handle, pending)) => {
                 let received = Received {
@@ -163,16 +165,22 @@ impl Engine {
             }
             (Ok(verified), _) => self.restart(&connection, &verified, report, now).await,
             (Err(error), waiting) => {
-                let mut login = record(&connection);
+                let used = match waiting {
+                    Waiting::Yes(handle, pending) => Some((handle, pending)),
+                    Waiting::Over(_) | Waiting::No => None,
+                };
+                let mut login = used.as_ref().map_or_else(
+                    || record(&connection),
+                    |(_, pending)| record_of(pending, &connection),
+                );
+                login.report = Some(report);
+                let mut tx = self.store().write(now).await?;
                 // The first answer uses the login up, good or bad.
-                if let Waiting::Yes(handle, pending) = waiting {
-                    login = record_of(&pending, &connection);
-                    let mut tx = self.store().write(now).await?;
+                if let Some((handle, _)) = used {
                     tx.take_pending_login(handle.hash()).await?;
-                    tx.commit().await?;
                 }
-                let refused = (&error, Some(report), login);
-                self.refuse_response(refused, posted.address, now).await
+                self.refuse_response(tx, &error, login, posted.address)
+                    .await
             }
         }
     }
@@ -180,16 +188,17 @@ impl Engine {
     /// Refuses, records and explains; beyond so many a minute an address learns nothing, not even which rule it was.
     async fn refuse_response(
         &self,
-        (error, report, login): (&vestibule_saml::Error, Option<Value>, NewLoginRecord),
+        tx: WriteTx,
+        error: &vestibule_saml::Error,
+        login: NewLoginRecord,
         address: IpAddr,
-        now: Timestamp,
     ) -> Result<SamlAnswer, Fault> {
         if !self.limits().admits_saml_refusal(address) {
+            tx.commit().await?;
             return Ok(SamlAnswer::TooMany);
         }
-        let login = NewLoginRecord { report, ..login };
         let recorded = self
-            .refuse_login(LoginRefusal::of_saml(error), login, now)
+            .record_refusal(tx, LoginRefusal::of_saml(error), login)
             .await?;
         // The record says what is wrong; the page must not tell whoever posted a ciphertext about its plaintext.
         Ok(SamlAnswer::Refused(match error.is_concealed() {
@@ -235,34 +244,27 @@ impl Engine {
         login.report = Some(report.clone());
         let mut tx = self.store().write(now).await?;
         if tx.take_pending_login(handle.hash()).await?.is_none() {
-            let refusal = super::oidc::too_late().record(&mut tx, login).await?;
-            return self.refused(tx, refusal).await;
+            return self.refused(tx, super::oidc::too_late(), login).await;
         }
         if !remember(&mut tx, &connection, &verified).await? {
-            let refusal = replayed().record(&mut tx, login).await?;
-            return self.refused(tx, refusal).await;
+            return self.refused(tx, replayed(), login).await;
         }
         let Some(outgoing) = self.open_outgoing(&pending, &connection) else {
             tx.commit().await?;
             return Ok(SamlAnswer::Gone);
         };
         if let Some(refusal) = too_old(&outgoing, &verified, now) {
-            let refusal = refusal.record(&mut tx, login).await?;
-            return self.refused(tx, refusal).await;
+            return self.refused(tx, refusal, login).await;
         }
         let subject = match subject_of(&connection, &settings, &verified) {
             Ok(subject) => subject,
-            Err(refusal) => {
-                let refusal = refusal.record(&mut tx, login).await?;
-                return self.refused(tx, refusal).await;
-            }
+            Err(refusal) => return self.refused(tx, *refusal, login).await,
         };
         let user = match join::join(&mut tx, &connection, &subject).await? {
             Joined::User(user) => user,
             Joined::Refused(refusal, user) => {
                 login.user_id = user.map(|user| user.id);
-                let refusal = refusal.record(&mut tx, login).await?;
-                return self.refused(tx, refusal).await;
+                return self.refused(tx, refusal, login).await;
             }
         };
         let epochs = match tx.hold_login(user.id, connection.id).await? {
@@ -271,8 +273,7 @@ impl Engine {
             held => {
                 login.user_id = Some(user.id);
                 let refusal = held.map_or_else(deactivated, |_| connection_changed());
-                let refusal = refusal.record(&mut tx, login).await?;
-                return self.refused(tx, refusal).await;
+                return self.refused(tx, refusal, login).await;
             }
         };
         let proven = Proven {
@@ -291,11 +292,11 @@ impl Engine {
             report,
         };
         let answer = self.generator().token("");
-        let sealed = self.vault().seal(
-            PROOF_PLACE,
-            &row_of(answer.hash()),
-            json!(proven).to_string().as_bytes(),
-        );
+        let written = serde_json::to_vec(&proven)
+            .map_err(|_| Fault::internal("a verified answer cannot be written"))?;
+        let sealed = self
+            .vault()
+            .seal(PROOF_PLACE, &row_of(answer.hash()), &written);
         tx.add_login_answer(NewLoginAnswer {
             hash: answer.hash(),
             browser_hash: &pending.browser_hash,
@@ -318,10 +319,15 @@ impl Engine {
         ))))
     }
 
-    async fn refused(&self, tx: WriteTx, refusal: LoginRefusal) -> Result<SamlAnswer, Fault> {
-        tx.commit().await?;
-        self.wake();
-        Ok(SamlAnswer::Refused(refusal))
+    async fn refused(
+        &self,
+        tx: WriteTx,
+        refusal: LoginRefusal,
+        login: NewLoginRecord,
+    ) -> Result<SamlAnswer, Fault> {
+        self.record_refusal(tx, refusal, login)
+            .await
+            .map(SamlAnswer::Refused)
     }
 
     fn open_outgoing(&self, pending: &PendingLogin, connection: &Connection) -> Option<Outgoing> {
@@ -416,10 +422,9 @@ impl Engine {
                 return self.sign_in(tx, pending, &connection, proof, browser).await;
             }
         };
-        let refusal = refusal.record(&mut tx, login).await?;
-        tx.commit().await?;
-        self.wake();
-        Ok(LoginOutcome::Refused(refusal))
+        self.record_refusal(tx, refusal, login)
+            .await
+            .map(LoginOutcome::Refused)
     }
 }
 
@@ -427,7 +432,7 @@ struct Received {
     connection: Connection,
     settings: SamlSettings,
     verified: Verified,
-    report: Value,
+    report: Box<RawValue>,
 }
 
 /// The login that a response says it answers, if it began at this connection.

@@ -1,6 +1,6 @@
 //! What follows when a login has proved somebody: the sign-in, and the answer to the application that waits.
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use vestibule_core::{EventKind, Policy, SecretHash, Timestamp};
 use vestibule_store::{Connection, Epochs, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
 
@@ -34,7 +34,7 @@ pub(super) struct Proof {
     /// The epochs of the answer that the sign-in comes from; none when the user was found in this transaction.
     pub(super) epochs: Option<Epochs>,
     /// What came and how it was judged.
-    pub(super) report: Option<Value>,
+    pub(super) report: Option<Box<RawValue>>,
 }
 
 /// Somebody whom nothing may be issued to any more.

@@ -65,14 +65,6 @@ fn kept<K: std::hash::Hash + Eq, V: Clone>(
     Ok(parsed)
 }
 
-impl SamlSettings {
-    /// What a connection by SAML remembers; settings that cannot be read are our own fault.
-    pub(crate) fn of(connection: &Connection) -> Result<Self, Fault> {
-        serde_json::from_value(connection.settings.clone())
-            .map_err(|_| Fault::internal("a connection's SAML settings cannot be read"))
-    }
-}
-
 /// A key pair that is not stored yet.
 pub(crate) struct MadeKey {
     certificate: String,
@@ -115,7 +107,8 @@ impl Engine {
             .collect()
     }
 
-    /// Whom the connection trusts, as the store says now, without the keys that decrypt; the inner error is the connection's own, such as no certificate.
+    /// Whom the connection trusts, as the store says now, without the keys that decrypt; the inner error is the
+    /// connection's own, such as no certificate.
     pub(crate) async fn saml_trust(
         &self,
         tx: &mut ReadTx,

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{DirectoryId, EventId, EventKind, OffboardingId, OrganizationId};
 use vestibule_engine::{
@@ -144,7 +144,7 @@ struct Login {
     remedy: Option<String>,
     /// Of a SAML response: what it said, redacted, and the verdict rule by rule.
     #[schema(value_type = Option<Object>)]
-    report: Option<Value>,
+    report: Option<Box<RawValue>>,
     created_at: String,
 }
 

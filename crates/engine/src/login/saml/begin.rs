@@ -7,7 +7,7 @@ use vestibule_store::{Connection, PendingLogin};
 
 use super::{Outgoing, UPSTREAM_PLACE};
 use crate::{
-    Engine, Fault, LoginRefusal, SamlSettings,
+    Engine, Fault, LoginRefusal, SamlAddresses, SamlSettings,
     authorize::Purpose,
     login::{LoginPage, LoginStep, record_of},
     refusal::Actor,
@@ -35,15 +35,15 @@ impl Engine {
             force_authn: asked.force_authn,
             max_age: asked.max_age,
         };
-        let step = match self.request(
+        let request = Request {
+            ours: self.saml_addresses(connection.id),
             handle,
-            connection,
-            &settings,
+            settings: &settings,
             asked,
-            page,
-            key.as_ref(),
-            now,
-        ) {
+            login_hint: page.login_hint.as_deref(),
+            key: key.as_ref(),
+        };
+        let step = match request.step(now) {
             Ok(step) => step,
             Err(error) => {
                 return self
@@ -71,50 +71,48 @@ impl Engine {
             false => LoginStep::Gone,
         })
     }
+}
 
-    /// The request, by whichever binding the identity provider has.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a request is made of, read in its one caller"
-    )]
-    fn request(
-        &self,
-        handle: &Secret,
-        connection: &Connection,
-        settings: &SamlSettings,
-        asked: Asked,
-        page: &LoginPage,
-        key: Option<&SigningKey>,
-        now: Timestamp,
-    ) -> Result<LoginStep, MessageError> {
-        let (destination, redirect) = match (&settings.sso_url, &settings.sso_post_url) {
+/// What a request is made of.
+struct Request<'a> {
+    ours: SamlAddresses,
+    handle: &'a Secret,
+    settings: &'a SamlSettings,
+    asked: Asked,
+    login_hint: Option<&'a str>,
+    key: Option<&'a SigningKey>,
+}
+
+impl Request<'_> {
+    /// By whichever binding the identity provider has.
+    fn step(self, now: Timestamp) -> Result<LoginStep, MessageError> {
+        let (destination, redirect) = match (&self.settings.sso_url, &self.settings.sso_post_url) {
             (Some(url), _) => (url, true),
             (None, Some(url)) => (url, false),
             (None, None) => return Err(MessageError::Address),
         };
-        let ours = self.saml_addresses(connection.id);
         let mut request = AuthnRequest::new(
-            request_id(handle),
+            request_id(self.handle),
             now.unix_seconds(),
-            ours.sp_entity_id,
+            self.ours.sp_entity_id,
             destination,
-            ours.acs_url,
+            self.ours.acs_url,
         )?
-        .authn_context(asked.classes)?;
+        .authn_context(self.asked.classes)?;
         // SAML has no word for how old a sign-in may be: whoever limits that asks for a new one.
-        if asked.force_authn || asked.max_age.is_some() {
+        if self.asked.force_authn || self.asked.max_age.is_some() {
             request = request.force_authn();
         }
-        if let Some(format) = &settings.name_id_format {
+        if let Some(format) = &self.settings.name_id_format {
             request = request.name_id_format(format)?;
         }
         // The handle again: providers that lose it lose nothing, the answer names the request.
-        let relay_state = Some(handle.expose());
+        let relay_state = Some(self.handle.expose());
         if !redirect {
-            return Ok(LoginStep::Post(request.post_form(relay_state, key)?));
+            return Ok(LoginStep::Post(request.post_form(relay_state, self.key)?));
         }
-        let mut url = request.redirect_url(relay_state, key)?;
-        if let Some(hint) = &page.login_hint
+        let mut url = request.redirect_url(relay_state, self.key)?;
+        if let Some(hint) = self.login_hint
             && destination.starts_with("https://login.microsoftonline.")
         {
             let hint: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();

@@ -1,6 +1,6 @@
 //! Logins that the identity provider begins: each becomes one that we begin (OpenID Connect Core §4).
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use url::Url;
 use vestibule_core::{ApplicationId, ConnectionId, ConnectionState, Protocol, Timestamp};
 use vestibule_saml::Verified;
@@ -28,15 +28,14 @@ impl Engine {
         &self,
         connection: &Connection,
         verified: &Verified,
-        report: Value,
+        report: Box<RawValue>,
         now: Timestamp,
     ) -> Result<SamlAnswer, Fault> {
         let mut login = record(connection);
         login.report = Some(report);
         let mut tx = self.store().write(now).await?;
         if !remember(&mut tx, connection, verified).await? {
-            let refusal = replayed().record(&mut tx, login).await?;
-            return self.refused(tx, refusal).await;
+            return self.refused(tx, replayed(), login).await;
         }
         let Some((application_id, mut start)) = self.start_of(&mut tx, connection).await? else {
             let refusal = LoginRefusal::new(
@@ -45,8 +44,7 @@ impl Engine {
                 Actor::Administrator,
                 "set `default_application_id` on the connection to an application with an `initiate_login_uri`",
             );
-            let refusal = refusal.record(&mut tx, login).await?;
-            return self.refused(tx, refusal).await;
+            return self.refused(tx, refusal, login).await;
         };
         start
             .query_pairs_mut()
