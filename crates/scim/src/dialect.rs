@@ -12,6 +12,54 @@ pub enum Dialect {
     Strict,
 }
 
+/// How a directory reads what clients send.
+///
+/// Every function that reads a body takes this or a [`Dialect`] alone, which stands for that dialect with passwords
+/// taken and roles left as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Reading {
+    /// How much is forgiven.
+    pub dialect: Dialect,
+    /// Whether a password is taken; otherwise it is dropped (repair 17), or refused where the dialect is strict.
+    pub passwords: bool,
+    /// Whether a role or entitlement that is JSON in a text becomes what the JSON says (repair 10).
+    ///
+    /// Entra sends app roles as `"value": "{\"id\":…,\"value\":\"admin\",\"displayName\":…}"`.
+    pub json_roles: bool,
+}
+
+impl Reading {
+    /// This dialect, with passwords taken and roles left as they are.
+    pub const fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            passwords: true,
+            json_roles: false,
+        }
+    }
+
+    /// Takes no passwords.
+    #[must_use]
+    pub const fn without_passwords(mut self) -> Self {
+        self.passwords = false;
+        self
+    }
+
+    /// Reads roles and entitlements out of JSON in a text.
+    #[must_use]
+    pub const fn with_json_roles(mut self) -> Self {
+        self.json_roles = true;
+        self
+    }
+}
+
+impl From<Dialect> for Reading {
+    fn from(dialect: Dialect) -> Self {
+        Self::new(dialect)
+    }
+}
+
 /// A known habit that was repaired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -34,7 +82,7 @@ pub enum Rule {
     ReadOnly,
     /// 9: one value where a list belongs.
     SingleForList,
-    /// 10: JSON inside a text value, kept as text.
+    /// 10: JSON inside a text value; kept as text, or read where [`Reading::json_roles`] says so.
     JsonInText,
     /// 11: a filter value without quotation marks.
     UnquotedValue,
@@ -42,6 +90,26 @@ pub enum Rule {
     ManyPrimaries,
     /// 13: a member that does not exist (yet), left out; only the host can know, and notes it.
     UnknownMember,
+    /// 14: a filter with a sub-attribute behind its brackets, such as `emails[type eq "work"].value eq "x"`.
+    SelectedValue,
+    /// 15: a schema under a name that it had before SCIM 2.0, or that somebody misspelled.
+    AliasUrn,
+    /// 16: an empty text, taken as unassigned.
+    EmptyText,
+    /// 17: a password in a directory that takes none, dropped.
+    PasswordDropped,
+    /// 18: an element with the same `value` and `type` as another, merged into it (RFC 7643 §2.4).
+    DuplicateElement,
+    /// 19: an attribute that was named twice, once in another letter case or form; one of the two counts.
+    DuplicateKey,
+    /// 20: an empty path, taken as none.
+    EmptyPath,
+    /// 21: an `add` of nothing, which leaves what is there.
+    NothingToAdd,
+    /// 22: a `remove` whose filter matched nothing.
+    NothingToRemove,
+    /// 23: a group that was replaced without its members, and so has none.
+    MembersAbsent,
 }
 
 impl Rule {
@@ -61,6 +129,16 @@ impl Rule {
             Self::UnquotedValue => 11,
             Self::ManyPrimaries => 12,
             Self::UnknownMember => 13,
+            Self::SelectedValue => 14,
+            Self::AliasUrn => 15,
+            Self::EmptyText => 16,
+            Self::PasswordDropped => 17,
+            Self::DuplicateElement => 18,
+            Self::DuplicateKey => 19,
+            Self::EmptyPath => 20,
+            Self::NothingToAdd => 21,
+            Self::NothingToRemove => 22,
+            Self::MembersAbsent => 23,
         }
     }
 
@@ -76,10 +154,20 @@ impl Rule {
             Self::Unknown => "an attribute or schema that this directory does not know was dropped",
             Self::ReadOnly => "an attribute that only the server writes was ignored",
             Self::SingleForList => "one value was sent where a list belongs",
-            Self::JsonInText => "a text value holds JSON and was kept as text",
+            Self::JsonInText => "a text value holds JSON",
             Self::UnquotedValue => "a filter value lacked its quotation marks",
             Self::ManyPrimaries => "more than one value was primary; the last one is",
             Self::UnknownMember => "a member that this directory does not know was left out",
+            Self::SelectedValue => "a filter named a sub-attribute behind its brackets",
+            Self::AliasUrn => "a schema was named as it was before SCIM 2.0, or misspelled",
+            Self::EmptyText => "an empty text was taken as no value",
+            Self::PasswordDropped => "this directory takes no passwords, so one was dropped",
+            Self::DuplicateElement => "two values were the same and became one",
+            Self::DuplicateKey => "an attribute was sent twice and one of the two was used",
+            Self::EmptyPath => "an empty path was taken as none",
+            Self::NothingToAdd => "there was nothing to add, and what is there stayed",
+            Self::NothingToRemove => "what was to be removed was not there",
+            Self::MembersAbsent => "a group was replaced without members, so it has none now",
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The one evaluator of filters and sort orders over JSON resources.
 
+mod key;
+
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
-use unicode_normalization::UnicodeNormalization;
+
+pub use key::{fold, fold_part, fold_prefix, fold_suffix};
 
 use crate::filter::{Comparison, Filter, Operand, Operator};
 use crate::list::{Order, Sort};
@@ -11,18 +14,13 @@ use crate::moment::DateTime;
 use crate::path::AttributePath;
 use crate::schema::Type;
 
-/// The form in which text is compared where letter case does not count.
-///
-/// It is the lower case of the NFC form, after RFC 8265 §3.3 without its refusals, since identity providers send
-/// names with spaces. A host that answers filters from an index stores this form beside the text.
-pub fn fold(text: &str) -> String {
-    text.nfc().flat_map(char::to_lowercase).nfc().collect()
-}
+/// What a user without `active` is (RFC 7643 §4.1.1 leaves it to the server): directories that never say it mean yes.
+static ACTIVE: Value = Value::Bool(true);
 
 /// Whether the resource matches.
 ///
 /// The resource is a whole document, as [`Stored::document`](crate::Stored::document) makes it: with `id`,
-/// `meta`, and `members` or `groups` where the filter reads them.
+/// `meta`, and `members` or `groups` where the filter reads them. A user without `active` counts as active.
 pub fn matches(filter: &Filter, document: &Map<String, Value>) -> bool {
     match filter {
         Filter::And(filters) => filters.iter().all(|filter| matches(filter, document)),
@@ -74,8 +72,7 @@ pub fn compare_documents(
 }
 
 fn sort_value<'a>(path: &AttributePath, document: &'a Map<String, Value>) -> Option<&'a Value> {
-    let object = object(path, document)?;
-    let value = get(object, path.name())?;
+    let value = top(path, document)?;
     let element = match value {
         Value::Array(elements) => elements
             .iter()
@@ -120,9 +117,17 @@ fn get<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(name).filter(|value| !value.is_null())
 }
 
+/// The value of the attribute that a path names, or whose sub-attribute it names.
+fn top<'a>(path: &AttributePath, document: &'a Map<String, Value>) -> Option<&'a Value> {
+    let value = object(path, document).and_then(|object| get(object, path.name()));
+    // Only users have an attribute of this name.
+    let is_active = path.extension().is_none() && path.name() == "active";
+    value.or(is_active.then_some(&ACTIVE))
+}
+
 /// The values at a path: elements of lists one by one, sub-attributes of every element.
 fn values<'a>(path: &AttributePath, document: &'a Map<String, Value>) -> Vec<&'a Value> {
-    let Some(value) = object(path, document).and_then(|object| get(object, path.name())) else {
+    let Some(value) = top(path, document) else {
         return Vec::new();
     };
     let elements = match value {
@@ -147,12 +152,14 @@ fn member<'a>(path: &AttributePath, element: &'a Value) -> Option<&'a Value> {
     }
 }
 
+/// Whether a value is present: neither empty nor null, and of a complex one some part (RFC 7644 §3.4.2.2, `pr`).
 fn is_assigned(value: &Value) -> bool {
     match value {
         Value::Null => false,
-        Value::Array(elements) => !elements.is_empty(),
-        Value::Object(object) => !object.is_empty(),
-        _ => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(elements) => elements.iter().any(is_assigned),
+        Value::Object(object) => object.values().any(is_assigned),
+        Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -167,10 +174,9 @@ fn compare(comparison: &Comparison, values: &[&Value]) -> bool {
 fn compare_one(comparison: &Comparison, value: &Value) -> bool {
     let ordering = match (&comparison.value, value) {
         (Operand::Text(wanted), Value::String(text)) => {
-            return if comparison.case_exact {
-                compare_text(comparison.operator, text, wanted)
-            } else {
-                compare_text(comparison.operator, &fold(text), &fold(wanted))
+            return match comparison.key() {
+                None => compare_text(comparison.operator, text, wanted),
+                Some(key) => compare_key(comparison.operator, text, key),
             };
         }
         (Operand::Boolean(wanted), Value::Bool(value)) => Some(value.cmp(wanted)),
@@ -189,6 +195,15 @@ fn compare_one(comparison: &Comparison, value: &Value) -> bool {
         None => comparison.operator == Operator::NotEqual,
         Some(ordering) => holds(comparison.operator, ordering),
     }
+}
+
+/// Compares a text with an operand that is a key already.
+fn compare_key(operator: Operator, text: &str, key: &str) -> bool {
+    // The key of such a text is its lower case, which need not be made.
+    if operator == Operator::Equal && text.is_ascii() {
+        return text.trim().eq_ignore_ascii_case(key);
+    }
+    compare_text(operator, &fold(text), key)
 }
 
 fn compare_text(operator: Operator, text: &str, wanted: &str) -> bool {

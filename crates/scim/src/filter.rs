@@ -16,9 +16,10 @@ pub(crate) use token::{Token, Tokens};
 
 use crate::dialect::{Dialect, Repairs};
 use crate::error::Error;
+use crate::evaluate::{fold, fold_part, fold_prefix, fold_suffix};
 use crate::moment::DateTime;
 use crate::path::AttributePath;
-use crate::schema::ResourceSchema;
+use crate::schema::{Found, ResourceSchema};
 
 /// A condition on a resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +32,7 @@ pub enum Filter {
     Not(Box<Filter>),
     /// The attribute has a value that compares so.
     Compare(Comparison),
-    /// The attribute has a value: not null, not an empty list, not an empty object.
+    /// The attribute has a value: not null, not empty, and of a complex one some part.
     Present(AttributePath),
     /// One element of the list meets the whole condition.
     ///
@@ -41,6 +42,7 @@ pub enum Filter {
 
 /// A comparison of an attribute with a value.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The attribute; never a complex one.
     pub path: AttributePath,
@@ -48,10 +50,43 @@ pub struct Comparison {
     pub operator: Operator,
     /// What it is compared with; of the attribute's type.
     pub value: Operand,
-    /// Whether letter case counts; see [`fold`](crate::evaluate::fold) where it does not.
+    /// Whether letter case counts; where it does not, text is compared by its [`key`](Self::key).
     pub case_exact: bool,
     /// Whether the attribute, or the list that it is a sub-attribute of, holds many values: one has to match.
     pub multi_valued: bool,
+    key: Option<String>,
+}
+
+impl Comparison {
+    /// A comparison of a simple attribute, with its characteristics.
+    pub fn new(found: &Found<'_>, operator: Operator, value: Operand) -> Self {
+        let leaf = found.leaf();
+        let key = match &value {
+            Operand::Text(text) if !leaf.case_exact => Some(match operator {
+                Operator::StartsWith => fold_prefix(text),
+                Operator::EndsWith => fold_suffix(text),
+                Operator::Contains => fold_part(text),
+                _ => fold(text),
+            }),
+            _ => None,
+        };
+        Self {
+            path: found.path.clone(),
+            operator,
+            value,
+            case_exact: leaf.case_exact,
+            multi_valued: found.attribute.multi_valued,
+            key,
+        }
+    }
+
+    /// What the keys of texts are compared with, where letter case does not count; made once, when the filter is.
+    ///
+    /// It is the [`fold`] of the operand, for `sw`, `ew` and `co` with the space at its open ends. Where it is there,
+    /// `fold(value) operator key` is the whole condition, in the evaluator as in an index that holds keys.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
 }
 
 /// The comparison operators.
@@ -119,10 +154,11 @@ impl Default for Budget {
 }
 
 impl Filter {
-    /// Parses a filter over resources of one type, within [`Budget::DEFAULT`], without repairs.
+    /// Parses a filter over resources of one type, within [`Budget::DEFAULT`], as a strict directory does.
     ///
     /// Fails with `invalidFilter`: a syntax error, an unknown or write-only attribute, or an operator that the
-    /// attribute's type does not have; and with `tooMany` beyond the budget.
+    /// attribute's type does not have; and with `tooMany` beyond the budget. A strict directory also wants
+    /// sub-attributes named (`emails.value`, not `emails`) and attributes of extensions with their URN.
     pub fn parse(text: &str, schema: &ResourceSchema) -> Result<Self, Error> {
         Self::parse_as(text, schema, Dialect::Strict, &mut Repairs::default())
     }
@@ -193,6 +229,19 @@ impl Filter {
                 visit(path);
                 filter.each_path(visit);
             }
+        }
+    }
+
+    /// What it takes to evaluate the filter for one resource: its comparisons and presence tests.
+    ///
+    /// A host that evaluates resources one by one bounds the product of this and their number.
+    pub fn cost(&self) -> u64 {
+        match self {
+            Self::And(filters) | Self::Or(filters) => filters
+                .iter()
+                .fold(0, |cost: u64, filter| cost.saturating_add(filter.cost())),
+            Self::Not(filter) | Self::Element(_, filter) => filter.cost(),
+            Self::Compare(_) | Self::Present(_) => 1,
         }
     }
 

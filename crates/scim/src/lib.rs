@@ -16,7 +16,7 @@ pub mod resource;
 pub mod router;
 pub mod schema;
 
-pub use dialect::{Dialect, Repair, Repairs, Rule};
+pub use dialect::{Dialect, Reading, Repair, Repairs, Rule};
 pub use directory::{
     After, BulkLimits, Created, Directory, Exchange, Failure, Hints, Load, Lookup, LookupKind,
     Page, Precondition, Profile, Query, Stored, Update, Updated, Wanted,

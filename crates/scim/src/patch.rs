@@ -2,18 +2,19 @@
 
 mod apply;
 mod elements;
+mod members;
 mod read;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::dialect::{Dialect, Repairs};
+use crate::dialect::{Dialect, Reading, Repairs, Rule};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::path::{AttributePath, Path};
 use crate::resource::{Draft, Member, Password, Resource};
-use crate::schema::ResourceSchema;
+use crate::schema::{ResourceSchema, ResourceType};
 
 /// URN of the PATCH message.
 pub const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -24,6 +25,10 @@ pub struct Change {
     schema: Arc<ResourceSchema>,
     dialect: Dialect,
     body: Body,
+    /// The attributes that the client names.
+    named: Vec<AttributePath>,
+    /// What the client takes for the resource's id.
+    ids: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +53,12 @@ pub(crate) enum Action {
     RemoveValues(Vec<Value>),
     Members(MemberChange),
     Password(PasswordChange),
+    /// Says which schemas are in use, which follows from the attributes.
+    Schemas {
+        urns: Vec<String>,
+        /// Whether these are all.
+        all: bool,
+    },
 }
 
 impl Change {
@@ -57,13 +68,20 @@ impl Change {
     pub fn put(
         body: Value,
         schema: &Arc<ResourceSchema>,
-        dialect: Dialect,
+        reading: impl Into<Reading>,
         repairs: &mut Repairs,
     ) -> Result<Self, Error> {
-        let draft = Draft::parse(body, schema, dialect, repairs)?;
+        let reading = reading.into();
+        let draft = Draft::parse(body, schema, reading, repairs)?;
+        let names = |name: &str| draft.named().iter().any(|path| path.name() == name);
+        if schema.kind() == ResourceType::Group && !names("members") {
+            repairs.note(Rule::MembersAbsent, "members");
+        }
         Ok(Self {
             schema: Arc::clone(schema),
-            dialect,
+            dialect: reading.dialect,
+            named: draft.named().to_vec(),
+            ids: Vec::new(),
             body: Body::Put(Box::new(draft)),
         })
     }
@@ -75,15 +93,35 @@ impl Change {
     pub fn patch(
         body: Value,
         schema: &Arc<ResourceSchema>,
-        dialect: Dialect,
+        reading: impl Into<Reading>,
         repairs: &mut Repairs,
     ) -> Result<Self, Error> {
-        let operations = read::operations(body, schema, dialect, repairs)?;
+        let reading = reading.into();
+        let operations = read::operations(body, schema, reading, repairs)?;
         Ok(Self {
             schema: Arc::clone(schema),
-            dialect,
-            body: Body::Patch(operations),
+            dialect: reading.dialect,
+            named: operations.named,
+            ids: operations.ids,
+            body: Body::Patch(operations.list),
         })
+    }
+
+    /// The attributes that the client names, to be shown in the answer even where they are `returned: request`
+    /// (RFC 7643 §7); sorted.
+    pub fn named(&self) -> &[AttributePath] {
+        &self.named
+    }
+
+    /// Checks that the change is meant for this resource.
+    ///
+    /// Okta sends the resource's own `id` in a value without path, which is no change; another one fails with
+    /// `mutability`.
+    pub fn check_id(&self, id: &str) -> Result<(), Error> {
+        if self.ids.iter().all(|named| named == id) {
+            return Ok(());
+        }
+        Err(Error::mutability("id is written by the server only"))
     }
 
     /// The change without what it says about the password, for a directory that keeps none.

@@ -95,7 +95,7 @@ pub enum Path {
 }
 
 impl Path {
-    /// Parses a path without repairs.
+    /// Parses a path as a strict directory does: without repairs, attributes of extensions with their URN.
     ///
     /// Fails with `invalid_path`, and with `invalid_filter` inside brackets.
     pub fn parse(text: &str, schema: &ResourceSchema) -> Result<Self, Error> {
@@ -111,7 +111,7 @@ impl Path {
     ) -> Result<Self, Error> {
         check_length(text)?;
         let text = text.trim();
-        if let Some(extension) = schema.extension(text) {
+        if let Some(extension) = schema.extension_as(text, dialect, repairs) {
             return Ok(Self::Extension(extension.id.clone()));
         }
         let malformed = || Error::invalid_path("the path does not parse");
@@ -119,7 +119,7 @@ impl Path {
         let Some(Token::Word(name)) = tokens.next() else {
             return Err(malformed());
         };
-        let found = schema.find(name).ok_or_else(|| {
+        let found = schema.find_as(name, dialect, repairs).ok_or_else(|| {
             Error::invalid_path("the path names an attribute that is not in the schema")
         })?;
         let path = if tokens.take(&Token::OpenElement) {

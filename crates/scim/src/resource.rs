@@ -1,7 +1,9 @@
 //! Resources as the host stores them, and what a client sends to create one.
 
+mod identity;
 mod member;
 mod read;
+mod required;
 mod scalar;
 
 use std::fmt;
@@ -9,15 +11,17 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::dialect::{Dialect, Repairs};
+use crate::dialect::{Reading, Repairs};
 use crate::error::Error;
 use crate::path::AttributePath;
 use crate::schema::{ENTERPRISE_URN, ResourceSchema};
 
+pub(crate) use identity::{absorb, identity, is_exact, merge_duplicates};
 pub use member::{Member, Membership};
 pub(crate) use read::{
-    ELEMENTS, Reader, check_required, is_members, is_password, is_unassigned, password, set,
+    ELEMENTS, Named, Reader, is_members, is_password, is_unassigned, password, reference_id, set,
 };
+pub(crate) use required::check_required;
 pub(crate) use scalar::{clear_primary, is_primary, text_boolean};
 
 /// The attributes of a user or a group: canonical names, checked types, nothing unassigned.
@@ -150,6 +154,7 @@ pub struct Draft {
     pub members: Vec<Member>,
     /// The password of a user, to be hashed or dropped; never stored as it is.
     pub password: Option<Password>,
+    named: Vec<AttributePath>,
 }
 
 impl Draft {
@@ -157,14 +162,21 @@ impl Draft {
     ///
     /// Attributes that only the server writes are ignored (RFC 7644 §3.3), unassigned values are dropped
     /// (RFC 7643 §2.5). Fails with `invalid_syntax` where the body is no object and with `invalid_value` where
-    /// a value has the wrong type or a required one is missing.
+    /// a value has the wrong type or a required one is missing. Strictly, also where `schemas` does not name what
+    /// the body uses, and where an attribute is not declared or named twice.
     pub fn parse(
         body: Value,
         schema: &ResourceSchema,
-        dialect: Dialect,
+        reading: impl Into<Reading>,
         repairs: &mut Repairs,
     ) -> Result<Self, Error> {
-        Reader::new(schema, dialect, repairs).draft(body)
+        Reader::new(schema, reading.into(), repairs).draft(body)
+    }
+
+    /// The attributes that the body names, to be shown in the answer even where they are `returned: request`
+    /// (RFC 7643 §7); sorted.
+    pub fn named(&self) -> &[AttributePath] {
+        &self.named
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! A [`Registry`] is a value: a host may build one per directory, with its own extensions.
 
+mod alias;
 mod discovery;
+mod parse;
+mod registry;
 mod standard;
 mod wire;
 
-use std::sync::Arc;
+pub use registry::{Need, Registry};
 
+use crate::dialect::{Dialect, Repairs, Rule};
 use crate::path::AttributePath;
 
 /// URN of the core User schema.
@@ -156,6 +160,18 @@ impl Attribute {
         find(&self.sub_attributes, name)
     }
 
+    /// The resource type of the resource that the object's `value` names, where its `$ref` is nothing but that
+    /// resource's URL: such a `$ref` is made on the way out and never stored (RFC 7643 §2.3.7).
+    pub fn refers_to(&self) -> Option<ResourceType> {
+        let reference = self.sub_attribute("$ref").filter(|_| self.has_value())?;
+        match reference.reference_types.as_slice() {
+            [one] => [ResourceType::User, ResourceType::Group]
+                .into_iter()
+                .find(|kind| kind.name() == one),
+            _ => None,
+        }
+    }
+
     /// Whether a plain value may stand for the object: the object has a `value` (RFC 7643 §2.4).
     pub fn has_value(&self) -> bool {
         self.kind == Type::Complex && self.sub_attribute("value").is_some()
@@ -211,6 +227,8 @@ pub struct ResourceSchema {
     core: Schema,
     common: Vec<Attribute>,
     extensions: Vec<Schema>,
+    /// The URNs of the extensions that every resource has.
+    required: Vec<String>,
 }
 
 /// An attribute that was found, with its canonical path.
@@ -239,16 +257,34 @@ impl ResourceSchema {
             core,
             common: standard::common(),
             extensions: Vec::new(),
+            required: Vec::new(),
         }
     }
 
     /// Adds an extension, optional for clients; a schema of the same URN is replaced.
     #[must_use]
     pub fn with_extension(mut self, extension: Schema) -> Self {
-        self.extensions
-            .retain(|known| !known.id.eq_ignore_ascii_case(&extension.id));
+        let same = |urn: &str| urn.eq_ignore_ascii_case(&extension.id);
+        self.extensions.retain(|known| !same(&known.id));
+        self.required.retain(|urn| !same(urn));
         self.extensions.push(extension);
         self
+    }
+
+    /// Adds an extension that every resource has to have (RFC 7643 §6, `schemaExtensions.required`).
+    #[must_use]
+    pub fn with_required_extension(self, extension: Schema) -> Self {
+        let urn = extension.id.clone();
+        let mut schema = self.with_extension(extension);
+        schema.required.push(urn);
+        schema
+    }
+
+    /// Whether every resource has to have the extension of this URN.
+    pub fn requires(&self, urn: &str) -> bool {
+        self.required
+            .iter()
+            .any(|required| required.eq_ignore_ascii_case(urn))
     }
 
     /// The resource type that this describes.
@@ -306,6 +342,72 @@ impl ResourceSchema {
             .find_map(|extension| found(Some(&extension.id), extension.attribute(name)?, sub))
     }
 
+    /// Finds an attribute as a dialect names it.
+    ///
+    /// Strictly, attributes of extensions carry their URN (RFC 7644 §3.10); leniently, schemas may also be named as
+    /// they were before SCIM 2.0.
+    pub(crate) fn find_as(
+        &self,
+        text: &str,
+        dialect: Dialect,
+        repairs: &mut Repairs,
+    ) -> Option<Found<'_>> {
+        let found = self.find(text);
+        if dialect == Dialect::Strict {
+            return found.filter(|found| match found.path.extension() {
+                None => true,
+                Some(urn) => strip_urn(text, urn).is_some(),
+            });
+        }
+        found.or_else(|| {
+            let (canonical, alias) = alias::canonical(text, self)?;
+            let found = self.find(&canonical)?;
+            repairs.note(Rule::AliasUrn, alias);
+            Some(found)
+        })
+    }
+
+    /// The extension of a URN as a dialect names it.
+    pub(crate) fn extension_as(
+        &self,
+        text: &str,
+        dialect: Dialect,
+        repairs: &mut Repairs,
+    ) -> Option<&Schema> {
+        self.extension(text).or_else(|| {
+            if dialect == Dialect::Strict {
+                return None;
+            }
+            let (canonical, alias) = alias::canonical(text, self)?;
+            let extension = self.extension(&canonical)?;
+            repairs.note(Rule::AliasUrn, alias);
+            Some(extension)
+        })
+    }
+
+    /// The attributes whose values must be unique in the directory, but for the `id`, with the canonical path.
+    ///
+    /// This crate knows one resource at a time, so the host is who enforces it.
+    pub fn unique(&self) -> impl Iterator<Item = (AttributePath, &Attribute)> {
+        self.each()
+            .filter(|(_, attribute)| attribute.uniqueness != Uniqueness::None)
+            .filter(|(path, _)| path.extension().is_some() || path.name() != "id")
+    }
+
+    /// Every attribute of the core schema, the common ones and the extensions, with the canonical path.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (AttributePath, &Attribute)> {
+        let top = self
+            .top_level()
+            .map(|attribute| (AttributePath::new(None, &attribute.name, None), attribute));
+        let extended = self.extensions.iter().flat_map(|extension| {
+            extension.attributes.iter().map(|attribute| {
+                let path = AttributePath::new(Some(&extension.id), &attribute.name, None);
+                (path, attribute)
+            })
+        });
+        top.chain(extended)
+    }
+
     /// Finds the attribute of a canonical path.
     pub fn at(&self, path: &AttributePath) -> Option<Found<'_>> {
         let attribute = match path.extension() {
@@ -313,6 +415,25 @@ impl ResourceSchema {
             Some(urn) => self.extension(urn)?.attribute(path.name())?,
         };
         found(path.extension(), attribute, path.sub())
+    }
+
+    /// The core schema or extension that a client's `schemas` names, as its dialect names it.
+    pub(crate) fn urn_as(
+        &self,
+        text: &str,
+        dialect: Dialect,
+        repairs: &mut Repairs,
+    ) -> Option<String> {
+        if let Some(urn) = self.urn(text) {
+            return Some(urn.to_owned());
+        }
+        if dialect == Dialect::Strict {
+            return None;
+        }
+        let (canonical, alias) = alias::canonical(text, self)?;
+        let urn = self.urn(&canonical)?.to_owned();
+        repairs.note(Rule::AliasUrn, alias);
+        Some(urn)
     }
 
     /// Whether the URN names the core schema or an extension; the canonical form if so.
@@ -353,61 +474,6 @@ fn strip_urn<'a>(text: &'a str, urn: &str) -> Option<&'a str> {
         return None;
     }
     text.get(urn.len()..)?.strip_prefix(':')
-}
-
-/// The schemas that a directory speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registry {
-    users: Arc<ResourceSchema>,
-    groups: Arc<ResourceSchema>,
-}
-
-impl Registry {
-    /// User with the enterprise extension, and Group, as RFC 7643 defines them.
-    pub fn standard() -> Self {
-        Self {
-            users: Arc::new(
-                ResourceSchema::new(ResourceType::User, standard::user())
-                    .with_extension(standard::enterprise()),
-            ),
-            groups: Arc::new(ResourceSchema::new(ResourceType::Group, standard::group())),
-        }
-    }
-
-    /// Adds an extension to a resource type.
-    #[must_use]
-    pub fn with_extension(mut self, kind: ResourceType, extension: Schema) -> Self {
-        let schema = match kind {
-            ResourceType::User => &mut self.users,
-            ResourceType::Group => &mut self.groups,
-        };
-        *schema = Arc::new(ResourceSchema::clone(schema).with_extension(extension));
-        self
-    }
-
-    /// The schema of a resource type.
-    pub fn of(&self, kind: ResourceType) -> &Arc<ResourceSchema> {
-        match kind {
-            ResourceType::User => &self.users,
-            ResourceType::Group => &self.groups,
-        }
-    }
-}
-
-impl Registry {
-    /// Every schema, as `/Schemas` lists them: those of resources, then those of the discovery endpoints.
-    pub fn schemas(&self) -> impl Iterator<Item = Schema> {
-        let of_resources = [&self.users, &self.groups]
-            .into_iter()
-            .flat_map(|schema| std::iter::once(schema.core()).chain(schema.extensions()));
-        of_resources.cloned().chain(discovery::schemas())
-    }
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self::standard()
-    }
 }
 
 #[cfg(test)]

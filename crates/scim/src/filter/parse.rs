@@ -211,7 +211,7 @@ impl Parser<'_, '_> {
             return Err(Error::too_many("the filter has too many terms"));
         }
         let found = match list {
-            None => self.schema.find(name),
+            None => self.schema.find_as(name, self.dialect, self.repairs),
             Some(list) => child(list, name),
         };
         let Some(found) = found else {
@@ -245,9 +245,16 @@ impl Parser<'_, '_> {
         };
         let found = child(list, sub);
         self.tokens.next();
+        if self.dialect == Dialect::Strict {
+            return Err(Error::invalid_filter(
+                "what an element has to meet stands inside its brackets",
+            ));
+        }
         let Some(found) = found else {
             return self.unknown_attribute();
         };
+        self.repairs
+            .note(Rule::SelectedValue, &found.path.to_string());
         let condition = self.expression(&found)?;
         Ok(match inner {
             Outcome::Constant(false) => Outcome::Constant(false),
@@ -351,20 +358,29 @@ impl Parser<'_, '_> {
                 )),
             };
         }
-        let (path, leaf) = comparable(found)?;
+        let simple = self.comparable(found)?;
+        let (path, leaf) = (&simple.path, simple.leaf());
         if !applies(operator, leaf.kind) {
             return Err(Error::invalid_filter(format!(
                 "{path} cannot be compared with {operator}"
             )));
         }
-        let value = self.operand(&path, leaf, token)?;
-        Ok(Filter::Compare(Comparison {
-            path,
-            operator,
-            value,
-            case_exact: leaf.case_exact,
-            multi_valued: found.attribute.multi_valued,
-        }))
+        let value = self.operand(path, leaf, token)?;
+        Ok(Filter::Compare(Comparison::new(&simple, operator, value)))
+    }
+
+    /// The simple attribute that a comparison means: the `value` of a complex one (RFC 7644, figure 2), which the
+    /// interoperability profile wants named.
+    fn comparable<'a>(&self, found: &Found<'a>) -> Result<Found<'a>, Error> {
+        let leaf = found.leaf();
+        if leaf.kind != Type::Complex {
+            return Ok(found.clone());
+        }
+        child(found, "value")
+            .filter(|_| found.sub_attribute.is_none() && self.dialect == Dialect::Lenient)
+            .ok_or_else(|| {
+                Error::invalid_filter(format!("{} is compared by its sub-attributes", found.path))
+            })
     }
 
     fn operand(
@@ -430,21 +446,6 @@ fn child<'a>(list: &Found<'a>, name: &str) -> Option<Found<'a>> {
         attribute: list.attribute,
         sub_attribute: Some(sub_attribute),
     })
-}
-
-/// The simple attribute that a comparison means: the `value` of a complex one (RFC 7644, figure 2).
-fn comparable<'a>(found: &Found<'a>) -> Result<(AttributePath, &'a Attribute), Error> {
-    let leaf = found.leaf();
-    if leaf.kind != Type::Complex {
-        return Ok((found.path.clone(), leaf));
-    }
-    match leaf.sub_attribute("value") {
-        Some(value) => Ok((found.path.child(&value.name), value)),
-        None => Err(Error::invalid_filter(format!(
-            "{} is compared by its sub-attributes",
-            found.path
-        ))),
-    }
 }
 
 const fn applies(operator: Operator, kind: Type) -> bool {

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::elements::{Elements, Work};
+use super::elements::{self, Elements, Work};
 use super::{Action, Body, Change, ChangeSet, MemberChange, Operation, PasswordChange};
-use crate::dialect::{Dialect, Repairs};
+use crate::dialect::{Dialect, Repairs, Rule};
 use crate::error::Error;
 use crate::path::{AttributePath, Path};
 use crate::resource::{Draft, Resource, check_required, is_unassigned, set};
-use crate::schema::{Attribute, Mutability, ResourceSchema, ResourceType};
+use crate::schema::{Attribute, Found, Mutability, ResourceSchema, ResourceType};
 
 /// Applies a change; the result is checked as a whole, so that the order of operations does not matter for it.
 pub(super) fn apply(change: &Change, current: &Resource) -> Result<ChangeSet, Error> {
@@ -17,32 +17,30 @@ pub(super) fn apply(change: &Change, current: &Resource) -> Result<ChangeSet, Er
         Body::Put(draft) => put(draft, schema, current),
         Body::Patch(operations) => patch(operations, schema, change.dialect, current)?,
     };
-    check_required(schema, &set.resource)?;
+    let before = matches!(change.body, Body::Patch(_)).then_some(current);
+    check_required(schema, &set.resource, before)?;
     check_immutable(schema, current, &set.resource)?;
     set.touched = touched(schema, current, &set.resource);
     Ok(set)
 }
 
 /// What the client left out is cleared, but for `active` and the password: an update of a name must neither
-/// reactivate a person nor lock them out.
+/// reactivate a person nor lock them out. What never changes stays, too (RFC 7644 §3.5.1).
 fn put(draft: &Draft, schema: &ResourceSchema, current: &Resource) -> ChangeSet {
     let mut resource = draft.resource.clone();
     let attributes = resource.attributes_mut();
-    let kept = schema.top_level().filter(|attribute| {
-        attribute.mutability == Mutability::ReadOnly || attribute.name == "active"
-    });
-    for attribute in kept {
-        keep(
-            attributes,
-            current,
-            &AttributePath::new(None, &attribute.name, None),
-        );
-    }
-    for extension in schema.extensions() {
-        let read_only = |attribute: &&Attribute| attribute.mutability == Mutability::ReadOnly;
-        for attribute in extension.attributes.iter().filter(read_only) {
-            let path = AttributePath::new(Some(&extension.id), &attribute.name, None);
-            keep(attributes, current, &path);
+    for (path, attribute) in schema.each() {
+        let is_active = path.extension().is_none() && path.name() == "active";
+        match attribute.mutability {
+            Mutability::ReadOnly | Mutability::Immutable => keep(attributes, current, &path),
+            _ if is_active => keep(attributes, current, &path),
+            _ if attribute.multi_valued => {}
+            _ => {
+                let immutable = |sub: &&Attribute| sub.mutability == Mutability::Immutable;
+                for sub in attribute.sub_attributes.iter().filter(immutable) {
+                    keep(attributes, current, &path.child(&sub.name));
+                }
+            }
         }
     }
     let members = match schema.kind() {
@@ -62,14 +60,17 @@ fn put(draft: &Draft, schema: &ResourceSchema, current: &Resource) -> ChangeSet 
 }
 
 fn keep(attributes: &mut Map<String, Value>, current: &Resource, path: &AttributePath) {
-    let absent = match path.extension() {
-        None => !attributes.contains_key(path.name()),
+    let object = match path.extension() {
+        None => attributes.get(path.name()),
         Some(urn) => attributes
             .get(urn)
-            .and_then(|object| object.get(path.name()))
-            .is_none(),
+            .and_then(|object| object.get(path.name())),
     };
-    if let Some(value) = current.get(path).filter(|_| absent) {
+    let present = match path.sub() {
+        None => object,
+        Some(sub) => object.and_then(|object| object.get(sub)),
+    };
+    if let (Some(value), None) = (current.get(path), present) {
         set(attributes, path, value.clone());
     }
 }
@@ -92,6 +93,7 @@ fn patch(
         match &operation.action {
             Action::Members(change) => add_member_change(&mut set.members, change),
             Action::Password(change) => set.password = change.clone(),
+            Action::Schemas { .. } => {}
             action => {
                 let attributes = set.resource.attributes_mut();
                 let mut step = Step {
@@ -104,7 +106,36 @@ fn patch(
             }
         }
     }
+    for operation in operations {
+        if let Action::Schemas { urns, all } = &operation.action {
+            check_schemas(&mut set, schema, dialect, urns, *all)?;
+        }
+    }
     Ok(set)
+}
+
+/// `schemas` follows from the attributes: an operation on it can only say what is so (RFC 7643 §3).
+fn check_schemas(
+    set: &mut ChangeSet,
+    schema: &ResourceSchema,
+    dialect: Dialect,
+    urns: &[String],
+    all: bool,
+) -> Result<(), Error> {
+    let in_use: Vec<&str> = set.resource.schemas(schema).collect();
+    let named = |urn: &&str| urns.iter().any(|named| named == urn);
+    let is_so =
+        urns.iter().all(|urn| in_use.contains(&urn.as_str())) && (!all || in_use.iter().all(named));
+    if is_so {
+        return Ok(());
+    }
+    if dialect == Dialect::Strict {
+        return Err(Error::mutability(
+            "schemas follows from the attributes that the resource has",
+        ));
+    }
+    set.repairs.note(Rule::ReadOnly, "schemas");
+    Ok(())
 }
 
 /// Joins a member change to those before it; what a full replacement makes void is dropped.
@@ -146,9 +177,12 @@ impl Step<'_> {
             }
             Path::Attribute(path) => self.attribute(attributes, path, action),
             Path::Elements { list, .. } => {
-                let mut elements = take_list(self.schema, attributes, list, self.work)?;
+                let Some(found) = self.schema.at(list) else {
+                    return Ok(());
+                };
+                let mut elements = take_list(&found, attributes, self.work)?;
                 elements.select(target, action, self.dialect, self.repairs)?;
-                put_back(attributes, list, elements.into_value());
+                put_back(attributes, list, elements.into_value(self.repairs));
                 Ok(())
             }
         }
@@ -160,34 +194,37 @@ impl Step<'_> {
         path: &AttributePath,
         action: &Action,
     ) -> Result<(), Error> {
-        let multi_valued = self
-            .schema
-            .at(path)
-            .is_some_and(|found| found.attribute.multi_valued);
-        if !multi_valued {
+        let list = path.parent();
+        let Some(found) = self.schema.at(&list) else {
+            return Ok(());
+        };
+        if !found.attribute.multi_valued {
             match action {
                 Action::Add(value) | Action::Replace(value) => set(attributes, path, value.clone()),
                 _ => remove(attributes, path),
             }
+            // A reference that was stored once is wrong beside another value.
+            if path.sub() == Some("value") && found.attribute.refers_to().is_some() {
+                remove(attributes, &list.child("$ref"));
+            }
             return Ok(());
         }
-        let list = path.parent();
-        let mut elements = take_list(self.schema, attributes, &list, self.work)?;
+        let mut elements = take_list(&found, attributes, self.work)?;
         match path.sub() {
-            None => elements.change(action)?,
-            Some(sub) => elements.change_each(sub, action),
+            None => elements.change(action, self.repairs)?,
+            Some(sub) => elements.change_each(sub, action)?,
         }
-        put_back(attributes, &list, elements.into_value());
+        put_back(attributes, &list, elements.into_value(self.repairs));
         Ok(())
     }
 }
 
 fn take_list<'a>(
-    schema: &ResourceSchema,
+    list: &Found<'a>,
     attributes: &mut Map<String, Value>,
-    path: &AttributePath,
     work: &'a mut Work,
 ) -> Result<Elements<'a>, Error> {
+    let path = &list.path;
     let value = match path.extension() {
         None => attributes.get_mut(path.name()),
         Some(urn) => attributes
@@ -195,10 +232,7 @@ fn take_list<'a>(
             .and_then(Value::as_object_mut)
             .and_then(|object| object.get_mut(path.name())),
     };
-    let case_exact = schema
-        .at(path)
-        .is_some_and(|found| found.attribute.case_exact);
-    Elements::new(path, value.map(Value::take), case_exact, work)
+    Elements::new(path, list.attribute, value.map(Value::take), work)
 }
 
 fn put_back(attributes: &mut Map<String, Value>, path: &AttributePath, value: Value) {
@@ -237,51 +271,33 @@ fn remove_in(object: &mut Map<String, Value>, path: &AttributePath) {
     }
 }
 
-/// An immutable attribute that had a value keeps it (RFC 7643 §7).
+/// An immutable attribute that had a value keeps it (RFC 7643 §7); for the elements of lists see [`Elements`].
 fn check_immutable(
     schema: &ResourceSchema,
     before: &Resource,
     after: &Resource,
 ) -> Result<(), Error> {
-    let check = |urn: Option<&str>, attribute: &Attribute| {
-        let path = AttributePath::new(urn, &attribute.name, None);
+    for (path, attribute) in schema.each() {
         let subs = attribute
             .sub_attributes
             .iter()
-            .filter(|_| !attribute.multi_valued);
+            .filter(|_| !attribute.multi_valued)
+            .map(|sub| (path.child(&sub.name), sub.mutability));
         let own = std::iter::once((path.clone(), attribute.mutability));
-        let all = own.chain(subs.map(|sub| (path.child(&sub.name), sub.mutability)));
-        for (path, mutability) in all {
+        for (path, mutability) in own.chain(subs) {
             let old = before.get(&path);
             if mutability == Mutability::Immutable && old.is_some() && old != after.get(&path) {
-                return Err(Error::mutability(format!(
-                    "{path} does not change once it is set"
-                )));
+                return Err(elements::immutable(&path));
             }
-        }
-        Ok(())
-    };
-    for attribute in schema.top_level() {
-        check(None, attribute)?;
-    }
-    for extension in schema.extensions() {
-        for attribute in &extension.attributes {
-            check(Some(&extension.id), attribute)?;
         }
     }
     Ok(())
 }
 
 fn touched(schema: &ResourceSchema, before: &Resource, after: &Resource) -> Vec<AttributePath> {
-    let top = schema
-        .top_level()
-        .map(|attribute| AttributePath::new(None, &attribute.name, None));
-    let extended = schema.extensions().iter().flat_map(|extension| {
-        let path =
-            |attribute: &Attribute| AttributePath::new(Some(&extension.id), &attribute.name, None);
-        extension.attributes.iter().map(path)
-    });
-    top.chain(extended)
+    schema
+        .each()
+        .map(|(path, _)| path)
         .filter(|path| before.get(path) != after.get(path))
         .collect()
 }

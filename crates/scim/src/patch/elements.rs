@@ -1,6 +1,6 @@
 //! Changes to the elements of a list.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,10 @@ use crate::error::Error;
 use crate::evaluate::{fold, matches_element};
 use crate::filter::{Filter, Operand};
 use crate::path::{AttributePath, Path};
-use crate::resource::{ELEMENTS, clear_primary, is_primary};
+use crate::resource::{
+    ELEMENTS, absorb, clear_primary, identity, is_exact, is_primary, merge_duplicates,
+};
+use crate::schema::{Attribute, Mutability, Type};
 
 /// What one PATCH may still spend on looking at elements.
 #[derive(Debug)]
@@ -37,18 +40,20 @@ impl Work {
 #[derive(Debug)]
 pub(super) struct Elements<'a> {
     path: AttributePath,
+    attribute: &'a Attribute,
     values: Vec<Value>,
     /// Which elements were the preferred one before.
     primaries: Vec<bool>,
-    case_exact: bool,
+    /// Whether elements changed in their place, and so may be the same now.
+    changed: bool,
     work: &'a mut Work,
 }
 
 impl<'a> Elements<'a> {
     pub(super) fn new(
         path: &AttributePath,
+        attribute: &'a Attribute,
         value: Option<Value>,
-        case_exact: bool,
         work: &'a mut Work,
     ) -> Result<Self, Error> {
         let values = match value {
@@ -60,22 +65,31 @@ impl<'a> Elements<'a> {
         let primaries = values.iter().map(is_primary).collect();
         Ok(Self {
             path: path.clone(),
+            attribute,
             values,
             primaries,
-            case_exact,
+            changed: false,
             work,
         })
     }
 
-    pub(super) fn into_value(mut self) -> Value {
+    pub(super) fn into_value(mut self, repairs: &mut Repairs) -> Value {
+        if self.changed
+            && self.attribute.kind == Type::Complex
+            && let Some(kept) = merge_duplicates(self.attribute, &mut self.values)
+        {
+            repairs.note(Rule::DuplicateElement, &self.path.to_string());
+            let mut kept = kept.into_iter();
+            self.retain(|_| kept.next().unwrap_or(true));
+        }
         self.settle_primary();
         Value::Array(self.values)
     }
 
     /// Changes the list as a whole.
-    pub(super) fn change(&mut self, action: &Action) -> Result<(), Error> {
+    pub(super) fn change(&mut self, action: &Action, repairs: &mut Repairs) -> Result<(), Error> {
         match action {
-            Action::Add(value) => self.append(value),
+            Action::Add(value) => self.append(value, repairs),
             Action::Replace(value) => {
                 self.primaries.clear();
                 self.values = match value {
@@ -92,16 +106,31 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Appends what is not there yet (RFC 7644 §3.5.2.1).
-    fn append(&mut self, value: &Value) -> Result<(), Error> {
+    /// Appends what is not there yet (RFC 7644 §3.5.2.1); to an element with the same value and type it adds the rest.
+    fn append(&mut self, value: &Value, repairs: &mut Repairs) -> Result<(), Error> {
         let new = match value {
             Value::Array(values) => values.as_slice(),
             value => std::slice::from_ref(value),
         };
-        let mut known: HashSet<String> = self.values.iter().map(identity).collect();
+        let mut known: HashMap<String, usize> = HashMap::with_capacity(self.values.len());
+        for (position, value) in self.values.iter().enumerate() {
+            known
+                .entry(identity(self.attribute, value))
+                .or_insert(position);
+        }
         for value in new {
-            if known.insert(identity(value)) {
+            let identity = identity(self.attribute, value);
+            let Some(&position) = known.get(&identity) else {
+                known.insert(identity, self.values.len());
                 self.values.push(value.clone());
+                continue;
+            };
+            let Some(element) = self.values.get_mut(position) else {
+                continue;
+            };
+            check_parts(self.attribute, &self.path, element, value)?;
+            if absorb(element, value) {
+                repairs.note(Rule::DuplicateElement, &self.path.to_string());
             }
         }
         if self.values.len() > ELEMENTS {
@@ -116,11 +145,11 @@ impl<'a> Elements<'a> {
     fn remove_values(&mut self, removed: &[Value]) -> Result<(), Error> {
         self.work
             .spend(self.values.len().saturating_mul(removed.len()))?;
-        let case_exact = self.case_exact;
+        let attribute = self.attribute;
         self.retain(|element| {
             !removed
                 .iter()
-                .any(|removed| meant(removed, element, case_exact))
+                .any(|removed| meant(removed, element, attribute))
         });
         Ok(())
     }
@@ -140,23 +169,24 @@ impl<'a> Elements<'a> {
     }
 
     /// Changes one sub-attribute of every element; on an empty list an element is made for it.
-    pub(super) fn change_each(&mut self, sub: &str, action: &Action) {
-        match action {
-            Action::Add(value) | Action::Replace(value) => {
-                if self.values.is_empty() {
-                    self.values.push(Value::Object(Map::new()));
-                }
-                for element in &mut self.values {
-                    set_sub(element, sub, value);
-                }
+    pub(super) fn change_each(&mut self, sub: &str, action: &Action) -> Result<(), Error> {
+        self.changed = true;
+        if let Action::Add(value) | Action::Replace(value) = action {
+            if self.values.is_empty() {
+                self.values.push(Value::Object(Map::new()));
             }
-            _ => {
-                for element in &mut self.values {
-                    remove_sub(element, sub);
-                }
-                self.drop_empty();
+            for element in &mut self.values {
+                check_part(self.attribute, &self.path, element, sub, Some(value))?;
+                set_sub(element, sub, value);
             }
+            return Ok(());
         }
+        for element in &mut self.values {
+            check_part(self.attribute, &self.path, element, sub, None)?;
+            remove_sub(element, sub);
+        }
+        self.drop_empty();
+        Ok(())
     }
 
     /// Changes the elements that match a path's filter.
@@ -178,8 +208,7 @@ impl<'a> Elements<'a> {
             .map(|element| matches_element(filter, element))
             .collect();
         if chosen.contains(&true) {
-            self.change_chosen(&chosen, filter, sub.as_deref(), action, dialect);
-            return Ok(());
+            return self.change_chosen(&chosen, filter, sub.as_deref(), action, dialect);
         }
         match action {
             Action::Add(value) | Action::Replace(value) => {
@@ -190,9 +219,17 @@ impl<'a> Elements<'a> {
                         Error::no_target(format!("no element of {} matches", self.path))
                     })?;
                 repairs.note(Rule::ElementFromFilter, &self.path.to_string());
-                self.append(&element)
+                self.append(&element, repairs)
             }
-            _ => Ok(()),
+            // RFC 7644 §3.12, table 9: the filter of the path yields no match.
+            _ if dialect == Dialect::Strict => Err(Error::no_target(format!(
+                "no element of {} matches",
+                self.path
+            ))),
+            _ => {
+                repairs.note(Rule::NothingToRemove, &self.path.to_string());
+                Ok(())
+            }
         }
     }
 
@@ -203,17 +240,25 @@ impl<'a> Elements<'a> {
         sub: Option<&str>,
         action: &Action,
         dialect: Dialect,
-    ) {
+    ) -> Result<(), Error> {
+        self.changed = true;
+        let (attribute, path) = (self.attribute, &self.path);
         let elements = self.values.iter_mut().zip(chosen);
         let chosen_elements = elements
             .filter(|(_, chosen)| **chosen)
             .map(|(element, _)| element);
         match (action, sub) {
             (Action::Add(value) | Action::Replace(value), Some(sub)) => {
-                chosen_elements.for_each(|element| set_sub(element, sub, value));
+                for element in chosen_elements {
+                    check_part(attribute, path, element, sub, Some(value))?;
+                    set_sub(element, sub, value);
+                }
             }
             (Action::Add(value), None) => {
-                chosen_elements.for_each(|element| merge(element, value));
+                for element in chosen_elements {
+                    check_parts(attribute, path, element, value)?;
+                    merge(element, value);
+                }
             }
             (Action::Replace(value), None) => {
                 // The new element stays the one that the filter names.
@@ -221,10 +266,16 @@ impl<'a> Elements<'a> {
                     .then(|| create(filter, None, value))
                     .flatten()
                     .unwrap_or_else(|| value.clone());
-                chosen_elements.for_each(|element| *element = value.clone());
+                for element in chosen_elements {
+                    check_parts(attribute, path, element, &value)?;
+                    *element = value.clone();
+                }
             }
             (_, Some(sub)) => {
-                chosen_elements.for_each(|element| remove_sub(element, sub));
+                for element in chosen_elements {
+                    check_part(attribute, path, element, sub, None)?;
+                    remove_sub(element, sub);
+                }
                 self.drop_empty();
             }
             (_, None) => {
@@ -232,6 +283,7 @@ impl<'a> Elements<'a> {
                 self.retain(|_| !chosen.next().copied().unwrap_or_default());
             }
         }
+        Ok(())
     }
 
     fn drop_empty(&mut self) {
@@ -264,27 +316,51 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// What makes two elements the same: `primary: false` says nothing.
-fn identity(value: &Value) -> String {
-    match value {
-        Value::Object(object) if object.get("primary") == Some(&Value::Bool(false)) => {
-            let mut object = object.clone();
-            object.remove("primary");
-            Value::Object(object).to_string()
-        }
-        value => value.to_string(),
+/// A part that is immutable does not change in its element; the element may go and another one come
+/// (RFC 7643 §7, §8.7.1 on `members`).
+fn check_part(
+    attribute: &Attribute,
+    path: &AttributePath,
+    element: &Value,
+    sub: &str,
+    value: Option<&Value>,
+) -> Result<(), Error> {
+    let is_immutable = attribute
+        .sub_attribute(sub)
+        .is_some_and(|sub| sub.mutability == Mutability::Immutable);
+    match element.get(sub) {
+        Some(old) if is_immutable && Some(old) != value => Err(immutable(&path.child(sub))),
+        _ => Ok(()),
     }
+}
+
+/// Checks every part that a value names.
+fn check_parts(
+    attribute: &Attribute,
+    path: &AttributePath,
+    element: &Value,
+    value: &Value,
+) -> Result<(), Error> {
+    for (sub, value) in value.as_object().into_iter().flatten() {
+        check_part(attribute, path, element, sub, Some(value))?;
+    }
+    Ok(())
+}
+
+/// The refusal of a change to what does not change.
+pub(super) fn immutable(path: &AttributePath) -> Error {
+    Error::mutability(format!("{path} does not change once it is set"))
 }
 
 /// Whether a value in a `remove` means this element: the same `value`, and the same `type` where it names one;
 /// without a `value` everything that it names.
-fn meant(removed: &Value, element: &Value, case_exact: bool) -> bool {
+fn meant(removed: &Value, element: &Value, attribute: &Attribute) -> bool {
     let (Value::Object(removed), Value::Object(element)) = (removed, element) else {
-        return alike(removed, element, case_exact);
+        return alike(removed, element, attribute.case_exact);
     };
     let named = |name: &str| match (removed.get(name), element.get(name)) {
         (None, _) => true,
-        (Some(removed), Some(element)) => alike(removed, element, case_exact),
+        (Some(removed), Some(element)) => alike(removed, element, is_exact(attribute, name)),
         (Some(_), None) => false,
     };
     if removed.contains_key("value") {

@@ -1,10 +1,14 @@
 //! From a client's JSON to checked values.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
-use super::scalar::{is_primary, one_primary, scalar};
+use super::identity::merge_duplicates;
+use super::required::check_required;
+use super::scalar::{is_primary, one_primary, role_of_json, scalar};
 use super::{Draft, Password, Resource};
-use crate::dialect::{Dialect, Repairs, Rule};
+use crate::dialect::{Dialect, Reading, Repairs, Rule};
 use crate::error::Error;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, Found, Mutability, ResourceSchema, ResourceType, Type};
@@ -35,55 +39,115 @@ pub(crate) fn is_unassigned(value: &Value) -> bool {
 /// Reads values of one resource type, repairing what the dialect lets it repair.
 pub(crate) struct Reader<'a> {
     pub(crate) schema: &'a ResourceSchema,
-    pub(crate) dialect: Dialect,
+    pub(crate) reading: Reading,
     pub(crate) repairs: &'a mut Repairs,
+}
+
+/// The attributes that a JSON object has named so far.
+pub(crate) type Named = HashSet<AttributePath>;
+
+/// The body of a POST or PUT while it is read.
+struct Body {
+    draft: Draft,
+    named: Named,
+    /// The URNs in `schemas`; `None` where there is no such list.
+    urns: Option<Vec<String>>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(
         schema: &'a ResourceSchema,
-        dialect: Dialect,
+        reading: Reading,
         repairs: &'a mut Repairs,
     ) -> Self {
         Self {
             schema,
-            dialect,
+            reading,
             repairs,
         }
     }
 
     pub(crate) fn lenient(&self) -> bool {
-        self.dialect == Dialect::Lenient
+        self.reading.dialect == Dialect::Lenient
     }
 
     /// Reads the body of a POST or PUT.
     pub(crate) fn draft(mut self, body: Value) -> Result<Draft, Error> {
-        let Value::Object(body) = body else {
+        let Value::Object(object) = body else {
             return Err(Error::invalid_syntax("the body is a JSON object"));
         };
-        let mut draft = Draft {
-            resource: Resource::default(),
-            members: Vec::new(),
-            password: None,
+        let mut body = Body {
+            draft: Draft {
+                resource: Resource::default(),
+                members: Vec::new(),
+                password: None,
+                named: Vec::new(),
+            },
+            named: Named::new(),
+            urns: None,
         };
-        for (key, value) in body {
-            self.entry(&mut draft, &key, value)?;
+        for (key, value) in object {
+            self.entry(&mut body, &key, value)?;
         }
-        check_required(self.schema, &draft.resource)?;
+        let Body {
+            mut draft,
+            named,
+            urns,
+        } = body;
+        if !self.lenient() {
+            self.check_schemas(&draft.resource, urns.as_deref())?;
+        }
+        check_required(self.schema, &draft.resource, None)?;
+        draft.named = named.into_iter().collect();
+        draft.named.sort();
         Ok(draft)
     }
 
-    fn entry(&mut self, draft: &mut Draft, key: &str, value: Value) -> Result<(), Error> {
-        if key.eq_ignore_ascii_case("schemas") {
-            return self.schemas(&value);
+    /// A strict body names every schema that it uses (RFC 7643 §3).
+    fn check_schemas(&self, resource: &Resource, urns: Option<&[String]>) -> Result<(), Error> {
+        let urns = urns.ok_or_else(|| Error::invalid_syntax("the body has no schemas"))?;
+        let missing = resource
+            .schemas(self.schema)
+            .find(|used| urns.iter().all(|urn| urn != used));
+        match missing {
+            None => Ok(()),
+            Some(urn) => Err(Error::invalid_syntax(format!(
+                "schemas does not name {urn}, which the body uses"
+            ))),
         }
-        if let Some(urn) = self.schema.extension(key).map(|schema| schema.id.clone()) {
-            return self.extension(draft, &urn, value);
+    }
+
+    fn entry(&mut self, body: &mut Body, key: &str, value: Value) -> Result<(), Error> {
+        if key.eq_ignore_ascii_case("schemas") {
+            body.urns = Some(self.urns(value)?);
+            return Ok(());
+        }
+        if let Some(urn) = self.extension_urn(key) {
+            return self.extension(body, &urn, value);
         }
         match self.key(key)? {
-            Some(found) => self.store(draft, &found, value),
+            Some(found) => self.store(body, &found, value),
             None => Ok(()),
         }
+    }
+
+    /// The URN of the extension that a key names.
+    pub(crate) fn extension_urn(&mut self, key: &str) -> Option<String> {
+        let dialect = self.reading.dialect;
+        let extension = self.schema.extension_as(key, dialect, self.repairs)?;
+        Some(extension.id.clone())
+    }
+
+    /// Notes that an attribute was named twice in one object, or refuses it.
+    pub(crate) fn once(&mut self, named: &mut Named, path: &AttributePath) -> Result<(), Error> {
+        if named.insert(path.clone()) {
+            return Ok(());
+        }
+        if !self.lenient() {
+            return Err(Error::invalid_syntax(format!("{path} is named twice")));
+        }
+        self.repairs.note(Rule::DuplicateKey, &path.to_string());
+        Ok(())
     }
 
     /// The attribute of a key; `None` where it is unknown and was dropped.
@@ -95,12 +159,15 @@ impl<'a> Reader<'a> {
                 sub_attribute: None,
             }));
         }
-        match self.schema.find(key) {
-            Some(found) if self.lenient() => {
+        if !self.lenient() {
+            return self.unknown(key).map(|()| None);
+        }
+        match self.schema.find_as(key, Dialect::Lenient, self.repairs) {
+            Some(found) => {
                 self.repairs.note(Rule::QualifiedKey, key);
                 Ok(Some(found))
             }
-            _ => self.unknown(key).map(|()| None),
+            None => self.unknown(key).map(|()| None),
         }
     }
 
@@ -111,25 +178,43 @@ impl<'a> Reader<'a> {
                 "the body has an attribute that no schema of this resource type declares",
             ));
         }
-        self.repairs.note(Rule::Unknown, key);
+        let is_password =
+            self.schema.kind() == ResourceType::User && key.eq_ignore_ascii_case("password");
+        let rule = if is_password {
+            Rule::PasswordDropped
+        } else {
+            Rule::Unknown
+        };
+        self.repairs.note(rule, key);
         Ok(())
     }
 
-    /// Unknown URNs are dropped: Entra names a legacy schema for groups, OneLogin one of SCIM 1.1.
-    fn schemas(&mut self, value: &Value) -> Result<(), Error> {
-        let urns = match value {
-            Value::Array(urns) => urns.as_slice(),
-            value => std::slice::from_ref(value),
-        };
-        for urn in urns.iter().filter_map(Value::as_str) {
-            if self.schema.urn(urn).is_none() {
-                self.unknown(urn)?;
+    /// Reads a list of schema URNs.
+    ///
+    /// Unknown ones are dropped: Entra names a legacy schema for groups.
+    pub(crate) fn urns(&mut self, value: Value) -> Result<Vec<String>, Error> {
+        let path = AttributePath::new(None, "schemas", None);
+        let mut urns = Vec::new();
+        for element in self.elements(&path, value)? {
+            let Value::String(text) = element else {
+                if !self.lenient() {
+                    return Err(Error::invalid_value("schemas is a list of URNs"));
+                }
+                self.repairs.note(Rule::Unknown, "schemas");
+                continue;
+            };
+            match self
+                .schema
+                .urn_as(&text, self.reading.dialect, self.repairs)
+            {
+                Some(urn) => urns.push(urn),
+                None => self.unknown(&text)?,
             }
         }
-        Ok(())
+        Ok(urns)
     }
 
-    fn extension(&mut self, draft: &mut Draft, urn: &str, value: Value) -> Result<(), Error> {
+    fn extension(&mut self, body: &mut Body, urn: &str, value: Value) -> Result<(), Error> {
         let object = match value {
             Value::Null => return Ok(()),
             Value::Object(object) => object,
@@ -137,7 +222,7 @@ impl<'a> Reader<'a> {
         };
         for (key, value) in object {
             if let Some(found) = self.extension_key(urn, &key)? {
-                self.store(draft, &found, value)?;
+                self.store(body, &found, value)?;
             }
         }
         Ok(())
@@ -168,7 +253,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn store(&mut self, draft: &mut Draft, found: &Found<'_>, value: Value) -> Result<(), Error> {
+    fn store(&mut self, body: &mut Body, found: &Found<'_>, value: Value) -> Result<(), Error> {
+        self.once(&mut body.named, &found.path)?;
+        let draft = &mut body.draft;
         if found.leaf().mutability == Mutability::ReadOnly {
             self.ignored(found, &value);
             return Ok(());
@@ -179,12 +266,29 @@ impl<'a> Reader<'a> {
         }
         if is_password(self.schema, &found.path) {
             draft.password = password(value)?;
+            if draft.password.is_some() && !self.takes_password()? {
+                draft.password = None;
+            }
             return Ok(());
         }
         if let Some(value) = self.value(found.leaf(), &found.path, value)? {
             set(draft.resource.attributes_mut(), &found.path, value);
         }
         Ok(())
+    }
+
+    /// Whether the directory takes passwords; where it does not, notes that one was dropped, or refuses it.
+    pub(crate) fn takes_password(&mut self) -> Result<bool, Error> {
+        if self.reading.passwords {
+            return Ok(true);
+        }
+        if !self.lenient() {
+            return Err(Error::invalid_syntax(
+                "this directory has no attribute password",
+            ));
+        }
+        self.repairs.note(Rule::PasswordDropped, "password");
+        Ok(false)
     }
 
     /// Notes that a value for an attribute of the server was not used.
@@ -230,6 +334,13 @@ impl<'a> Reader<'a> {
         for element in elements {
             values.extend(self.element(attribute, path, element)?);
         }
+        if attribute.kind == Type::Complex
+            && let Some(kept) = merge_duplicates(attribute, &mut values)
+        {
+            self.repairs.note(Rule::DuplicateElement, &path.to_string());
+            let mut kept = kept.into_iter();
+            values.retain(|_| kept.next().unwrap_or(true));
+        }
         if values.iter().filter(|value| is_primary(value)).count() > 1 {
             if !self.lenient() {
                 return Err(Error::invalid_value(format!(
@@ -270,7 +381,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         if attribute.kind != Type::Complex {
-            return scalar(self, attribute, path, value).map(Some);
+            return scalar(self, attribute, path, value);
         }
         match value {
             Value::Object(object) => self.object(attribute, path, object),
@@ -294,23 +405,81 @@ impl<'a> Reader<'a> {
         &mut self,
         attribute: &Attribute,
         path: &AttributePath,
-        object: Map<String, Value>,
+        mut object: Map<String, Value>,
     ) -> Result<Option<Value>, Error> {
+        if self.reading.json_roles && is_right(path) && role_of_json(&mut object) {
+            self.repairs
+                .note(Rule::JsonInText, &path.child("value").to_string());
+        }
+        let mut named = Named::new();
         let mut result = Map::new();
+        let (mut reference, mut emptied) = (None, false);
         for (key, value) in object {
             let Some(sub) = attribute.sub_attribute(&key) else {
                 self.unknown(&format!("{path}.{key}"))?;
                 continue;
             };
+            let sub_path = path.child(&sub.name);
+            self.once(&mut named, &sub_path)?;
             if sub.mutability == Mutability::ReadOnly {
+                if !is_unassigned(&value) {
+                    self.repairs.note(Rule::ReadOnly, &sub_path.to_string());
+                }
                 continue;
             }
-            if let Some(value) = self.value(sub, &path.child(&sub.name), value)? {
-                result.insert(sub.name.clone(), value);
+            if sub.name == "$ref" && attribute.refers_to().is_some() {
+                reference = value.as_str().map(str::to_owned);
+                continue;
             }
+            let is_empty = value.as_str().is_some_and(str::is_empty);
+            match self.value(sub, &sub_path, value)? {
+                Some(value) => {
+                    result.insert(sub.name.clone(), value);
+                }
+                None => emptied |= sub.name == "value" && is_empty,
+            }
+        }
+        if let Some(reference) = reference {
+            self.reference(path, &mut result, &reference);
+        }
+        // JumpCloud sends photos that are `{"type": "photo", "value": ""}`.
+        if emptied && attribute.multi_valued {
+            return Ok(None);
         }
         Ok(Some(Value::Object(result)).filter(|object| !is_unassigned(object)))
     }
+
+    /// What a `$ref` says that follows from the `value`: the value itself where that is missing, else nothing.
+    fn reference(
+        &mut self,
+        path: &AttributePath,
+        object: &mut Map<String, Value>,
+        reference: &str,
+    ) {
+        let id = reference_id(reference);
+        match (object.get("value"), id) {
+            (None, Some(id)) => {
+                object.insert("value".to_owned(), Value::from(id));
+            }
+            (Some(value), Some(id)) if value.as_str() == Some(id) => {}
+            _ => self
+                .repairs
+                .note(Rule::ReadOnly, &path.child("$ref").to_string()),
+        }
+    }
+}
+
+/// Whether the attribute is a list of things that a person may do.
+fn is_right(path: &AttributePath) -> bool {
+    path.extension().is_none() && matches!(path.name(), "roles" | "entitlements")
+}
+
+/// The id of the resource whose URL this is.
+pub(crate) fn reference_id(reference: &str) -> Option<&str> {
+    let (_, id) = reference
+        .rsplit_once("Users/")
+        .or_else(|| reference.rsplit_once("Groups/"))?;
+    (!id.is_empty() && !id.contains(['/', '?', '#', '%', '\0'])).then_some(id)
 }
 
 /// Reads a password; empty and unassigned are none.
@@ -320,37 +489,6 @@ pub(crate) fn password(value: Value) -> Result<Option<Password>, Error> {
         Value::String(text) if text.is_empty() => Ok(None),
         Value::String(text) => Ok(Some(Password::new(text))),
         _ => Err(Error::invalid_value("password holds text")),
-    }
-}
-
-/// Fails where a required attribute is missing or empty.
-pub(crate) fn check_required(schema: &ResourceSchema, resource: &Resource) -> Result<(), Error> {
-    let attributes = resource.attributes();
-    for attribute in schema.top_level().filter(|attribute| attribute.required) {
-        check_present(&attribute.name, attributes.get(&attribute.name))?;
-    }
-    for extension in schema.extensions() {
-        let Some(object) = attributes.get(&extension.id) else {
-            continue;
-        };
-        for attribute in extension
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.required)
-        {
-            check_present(&attribute.name, object.get(&attribute.name))?;
-        }
-    }
-    Ok(())
-}
-
-fn check_present(name: &str, value: Option<&Value>) -> Result<(), Error> {
-    match value {
-        None | Some(Value::Null) => Err(Error::invalid_value(format!("{name} is required"))),
-        Some(Value::String(text)) if text.trim().is_empty() => {
-            Err(Error::invalid_value(format!("{name} is empty")))
-        }
-        Some(_) => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks of single values.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::read::Reader;
 use crate::dialect::Rule;
@@ -20,14 +20,34 @@ pub(crate) fn text_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a value of a simple attribute.
+/// Reads a value of a simple attribute; `None` is an empty text that was taken as unassigned.
 pub(super) fn scalar(
+    reader: &mut Reader<'_>,
+    attribute: &Attribute,
+    path: &AttributePath,
+    value: Value,
+) -> Result<Option<Value>, Error> {
+    // JumpCloud and others send an empty text for what they do not know.
+    if reader.lenient() && value.as_str() == Some("") {
+        reader.repairs.note(Rule::EmptyText, &path.to_string());
+        return Ok(None);
+    }
+    typed(reader, attribute, path, value).map(Some)
+}
+
+fn typed(
     reader: &mut Reader<'_>,
     attribute: &Attribute,
     path: &AttributePath,
     value: Value,
 ) -> Result<Value, Error> {
     let lenient = reader.lenient();
+    // OneLogin sends `{$user.active}` where its administrator's template names what the user has not.
+    if attribute.kind != Type::String && value.as_str().is_some_and(|text| text.starts_with("{$")) {
+        return Err(Error::invalid_value(format!(
+            "{path} holds a variable of the client's template that was not filled"
+        )));
+    }
     let expected = match (attribute.kind, value) {
         (Type::Boolean, Value::Bool(value)) => return Ok(Value::Bool(value)),
         (Type::Boolean, Value::String(text)) if lenient => {
@@ -80,6 +100,38 @@ fn checked(reader: &mut Reader<'_>, path: &AttributePath, text: String) -> Resul
         reader.repairs.note(Rule::JsonInText, &path.to_string());
     }
     Ok(Value::String(text))
+}
+
+/// Takes a role out of JSON in its `value`, as Entra writes app roles: the JSON's `value` is the role, and its
+/// `displayName` the name for people. Whether there was one.
+pub(super) fn role_of_json(role: &mut Map<String, Value>) -> bool {
+    let find = |name: &str| {
+        role.keys()
+            .find(|key| key.eq_ignore_ascii_case(name))
+            .cloned()
+    };
+    let (Some(key), display) = (find("value"), find("display")) else {
+        return false;
+    };
+    let text = role.get(&key).and_then(Value::as_str);
+    let Some(text) = text.filter(|text| text.trim_start().starts_with('{')) else {
+        return false;
+    };
+    let Ok(Value::Object(mut inner)) = serde_json::from_str(text) else {
+        return false;
+    };
+    let mut text_of = |name: &str| match inner.remove(name) {
+        Some(Value::String(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    };
+    let (Some(value), name) = (text_of("value"), text_of("displayName")) else {
+        return false;
+    };
+    role.insert(key, Value::from(value));
+    if let (Some(name), None) = (name, display) {
+        role.insert("display".to_owned(), Value::from(name));
+    }
+    true
 }
 
 /// Whether an element is the preferred one.
