@@ -4,21 +4,29 @@
 //! A deactivation, whatever its form (PATCH, PUT, DELETE), ends everything of the user in that same transaction.
 
 mod access;
+mod detect;
+mod expiry;
 mod groups;
 mod list;
 mod lists;
-mod log;
+pub(crate) mod log;
+pub(crate) mod mapping;
 mod plan;
 mod profile;
 mod record;
 mod settings;
 mod trouble;
 mod users;
+mod walks;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
-use vestibule_core::{DirectoryId, GroupId, Timestamp, UserId};
+use vestibule_core::{DirectoryId, DirectoryScope, GroupId, Timestamp, UserId};
 use vestibule_scim::{
     Created, DateTime, Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query,
     ResourceType, Stored, Update, Updated, Wanted,
@@ -29,13 +37,15 @@ pub use self::{
     access::Grant,
     settings::{AttributeMapping, DirectorySchema, DirectorySettings, SchemaOf},
 };
-use self::{log::Log, profile::Profiles, trouble::Trouble};
+use self::{log::Log, profile::Profiles, trouble::Trouble, walks::Walks};
 use crate::{Clock, Engine};
 
 /// How often a transaction is tried that another one got in the way of.
 const ATTEMPTS: usize = 3;
 /// What a directory's bearer tokens begin with.
 pub(crate) const TOKEN_PREFIX: &str = "vdt_";
+/// What the access tokens of a directory's clients begin with.
+pub(crate) const ACCESS_TOKEN_PREFIX: &str = "vda_";
 
 /// The directories of all organizations, as the SCIM router sees them. Clones share everything.
 #[derive(Clone)]
@@ -44,6 +54,7 @@ pub struct Provisioning {
     clock: Clock,
     profiles: Arc<Profiles>,
     log: Log,
+    walks: Arc<Walks>,
 }
 
 impl fmt::Debug for Provisioning {
@@ -56,7 +67,8 @@ impl Provisioning {
     /// The directories of an engine; `clock` says what time it is.
     pub fn new(engine: Engine, clock: Clock) -> Self {
         Self {
-            log: Log::new(engine.store().clone()),
+            log: engine.provisioning_log().clone(),
+            walks: Arc::default(),
             engine,
             clock,
             profiles: Arc::new(Profiles::new()),
@@ -117,11 +129,21 @@ impl Directory for Provisioning {
         Arc::clone(&access.profile)
     }
 
+    fn may_write(&self, access: &Grant) -> bool {
+        access.scope == DirectoryScope::Write
+    }
+
     async fn public_profile(
         &self,
         directory: &str,
-        _address: Option<IpAddr>,
+        address: Option<IpAddr>,
     ) -> Result<Arc<Profile>, Error> {
+        // A host that does not say where requests come from has all strangers share one limit.
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        if let Err(wait) = self.engine.limits().admit_discovery(address) {
+            let detail = "too many requests without a token from this address; wait a moment";
+            return Err(Error::too_many_requests(detail).retry_after(wait));
+        }
         let unknown = || Error::not_found("there is no such directory");
         let id = DirectoryId::from_suffix(directory).map_err(|_| unknown())?;
         let mut tx = self.store().read(self.now()).await.map_err(Trouble::from)?;
@@ -138,6 +160,7 @@ impl Directory for Provisioning {
         draft: Draft,
         wanted: Wanted,
     ) -> Result<Created, Error> {
+        access.check_replaced()?;
         let grant = access.clone();
         match kind {
             ResourceType::User => {
@@ -183,6 +206,7 @@ impl Directory for Provisioning {
         id: &str,
         update: Update<'_>,
     ) -> Result<Updated, Error> {
+        access.check_replaced()?;
         let grant = access.clone();
         let (precondition, wanted) = (update.precondition.clone(), update.wanted);
         match kind {
@@ -230,6 +254,7 @@ impl Directory for Provisioning {
         id: &str,
         precondition: &Precondition,
     ) -> Result<(), Error> {
+        access.check_replaced()?;
         let (grant, precondition) = (access.clone(), precondition.clone());
         match kind {
             ResourceType::User => {

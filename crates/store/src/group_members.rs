@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use serde_json::json;
 use vestibule_core::{DirectoryId, EventKind, GroupId, OrganizationId, UserId};
 
-use crate::{Error, Group, Reach, ReadTx, Result, WriteTx, statement::Statement};
+use crate::{
+    Error, Group, Reach, ReadTx, Result, WriteTx, groups, query::query, statement::Statement,
+    user_queries::replaced_by,
+};
 
 /// Ids that one event carries, and rows that one step of a removal takes.
 const IDS_AT_ONCE: usize = 1000;
@@ -156,6 +159,8 @@ impl ReadTx {
     }
 
     /// The groups that these users are in, directly and through groups inside groups, by user and name.
+    ///
+    /// Those of a directory that the user's own replaces are not told: they are not its own.
     pub async fn list_groups_of_users(&mut self, users: &[UserId]) -> Result<Vec<UserGroup>> {
         // UNION forgets what it has seen twice, so groups inside each other come to an end.
         let mut statement = Statement::new(
@@ -166,6 +171,7 @@ impl ReadTx {
             " UNION SELECT a.user_id, n.group_id FROM above a JOIN group_members n ON n.member_id = a.group_id)
              SELECT a.user_id, a.group_id, g.display_name, d.group_id IS NOT NULL AS direct
              FROM above a JOIN groups g ON g.id = a.group_id AND g.deleted_at IS NULL
+             JOIN users u ON u.id = a.user_id AND (u.directory_id IS NULL OR u.directory_id = g.directory_id)
              LEFT JOIN group_members d ON d.group_id = a.group_id AND d.member_id = a.user_id
              ORDER BY a.user_id, g.display_name_key, g.id",
         );
@@ -199,12 +205,13 @@ impl WriteTx {
                 .list(&users)
                 .sql(" AND u.organization_id = ")
                 .text(&organization_id)
-                .sql(" AND u.deleted_at IS NULL AND ")
-                .sql(match reach {
-                    Reach::Owned => "(u.directory_id = ",
-                    Reach::Adopting => "(u.directory_id IS NULL OR u.directory_id = ",
-                })
-                .text(&directory_id)
+                .sql(" AND u.deleted_at IS NULL AND (u.directory_id = ")
+                .text(&directory_id);
+            if reach == Reach::Adopting {
+                statement.sql(" OR u.directory_id IS NULL OR u.directory_id = ");
+                replaced_by(&mut statement, &directory_id);
+            }
+            statement
                 // In one order, so that two who hold many do not wait for each other.
                 .sql(") ORDER BY u.id");
             found.extend(
@@ -300,6 +307,41 @@ impl WriteTx {
             after.clone_from(last);
             removed += self.remove_members(group, &parsed(&rows)?).await?;
         }
+    }
+
+    /// Holds the groups that somebody is in, before that member itself is held: a change of a group takes them in this
+    /// order too, so the two wait for each other and never in a circle.
+    pub async fn lock_groups_of(&mut self, id: MemberId) -> Result<Vec<Group>> {
+        let mut statement = Statement::new(groups::select!());
+        statement
+            .sql("g.id IN (SELECT m.group_id FROM group_members m WHERE m.member_id = ")
+            .text(&id)
+            .sql(") AND g.deleted_at IS NULL ORDER BY g.id");
+        self.fetch_locked(statement, " FOR UPDATE").await
+    }
+
+    /// Takes somebody out of every group; each of those groups changes and tells so.
+    pub(crate) async fn leave_groups(&mut self, id: MemberId) -> Result<()> {
+        let groups = self.lock_groups_of(id).await?;
+        if !groups.is_empty() {
+            let ids: Vec<GroupId> = groups.iter().map(|group| group.id).collect();
+            let mut statement =
+                Statement::new("UPDATE groups SET version = version + 1, updated_at = ");
+            statement
+                .number(self.now().micros())
+                .sql(" WHERE id IN ")
+                .list(&ids);
+            self.execute(statement).await?;
+        }
+        query("DELETE FROM group_members WHERE member_id = $1")
+            .bind(id.to_string())
+            .execute(self)
+            .await?;
+        for group in &groups {
+            self.push_member_event(EventKind::GroupMemberRemoved, group, &[id])
+                .await?;
+        }
+        Ok(())
     }
 
     async fn tell_removed(&mut self, group: &Group, statement: Statement) -> Result<usize> {

@@ -4,8 +4,8 @@ use vestibule_core::{
 };
 
 use crate::{
-    Direction, ListOrder, NewEvent, ReadTx, Result, Slice, When, WriteTx, query::query, row::Json,
-    statement::Statement,
+    Direction, ListOrder, MemberId, NewEvent, ReadTx, Result, Slice, When, WriteTx, query::query,
+    row::Json, statement::Statement,
 };
 
 /// A group that a directory pushed.
@@ -36,6 +36,8 @@ macro_rules! columns {
         "g.id, g.organization_id, g.directory_id, g.display_name, g.external_id, g.version, g.attributes, g.created_at, g.updated_at"
     };
 }
+
+pub(crate) use columns;
 
 from_row!(Group, row => Group {
     id: row.id("id")?,
@@ -134,9 +136,14 @@ fn push_member(statement: &mut Statement, id: &str) {
 
 macro_rules! select {
     () => {
-        concat!("SELECT ", columns!(), " FROM groups g WHERE ")
+        concat!(
+            "SELECT ",
+            $crate::groups::columns!(),
+            " FROM groups g WHERE "
+        )
     };
 }
+pub(crate) use select;
 
 impl ReadTx {
     /// A group of a directory that is not deleted.
@@ -349,26 +356,20 @@ impl WriteTx {
 
     /// Leaves a tombstone: the group's members and its own memberships go, its name is blanked.
     pub async fn delete_group(&mut self, group: &Group, actor: &str) -> Result<()> {
-        let now = self.now().micros();
+        self.leave_groups(MemberId::Group(group.id)).await?;
         let id = group.id.to_string();
-        {
-            query("DELETE FROM group_members WHERE group_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-            query("DELETE FROM group_members WHERE member_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-            query(
-                "UPDATE groups SET deleted_at = $2, updated_at = $2, version = version + 1, display_name = '', display_name_key = $1,
-                 external_id = NULL, attributes = $3 WHERE id = $1")
-                .bind(&id)
-                .bind(now)
-                .bind(Json(Value::Object(Map::new())))
-                .execute(self)
-                .await?;
-        };
+        query("DELETE FROM group_members WHERE group_id = $1")
+            .bind(&id)
+            .execute(self)
+            .await?;
+        query(
+            "UPDATE groups SET deleted_at = $2, updated_at = $2, version = version + 1, display_name = '', display_name_key = $1,
+             external_id = NULL, attributes = $3 WHERE id = $1")
+            .bind(&id)
+            .bind(self.now().micros())
+            .bind(Json(Value::Object(Map::new())))
+            .execute(self)
+            .await?;
         self.push_group_event(EventKind::GroupDeleted, group, json!({ "actor": actor }))
             .await
     }

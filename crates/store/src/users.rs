@@ -5,7 +5,7 @@ use vestibule_core::{
 };
 
 use crate::{
-    Ended, Ending, Error, Live, NewEvent, ReadTx, Result, WriteTx,
+    Ended, Ending, Error, Live, MemberId, NewEvent, ReadTx, Result, WriteTx,
     query::query,
     row::{Json, text},
     statement::Statement,
@@ -80,6 +80,8 @@ pub struct UserRecord {
     pub active: bool,
     /// The SCIM resource without `id`, `meta`, `groups` and `password`.
     pub attributes: Map<String, Value>,
+    /// What else the user is found by: pairs of an attribute and a key. None leaves what there is.
+    pub indexed: Option<Vec<(String, String)>>,
 }
 
 impl ReadTx {
@@ -145,16 +147,6 @@ impl ReadTx {
         .bind(limit)
         .fetch_all(self)
         .await
-    }
-
-    /// The names of the groups that a user is directly in.
-    pub async fn list_group_names(&mut self, id: UserId) -> Result<Vec<String>> {
-        query(
-            "SELECT g.display_name FROM group_members m JOIN groups g ON g.id = m.group_id AND g.deleted_at IS NULL
-             WHERE m.member_id = $1 ORDER BY g.display_name_key, g.id LIMIT 1000")
-            .bind(id.to_string())
-            .fetch_all(self)
-            .await
     }
 
     /// The user behind a live credential; the proof says that there is one.
@@ -235,7 +227,9 @@ impl WriteTx {
             .bind(now.micros())
             .execute(self)
             .await?;
-        self.set_emails(organization_id, directory_id, id, &record.emails)
+        self.add_emails(organization_id, directory_id, id, &record.emails)
+            .await?;
+        self.set_index(directory_id, id, record.indexed.as_deref())
             .await?;
         let user = User {
             id,
@@ -283,13 +277,19 @@ impl WriteTx {
             .bind(now.micros())
             .execute(self)
             .await?;
-        self.set_emails(
+        query("DELETE FROM user_emails WHERE user_id = $1")
+            .bind(user.id.to_string())
+            .execute(self)
+            .await?;
+        self.add_emails(
             user.organization_id,
             user.directory_id,
             user.id,
             &record.emails,
         )
         .await?;
+        self.set_index(user.directory_id, user.id, record.indexed.as_deref())
+            .await?;
         let mut after = User {
             user_name: record.user_name.clone(),
             external_id: record.external_id.clone(),
@@ -326,19 +326,28 @@ impl WriteTx {
         Ok(after)
     }
 
-    /// Gives an unowned user to a directory that is adopting; its id and `sub` stay.
-    pub async fn claim_user(&mut self, user: &User, directory_id: DirectoryId) -> Result<()> {
-        query("UPDATE users SET directory_id = $2 WHERE id = $1 AND directory_id IS NULL")
-            .bind(user.id.to_string())
-            .bind(directory_id.to_string())
-            .execute(self)
-            .await?;
+    /// Gives a user to a directory that is adopting; its id and `sub` stay.
+    ///
+    /// False where the directory does not adopt any more, or another one owns the user that it does not replace.
+    pub async fn claim_user(&mut self, user: &User, directory_id: DirectoryId) -> Result<bool> {
+        let claimed = query(
+            "UPDATE users SET directory_id = $2 WHERE id = $1 AND EXISTS (
+               SELECT 1 FROM directories d WHERE d.id = $2 AND d.state = 'adopting' AND d.deleted_at IS NULL
+               AND (users.directory_id IS NULL OR users.directory_id = d.replaces_id))",
+        )
+        .bind(user.id.to_string())
+        .bind(directory_id.to_string())
+        .execute(self)
+        .await?;
+        if claimed == 0 {
+            return Ok(false);
+        }
         query("UPDATE user_emails SET directory_id = $2 WHERE user_id = $1")
             .bind(user.id.to_string())
             .bind(directory_id.to_string())
             .execute(self)
             .await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Leaves a tombstone: everything of the user ends, what was personal is blanked, and the id is never used again.
@@ -350,38 +359,25 @@ impl WriteTx {
                 actor,
             })
             .await?;
-        let now = self.now().micros();
+        self.leave_groups(MemberId::User(user.id)).await?;
         let id = user.id.to_string();
-        {
-            query(
-                "UPDATE users SET active = FALSE, deleted_at = $2, updated_at = $2, version = version + 1, user_name = '', user_name_key = $1,
-                 external_id = NULL, display_name_key = NULL, email = NULL, attributes = $3 WHERE id = $1")
-                .bind(&id)
-                .bind(now)
-                .bind(Json(Value::Object(Map::new())))
-                .execute(self)
-                .await?;
-            query("DELETE FROM identities WHERE user_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-            query("DELETE FROM user_emails WHERE user_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-            query("DELETE FROM passwords WHERE user_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-            query("DELETE FROM group_members WHERE member_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-            query("UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
-        };
+        query(
+            "UPDATE users SET active = FALSE, deleted_at = $2, updated_at = $2, version = version + 1, user_name = '', user_name_key = $1,
+             external_id = NULL, display_name_key = NULL, email = NULL, attributes = $3 WHERE id = $1")
+            .bind(&id)
+            .bind(self.now().micros())
+            .bind(Json(Value::Object(Map::new())))
+            .execute(self)
+            .await?;
+        for sql in [
+            "DELETE FROM identities WHERE user_id = $1",
+            "DELETE FROM user_emails WHERE user_id = $1",
+            "DELETE FROM user_index WHERE user_id = $1",
+            "DELETE FROM passwords WHERE user_id = $1",
+            "UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1",
+        ] {
+            query(sql).bind(&id).execute(self).await?;
+        }
         self.push_event(NewEvent {
             kind: EventKind::UserDeleted,
             organization_id: Some(user.organization_id),
@@ -392,7 +388,7 @@ impl WriteTx {
         Ok(ended)
     }
 
-    async fn set_emails(
+    async fn add_emails(
         &mut self,
         organization_id: OrganizationId,
         directory_id: Option<DirectoryId>,
@@ -402,10 +398,6 @@ impl WriteTx {
         let mut keys: Vec<String> = emails.iter().map(|email| email_key(email)).collect();
         keys.sort_unstable();
         keys.dedup();
-        query("DELETE FROM user_emails WHERE user_id = $1")
-            .bind(id.to_string())
-            .execute(self)
-            .await?;
         if keys.is_empty() {
             return Ok(());
         }

@@ -2,8 +2,8 @@ use std::collections::HashSet;
 
 use vestibule_core::GroupId;
 use vestibule_scim::{
-    Change, Created, Draft, Error, Filter, Member, MemberChange, Operand, Operator, Precondition,
-    ResourceType, Stored, Updated, Wanted, evaluate::matches_element,
+    Change, Created, Dialect, Draft, Error, Filter, Member, MemberChange, Operand, Operator,
+    Precondition, Repairs, ResourceType, Rule, Stored, Updated, Wanted, evaluate::matches_element,
 };
 use vestibule_store::{Group, MemberId, WriteTx};
 
@@ -52,13 +52,14 @@ pub(super) async fn create(
         .add_group(directory.organization_id, directory.id, &record)
         .await
         .map_err(|error| Trouble::taken(error, TAKEN))?;
-    let ids = held(&mut tx, &grant, &draft.members).await?;
+    let mut repairs = Repairs::default();
+    let ids = held(&mut tx, &grant, &draft.members, &mut repairs).await?;
     tx.add_members(&group, &ids).await?;
     let mut stored = [record::stored_group(&group)?];
     lists::load(&mut tx, ResourceType::Group, &mut stored, wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
-    Ok(Created::new(stored))
+    Ok(Created::new(stored).with_repairs(repairs))
 }
 
 pub(super) async fn update(
@@ -69,9 +70,10 @@ pub(super) async fn update(
     let mut tx = own.store().write(own.now()).await?;
     let mut group = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
     let changes = edit.change.apply(&record::resource_of_group(&group))?;
+    let mut repairs = changes.repairs;
     let mut moved = 0;
     for change in &changes.members {
-        moved += change_members(&mut tx, &grant, &group, change).await?;
+        moved += change_members(&mut tx, &grant, &group, change, &mut repairs).await?;
     }
     if !changes.touched.is_empty() {
         let changed: Vec<String> = changes.touched.iter().map(ToString::to_string).collect();
@@ -88,7 +90,7 @@ pub(super) async fn update(
     lists::load(&mut tx, ResourceType::Group, &mut stored, edit.wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
-    Ok(Updated::new(stored, changed, changes.repairs).with_touched(changes.touched))
+    Ok(Updated::new(stored, changed, repairs).with_touched(changes.touched))
 }
 
 pub(super) async fn delete(
@@ -98,6 +100,7 @@ pub(super) async fn delete(
     precondition: Precondition,
 ) -> Result<(), Trouble> {
     let mut tx = own.store().write(own.now()).await?;
+    tx.lock_groups_of(MemberId::Group(id)).await?;
     let group = locked(&mut tx, &grant, id, &precondition).await?;
     tx.delete_group(&group, &grant.actor()).await?;
     Ok(tx.commit().await?)
@@ -123,10 +126,11 @@ async fn change_members(
     grant: &Grant,
     group: &Group,
     change: &MemberChange,
+    repairs: &mut Repairs,
 ) -> Result<usize, Trouble> {
     match change {
         MemberChange::Add(members) => {
-            let ids = held(tx, grant, members).await?;
+            let ids = held(tx, grant, members, repairs).await?;
             Ok(tx.add_members(group, &ids).await?.len())
         }
         MemberChange::Remove(ids) => {
@@ -135,34 +139,44 @@ async fn change_members(
         }
         MemberChange::RemoveWhere(filter) => remove_where(tx, grant, group, filter).await,
         MemberChange::ReplaceAll(members) => {
-            let ids = held(tx, grant, members).await?;
+            let ids = held(tx, grant, members, repairs).await?;
             let removed = tx.remove_members_except(group, &ids).await?;
             Ok(removed + tx.add_members(group, &ids).await?.len())
         }
     }
 }
 
-/// The ids of members that exist in this directory; one that does not refuses the request.
+/// The ids of members that exist in this directory.
+///
+/// One that does not refuses the request of a strict directory. In a lenient one it is left out and noted: some clients
+/// push memberships ahead of people, and would repeat the whole request for ever.
 async fn held(
     tx: &mut WriteTx,
     grant: &Grant,
     members: &[Member],
+    repairs: &mut Repairs,
 ) -> Result<Vec<MemberId>, Trouble> {
-    let unknown = || Error::invalid_value("a member is not a user or group of this directory");
-    let ids: Vec<MemberId> = members
-        .iter()
-        .map(|member| MemberId::parse(&member.value))
-        .collect::<Option<_>>()
-        .ok_or_else(unknown)?;
-    let ids = distinct(ids);
+    let ids = distinct(
+        members
+            .iter()
+            .filter_map(|member| MemberId::parse(&member.value)),
+    );
     let directory = &grant.directory;
     let found = tx
         .hold_members(directory.organization_id, directory.id, grant.reach(), &ids)
         .await?;
-    if found.len() < ids.len() {
-        return Err(unknown().into());
+    let known: HashSet<MemberId> = found.into_iter().collect();
+    let is_known =
+        |member: &Member| MemberId::parse(&member.value).is_some_and(|id| known.contains(&id));
+    if !members.iter().all(is_known) {
+        if grant.profile.dialect == Dialect::Strict {
+            return Err(
+                Error::invalid_value("a member is not a user or group of this directory").into(),
+            );
+        }
+        repairs.note(Rule::UnknownMember, "members");
     }
-    Ok(ids)
+    Ok(ids.into_iter().filter(|id| known.contains(id)).collect())
 }
 
 fn distinct(ids: impl IntoIterator<Item = MemberId>) -> Vec<MemberId> {

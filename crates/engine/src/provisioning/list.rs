@@ -10,7 +10,11 @@ use vestibule_store::{
     Direction, GroupQuery, ListOrder, Reach, ReadTx, Slice, UserCondition, UserQuery,
 };
 
-use super::{Grant, Provisioning, lists, plan, record, trouble::Trouble};
+use super::{
+    Grant, Provisioning, lists, plan, record,
+    trouble::Trouble,
+    walks::{Bookmark, Place},
+};
 
 /// Resources that are read at most to answer one question; beyond it the client has to narrow it down.
 const BUDGET: u64 = 100_000;
@@ -25,6 +29,8 @@ enum Source {
 
 /// A question: what is looked for, and whether every find has to be evaluated.
 struct Question<'q> {
+    grant: &'q Grant,
+    kind: ResourceType,
     source: Source,
     filter: Option<&'q Filter>,
     order: Option<ListOrder>,
@@ -40,37 +46,29 @@ impl Provisioning {
         let Some(question) = question(grant, kind, query) else {
             return Ok(Page::new(0, Vec::new()));
         };
-        let mut tx = self.store().read(self.now()).await?;
-        let total = question.source.count(&mut tx).await?;
-        let (total, mut page) = match (question.filter, question.order) {
-            (None, Some(order)) => (total, question.source.slice(&mut tx, order, query).await?),
-            _ if total > BUDGET => {
-                return Err(Error::too_many(
-                    "the query would have to look at too many resources; narrow it with an indexed attribute",
-                )
-                .into());
-            }
-            (filter, _) => {
-                let scan = Scan {
-                    grant,
-                    kind,
-                    source: &question.source,
-                    filter,
-                    sort: query
-                        .sort
-                        .as_ref()
-                        .filter(|_| question.order != Some(ListOrder::Id(Direction::Ascending))),
-                };
-                scan.run(&mut tx, query).await?
-            }
+        let now = self.now();
+        let mut tx = self.store().read(now).await?;
+        let place = Place::of(grant.directory.id, kind, query);
+        let known = place
+            .as_ref()
+            .filter(|_| query.count > 0)
+            .and_then(|place| self.walks.find(place, now));
+        let (total, mut page) = match known {
+            Some(bookmark) => question.go_on(&mut tx, bookmark, query).await?,
+            None => question.begin(&mut tx, query).await?,
         };
-        lists::load(&mut tx, kind, &mut page, query.wanted).await?;
+        lists::load_page(&mut tx, kind, &mut page, query.wanted).await?;
+        let (read, last) = (count(page.len()), page.last());
+        if let (Some(place), Some(last)) = (place, last)
+            && query.start_index.max(1).saturating_add(read) <= total
+        {
+            self.walks.note(place, read, last.id.clone(), total, now);
+        }
         Ok(Page::new(total, page))
     }
-}
 
-impl Provisioning {
-    /// A page of a walk by cursor. The position is the index of the page's first resource.
+    /// A page of a walk by cursor. In the order of ids the position is the last id, else the index of the page's first
+    /// resource. Only the first page counts all that match.
     pub(super) async fn page_after(
         &self,
         grant: &Grant,
@@ -78,26 +76,165 @@ impl Provisioning {
         query: &Query,
         after: &After,
     ) -> Result<Page, Trouble> {
-        let start = match after {
-            After::Start => 1,
-            After::Position(position) => position
-                .strip_prefix('i')
-                .and_then(|index| index.parse().ok())
-                .filter(|index| *index > 1)
-                .ok_or_else(|| Error::invalid_cursor("the cursor is not one of this directory"))?,
+        let invalid = || Error::invalid_cursor("the cursor is not one of this directory");
+        let by_id = query.sort.is_none();
+        let position = match after {
+            After::Start => None,
+            After::Position(position) => Some(position.as_str()),
         };
-        let mut by_index = query.clone();
-        by_index.after = None;
-        by_index.start_index = start;
-        let page = self.page(grant, kind, &by_index).await?;
-        let behind = start.saturating_add(u64::try_from(page.resources.len()).unwrap_or(u64::MAX));
-        let more = page.total.is_some_and(|total| behind <= total);
-        Ok(page.with_next(more.then(|| format!("i{behind}"))))
+        match position {
+            Some(after) if by_id => {
+                let is_id = match kind {
+                    ResourceType::User => after.parse::<UserId>().is_ok(),
+                    ResourceType::Group => after.parse::<GroupId>().is_ok(),
+                };
+                if !is_id {
+                    return Err(invalid().into());
+                }
+                let Some(question) = question(grant, kind, query) else {
+                    return Ok(Page::uncounted(Vec::new()));
+                };
+                let mut tx = self.store().read(self.now()).await?;
+                // One more tells whether there is another page.
+                let most = usize::try_from(query.count).unwrap_or(usize::MAX);
+                let mut page = question
+                    .next(&mut tx, after.to_owned(), most.saturating_add(1))
+                    .await?;
+                let more = page.len() > most;
+                page.truncate(most);
+                let wanted = page.len();
+                lists::load_page(&mut tx, kind, &mut page, query.wanted).await?;
+                let more = more || page.len() < wanted;
+                let next = page.last().filter(|_| more).map(|last| last.id.clone());
+                Ok(Page::uncounted(page).with_next(next))
+            }
+            _ => {
+                let mut by_index = query.clone();
+                by_index.after = None;
+                by_index.start_index = match position {
+                    None => 1,
+                    Some(index) => index
+                        .strip_prefix('i')
+                        .and_then(|index| index.parse().ok())
+                        .filter(|index| *index > 1)
+                        .ok_or_else(invalid)?,
+                };
+                let page = self.page(grant, kind, &by_index).await?;
+                let behind = by_index
+                    .start_index
+                    .saturating_add(count(page.resources.len()));
+                let more = page.total.is_some_and(|total| behind <= total);
+                let next = match page.resources.last() {
+                    Some(last) if by_id => Some(last.id.clone()),
+                    Some(_) => Some(format!("i{behind}")),
+                    None => None,
+                };
+                Ok(page.with_next(next.filter(|_| more)))
+            }
+        }
     }
 }
 
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+impl Question<'_> {
+    /// Answers from the start: counts, and finds the page by its index.
+    async fn begin(&self, tx: &mut ReadTx, query: &Query) -> Result<(u64, Vec<Stored>), Trouble> {
+        if let (None, Some(order)) = (self.filter, self.order) {
+            let page = self.source.slice(tx, order, query).await?;
+            // A page that is not full says itself how many there are.
+            let read = count(page.len());
+            let total = match query.start_index.max(1) {
+                first if query.count > 0 && read < query.count && (read > 0 || first == 1) => {
+                    first.saturating_sub(1).saturating_add(read)
+                }
+                _ => self.source.count(tx).await?,
+            };
+            return Ok((total, page));
+        }
+        if self.source.count(tx).await? > BUDGET {
+            return Err(Error::too_many(
+                "the query would have to look at too many resources; narrow it with an indexed attribute",
+            )
+            .into());
+        }
+        self.scan(query).run(tx, query).await
+    }
+
+    /// Goes on behind the page before; the total is counted again where the list seems to end.
+    async fn go_on(
+        &self,
+        tx: &mut ReadTx,
+        bookmark: Bookmark,
+        query: &Query,
+    ) -> Result<(u64, Vec<Stored>), Trouble> {
+        let most = usize::try_from(query.count).unwrap_or(usize::MAX);
+        let page = self.next(tx, bookmark.after, most).await?;
+        let behind = query.start_index.saturating_add(count(page.len()));
+        let total = if page.len() < most {
+            behind.saturating_sub(1)
+        } else if behind > bookmark.total && self.filter.is_none() {
+            self.source.count(tx).await?.max(behind.saturating_sub(1))
+        } else {
+            bookmark.total.max(behind.saturating_sub(1))
+        };
+        Ok((total, page))
+    }
+
+    /// The next resources by id, at most so many.
+    async fn next(
+        &self,
+        tx: &mut ReadTx,
+        after: String,
+        most: usize,
+    ) -> Result<Vec<Stored>, Trouble> {
+        let Some(filter) = self.filter else {
+            let limit = i64::try_from(most).unwrap_or(i64::MAX);
+            return self.source.after(tx, Some(&after), limit).await;
+        };
+        let registry = &self.grant.profile.registry;
+        let schema = registry.of(self.kind);
+        let needed = needed(Some(filter), None);
+        let (mut page, mut after, mut examined) = (Vec::new(), after, 0);
+        while page.len() < most {
+            let mut chunk = self.source.after(tx, Some(&after), CHUNK).await?;
+            let Some(last) = chunk.last() else { break };
+            after.clone_from(&last.id);
+            examined += count(chunk.len());
+            check_budget(examined)?;
+            lists::load(tx, self.kind, &mut chunk, needed).await?;
+            let found = chunk
+                .into_iter()
+                .filter(|stored| matches(filter, &stored.document(schema, &self.grant.base)));
+            page.extend(found.take(most - page.len()));
+            tokio::task::yield_now().await;
+        }
+        Ok(page)
+    }
+
+    fn scan<'s>(&'s self, query: &'s Query) -> Scan<'s> {
+        let by_id = Some(ListOrder::Id(Direction::Ascending));
+        Scan {
+            grant: self.grant,
+            kind: self.kind,
+            source: &self.source,
+            filter: self.filter,
+            sort: query.sort.as_ref().filter(|_| self.order != by_id),
+        }
+    }
+}
+
+fn check_budget(examined: u64) -> Result<(), Trouble> {
+    if examined > BUDGET + u64::try_from(CHUNK).unwrap_or(0) {
+        return Err(Error::too_many("the query looks at too many resources").into());
+    }
+    Ok(())
+}
+
 /// What a query asks; none where nothing can match.
-fn question<'q>(grant: &Grant, kind: ResourceType, query: &'q Query) -> Option<Question<'q>> {
+fn question<'q>(grant: &'q Grant, kind: ResourceType, query: &'q Query) -> Option<Question<'q>> {
     let (organization_id, directory_id) = (grant.directory.organization_id, grant.directory.id);
     let filter = query.filter.as_ref();
     let (source, evaluate) = match kind {
@@ -130,6 +267,8 @@ fn question<'q>(grant: &Grant, kind: ResourceType, query: &'q Query) -> Option<Q
         }
     };
     Some(Question {
+        grant,
+        kind,
         source,
         filter: filter.filter(|_| evaluate),
         order: order(kind, query.sort.as_ref()),
@@ -188,16 +327,21 @@ impl Source {
     }
 
     /// The next resources by id.
-    async fn after(&self, tx: &mut ReadTx, after: Option<&str>) -> Result<Vec<Stored>, Trouble> {
+    async fn after(
+        &self,
+        tx: &mut ReadTx,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Stored>, Trouble> {
         match self {
             Self::Users(query) => {
                 let after = after.and_then(|id| id.parse().ok());
-                let users = tx.list_directory_users_after(query, after, CHUNK).await?;
+                let users = tx.list_directory_users_after(query, after, limit).await?;
                 users.iter().map(record::stored_user).collect()
             }
             Self::Groups(query) => {
                 let after = after.and_then(|id| id.parse().ok());
-                let groups = tx.list_groups_after(query, after, CHUNK).await?;
+                let groups = tx.list_groups_after(query, after, limit).await?;
                 groups.iter().map(record::stored_group).collect()
             }
         }
@@ -238,14 +382,12 @@ impl Scan<'_> {
         let (mut total, mut page, mut keys) = (0_u64, Vec::new(), Vec::new());
         let (mut examined, mut after) = (0_u64, None);
         loop {
-            let mut chunk = self.source.after(tx, after.as_deref()).await?;
+            let mut chunk = self.source.after(tx, after.as_deref(), CHUNK).await?;
             let Some(last) = chunk.last() else { break };
             after = Some(last.id.clone());
-            examined += u64::try_from(chunk.len()).unwrap_or(BUDGET);
-            if examined > BUDGET + u64::try_from(CHUNK).unwrap_or(0) {
-                return Err(Error::too_many("the query looks at too many resources").into());
-            }
-            lists::load(tx, self.kind, &mut chunk, self.needed()).await?;
+            examined += count(chunk.len());
+            check_budget(examined)?;
+            lists::load(tx, self.kind, &mut chunk, needed(self.filter, self.sort)).await?;
             for stored in chunk {
                 let document = stored.document(schema, &self.grant.base);
                 if !self.filter.is_none_or(|filter| matches(filter, &document)) {
@@ -260,32 +402,13 @@ impl Scan<'_> {
                     _ => {}
                 }
             }
+            // Other requests of this thread have their turn between two chunks.
+            tokio::task::yield_now().await;
         }
         if let Some(sort) = self.sort {
             page = self.sorted_page(tx, sort, keys, query).await?;
         }
         Ok((total, page))
-    }
-
-    /// The lists that the filter and the order read.
-    fn needed(&self) -> Wanted {
-        let reads = |name: &str| {
-            self.filter.is_some_and(|filter| filter.reads(name))
-                || self
-                    .sort
-                    .is_some_and(|sort| sort.by.extension().is_none() && sort.by.name() == name)
-        };
-        let load = |name: &str| {
-            if reads(name) {
-                Load::Everything
-            } else {
-                Load::Nothing
-            }
-        };
-        let mut needed = Wanted::NOTHING;
-        needed.members = load("members");
-        needed.groups = load("groups");
-        needed
     }
 
     async fn sorted_page(
@@ -318,6 +441,22 @@ impl Scan<'_> {
             .collect();
         Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
+}
+
+/// The lists that a filter and an order read.
+fn needed(filter: Option<&Filter>, sort: Option<&Sort>) -> Wanted {
+    let reads = |name: &str| {
+        filter.is_some_and(|filter| filter.reads(name))
+            || sort.is_some_and(|sort| sort.by.extension().is_none() && sort.by.name() == name)
+    };
+    let load = |name: &str| match reads(name) {
+        true => Load::Everything,
+        false => Load::Nothing,
+    };
+    let mut needed = Wanted::NOTHING;
+    needed.members = load("members");
+    needed.groups = load("groups");
+    needed
 }
 
 /// The one attribute that the order reads, so that whole documents need not be kept.

@@ -5,15 +5,15 @@ use vestibule_core::{Timestamp, name_key};
 use vestibule_scim::{DateTime, Error, Resource, Stored};
 use vestibule_store::{Group, GroupRecord, User, UserRecord};
 
-use super::trouble::Trouble;
+use super::{mapping, settings::DirectorySettings, trouble::Trouble};
 
 /// Longest value of an indexed attribute, in bytes; PostgreSQL indexes hold no more than 2,704.
 const INDEXED: usize = 2_000;
 /// Largest resource, in bytes of JSON.
 const LARGEST: usize = 256 * 1024;
 
-/// The row of a user; the resource says whether they are active.
-pub(super) fn user(resource: Resource) -> Result<UserRecord, Error> {
+/// The row of a user; the resource says whether they are active, and the directory's settings which attribute is what.
+pub(super) fn user(resource: Resource, settings: &DirectorySettings) -> Result<UserRecord, Error> {
     check(&resource)?;
     let user_name = resource
         .user_name()
@@ -24,7 +24,7 @@ pub(super) fn user(resource: Resource) -> Result<UserRecord, Error> {
     for email in resource.emails() {
         check_indexed("emails.value", email)?;
     }
-    Ok(UserRecord {
+    let mut record = UserRecord {
         user_name,
         external_id: external_id(&resource)?,
         display_name: resource
@@ -35,7 +35,10 @@ pub(super) fn user(resource: Resource) -> Result<UserRecord, Error> {
         emails: resource.emails().map(str::to_owned).collect(),
         active: resource.active(),
         attributes: resource.into_attributes(),
-    })
+        indexed: None,
+    };
+    mapping::record(settings, &mut record)?;
+    Ok(record)
 }
 
 /// The row of a group.
@@ -114,8 +117,8 @@ impl std::io::Write for Size {
     }
 }
 
-/// Leaves the person as they are, and marks that the directory removed `active`: it is shown no more until
-/// somebody says it again.
+/// Leaves the person as they are, and marks that the directory removed `active`: of an active person it is shown no more
+/// until somebody says it again.
 pub(super) fn keep_active(record: &mut UserRecord, user: &User) {
     record.active = user.active;
     record.attributes.insert("active".to_owned(), Value::Null);
@@ -127,8 +130,9 @@ pub(super) fn keep_active(record: &mut UserRecord, user: &User) {
 pub(super) fn resource_of_user(user: &User) -> Resource {
     let mut attributes = user.attributes.clone();
     attributes.insert("userName".to_owned(), json!(user.user_name));
+    // Who reads no `active` takes the person for active, so the other answer is always there.
     let removed = attributes.remove("active") == Some(Value::Null);
-    if !removed {
+    if !removed || !user.active {
         attributes.insert("active".to_owned(), json!(user.active));
     }
     put_external_id(&mut attributes, user.external_id.as_deref());

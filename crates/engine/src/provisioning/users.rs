@@ -1,9 +1,9 @@
 use vestibule_core::{Secret, UserId};
 use vestibule_scim::{
-    Change, Created, Draft, Error, Password, PasswordChange, Precondition, Resource, ResourceType,
-    Stored, Updated, Wanted,
+    Change, Created, Draft, Error, Load, Password, PasswordChange, Precondition, Resource,
+    ResourceType, Stored, Updated, Wanted,
 };
-use vestibule_store::{Reach, User, UserRecord, WriteTx};
+use vestibule_store::{MemberId, Reach, User, UserRecord, WriteTx};
 
 use super::{Grant, Provisioning, lists, record, trouble::Trouble};
 
@@ -102,12 +102,11 @@ impl Provisioning {
     }
 }
 
-/// Whether a user of the organization is the directory's, or nobody's while it is adopting.
+/// Whether a user of the organization is the directory's, or one that it may claim while it is adopting.
 fn is_reached(grant: &Grant, user: &User) -> bool {
-    match user.directory_id {
-        Some(owner) => owner == grant.directory.id,
-        None => grant.reach() == Reach::Adopting,
-    }
+    user.directory_id == Some(grant.directory.id)
+        || (grant.reach() == Reach::Adopting
+            && (user.directory_id.is_none() || user.directory_id == grant.directory.replaces_id))
 }
 
 pub(super) async fn create(
@@ -120,20 +119,21 @@ pub(super) async fn create(
     let directory = &grant.directory;
     let actor = grant.actor();
     let mut tx = own.store().write(own.now()).await?;
-    let unowned = match (grant.reach(), draft.resource.user_name()) {
+    let claimable = match (grant.reach(), draft.resource.user_name()) {
         (Reach::Adopting, Some(name)) => {
-            tx.lock_unowned_user(directory.organization_id, name)
+            tx.lock_claimable_user(directory.organization_id, directory.id, name)
                 .await?
         }
         _ => None,
     };
-    let user = if let Some(user) = unowned {
+    let is_new = claimable.is_none();
+    let user = if let Some(user) = claimable {
         adopt(&mut tx, &grant, user, draft.resource).await?
     } else {
         let mut resource = draft.resource;
         let active = resource.active();
         resource.set_active(active);
-        let record = record::user(resource)?;
+        let record = record::user(resource, &grant.settings)?;
         tx.add_user(directory.organization_id, Some(directory.id), &record)
             .await
             .map_err(|error| Trouble::taken(error, TAKEN))?
@@ -142,13 +142,19 @@ pub(super) async fn create(
         tx.set_password(user.id, phc, &actor).await?;
     }
     let mut stored = [record::stored_user(&user)?];
-    lists::load(&mut tx, ResourceType::User, &mut stored, wanted).await?;
+    if !is_new {
+        lists::load(&mut tx, ResourceType::User, &mut stored, wanted).await?;
+    }
     tx.commit().await?;
-    let [stored] = stored;
+    let [mut stored] = stored;
+    if is_new {
+        // Nobody can have put a new user into a group.
+        stored.groups = (wanted.groups != Load::Nothing).then(Vec::new);
+    }
     Ok(Created::new(stored))
 }
 
-/// Claims a user that no directory owns. A directory that does not say whether the person is active leaves that as it is.
+/// Claims a user. A directory that does not say whether the person is active leaves that as it is.
 async fn adopt(
     tx: &mut WriteTx,
     grant: &Grant,
@@ -158,7 +164,7 @@ async fn adopt(
     if !resource.attributes().contains_key("active") {
         resource.set_active(user.active);
     }
-    let record = record::user(resource)?;
+    let record = record::user(resource, &grant.settings)?;
     let user = claim(tx, grant, user).await?;
     let mut changed: Vec<String> = record.attributes.keys().cloned().collect();
     changed.retain(|name| record.attributes.get(name) != user.attributes.get(name));
@@ -167,9 +173,17 @@ async fn adopt(
 }
 
 async fn claim(tx: &mut WriteTx, grant: &Grant, user: User) -> Result<User, Trouble> {
-    tx.claim_user(&user, grant.directory.id)
+    let claimed = tx
+        .claim_user(&user, grant.directory.id)
         .await
         .map_err(|error| Trouble::taken(error, TAKEN))?;
+    if !claimed {
+        // The adoption ended after the token was checked; the next request sees it.
+        return Err(Error::unavailable(
+            "the adoption of users has just ended; send the request again",
+        )
+        .into());
+    }
     Ok(User {
         directory_id: Some(grant.directory.id),
         ..user
@@ -207,12 +221,12 @@ pub(super) async fn update(
     if !matches!(edit.password, NewPassword::Keep) {
         changed.push("password".to_owned());
     }
-    if user.directory_id.is_none() {
+    if user.directory_id != Some(grant.directory.id) {
         user = claim(&mut tx, &grant, user).await?;
         changed.push("directory_id".to_owned());
     }
     if !changed.is_empty() {
-        let mut record = record::user(resource)?;
+        let mut record = record::user(resource, &grant.settings)?;
         if unsaid {
             record::keep_active(&mut record, &user);
         }
@@ -239,6 +253,7 @@ pub(super) async fn delete(
     precondition: Precondition,
 ) -> Result<(), Trouble> {
     let mut tx = own.store().write(own.now()).await?;
+    tx.lock_groups_of(MemberId::User(id)).await?;
     let user = locked(&mut tx, &grant, id, &precondition).await?;
     tx.delete_user(&user, &grant.actor()).await?;
     Ok(tx.commit().await?)

@@ -1,7 +1,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
-use vestibule_scim::{Directory as _, ErrorKind, Load, MemberChange, Stored, Wanted};
+use vestibule_core::DirectoryMode;
+use vestibule_scim::{Directory as _, ErrorKind, Load, MemberChange, Rule, Stored, Wanted};
 
 use crate::setup::{GROUP, Setup, USER, on_both};
 
@@ -125,6 +126,7 @@ async fn large_replacement_tells_a_thousand_ids_an_event() {
                 emails: Vec::new(),
                 active: true,
                 attributes: serde_json::Map::new(),
+                indexed: None,
             };
             let user = tx
                 .add_user(setup.organization_id, Some(setup.directory.id), &record)
@@ -200,21 +202,36 @@ async fn users_who_are_deleted_while_they_join_leave_no_trace_in_the_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_member_refuses_the_whole_request() {
-    on_both(async |setup| {
-        let grant = setup.grant().await;
+async fn unknown_member_is_left_out_and_noted_and_refused_by_a_strict_directory() {
+    on_both(async |mut setup| {
         let users = users(&setup, 2).await;
+        let grant = setup.grant().await;
         let group = setup.create(&grant, GROUP, json!({ "displayName": "Staff" })).await;
         setup.delete(&grant, USER, &users[1]).await.unwrap();
-        for unknown in [users[1].as_str(), "string id 1", &group.id.replace("grp", "usr")] {
-            let operations = json!([
-                { "op": "replace", "path": "displayName", "value": "Other" },
+        let unknown = [users[1].clone(), "string id 1".to_owned(), group.id.replace("grp", "usr")];
+        let push = |unknown: &str| {
+            json!([
+                { "op": "replace", "path": "externalId", "value": unknown },
                 { "op": "add", "path": "members", "value": [{ "value": users[0] }, { "value": unknown }] },
-            ]);
-            let refused = setup.patch(&grant, GROUP, &group.id, operations).await;
+            ])
+        };
+        setup.set_directory(|directory| directory.mode = DirectoryMode::Strict).await;
+        let strict = setup.grant().await;
+        for unknown in &unknown {
+            let refused = setup.patch(&strict, GROUP, &group.id, push(unknown)).await;
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidValue);
         }
-        assert_eq!(setup.find(&grant, GROUP, &group.id).await, Some(group));
+        assert_eq!(setup.find(&strict, GROUP, &group.id).await, Some(group.clone()));
+        setup.set_directory(|directory| directory.mode = DirectoryMode::Lenient).await;
+        let lenient = setup.grant().await;
+        for unknown in &unknown {
+            let updated = setup.patch(&lenient, GROUP, &group.id, push(unknown)).await.unwrap();
+            let noted: Vec<Rule> = updated.repairs.as_slice().iter().map(|repair| repair.rule).collect();
+            assert_eq!(noted, [Rule::UnknownMember]);
+        }
+        let after = setup.find(&lenient, GROUP, &group.id).await.unwrap();
+        let members: Vec<String> = after.members.unwrap().into_iter().map(|member| member.value).collect();
+        assert_eq!(members, [users[0].clone()]);
     })
     .await;
 }

@@ -12,6 +12,7 @@ use vestibule_support::{World, on_every_database};
 on_every_database!(
     a_group_is_made_changed_and_deleted,
     members_are_rows_and_each_change_says_what_it_changed,
+    a_deleted_group_leaves_the_groups_it_was_in,
     members_of_another_directory_cannot_be_held,
     groups_inside_groups_are_followed_and_come_to_an_end,
     users_are_found_by_each_condition,
@@ -180,12 +181,44 @@ async fn members_are_rows_and_each_change_says_what_it_changed(world: World) {
     assert_eq!(tx.list_group_names(user).await.unwrap(), ["All"]);
     drop(tx);
 
-    // Who is deleted is in no group any more.
+    // Who is deleted is in no group any more, and the group is another one for it.
+    let mut tx = world.read().await;
+    let before = tx.find_group(directory.id, group.id).await.unwrap();
+    drop(tx);
+    world.clock.advance(Duration::from_secs(1));
     let mut tx = world.write().await;
     let locked = tx.lock_user(organization.id, user).await.unwrap();
     tx.delete_user(&locked.unwrap(), "operator").await.unwrap();
     let counted = tx.count_members(&[group.id], 100).await.unwrap();
     assert_eq!(counted[&group.id], 1);
+    let after = tx.find_group(directory.id, group.id).await.unwrap();
+    tx.commit().await.unwrap();
+    let (before, after) = (before.unwrap(), after.unwrap());
+    assert_eq!(after.version, before.version + 1);
+    assert!(after.updated_at > before.updated_at);
+    assert_eq!(count_events(&world, "group.member_removed").await, 3);
+}
+
+async fn a_deleted_group_leaves_the_groups_it_was_in(world: World) {
+    let organization = world.organization("acme").await;
+    let directory = world.directory(&organization).await;
+    let outer = group(&world, organization.id, directory.id, "Outer").await;
+    let inner = group(&world, organization.id, directory.id, "Inner").await;
+    let alone = group(&world, organization.id, directory.id, "Alone").await;
+    let mut tx = world.write().await;
+    let member = [MemberId::Group(inner.id)];
+    tx.add_members(&outer, &member).await.unwrap();
+    let around = tx.lock_groups_of(member[0]).await.unwrap();
+    assert_eq!(around.len(), 1);
+    assert_eq!(around[0].id, outer.id);
+    let locked = tx.lock_group(directory.id, inner.id).await.unwrap();
+    tx.delete_group(&locked.unwrap(), "operator").await.unwrap();
+    let after = tx.find_group(directory.id, outer.id).await.unwrap();
+    assert_eq!(after.unwrap().version, outer.version + 1);
+    let after = tx.find_group(directory.id, alone.id).await.unwrap();
+    assert_eq!(after.unwrap().version, alone.version);
+    tx.commit().await.unwrap();
+    assert_eq!(count_events(&world, "group.member_removed").await, 1);
 }
 
 async fn members_of_another_directory_cannot_be_held(world: World) {
