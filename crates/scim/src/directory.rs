@@ -192,7 +192,8 @@ pub struct Stored {
     pub id: String,
     /// The attributes.
     pub resource: Resource,
-    /// The version, changed by every change: becomes `meta.version` and `ETag` as `W/"…"`.
+    /// The version, changed by every change of an attribute and, for a group, of its members: becomes `meta.version`
+    /// and `ETag` as `W/"…"`. The groups of a user are no part of it.
     pub version: String,
     /// When it was created.
     pub created: DateTime,

@@ -51,6 +51,8 @@ pub enum ErrorKind {
     TooMany,
     /// Another resource holds a value that must be unique (409 `uniqueness`).
     Uniqueness,
+    /// A bulk operation refers to a resource that the same request did not create (409, RFC 7644 §3.7.1).
+    Conflict,
     /// The query names something that may not travel in a URL (403 `sensitive`).
     Sensitive,
     /// No token, or one that is not accepted (401).
@@ -94,7 +96,7 @@ impl ErrorKind {
             | Self::ExpiredCursor
             | Self::InvalidCount
             | Self::TooMany => StatusCode::BAD_REQUEST,
-            Self::Uniqueness => StatusCode::CONFLICT,
+            Self::Uniqueness | Self::Conflict => StatusCode::CONFLICT,
             Self::Sensitive | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -126,7 +128,8 @@ impl ErrorKind {
             Self::TooMany => Some("tooMany"),
             Self::Uniqueness => Some("uniqueness"),
             Self::Sensitive => Some("sensitive"),
-            Self::Unauthorized
+            Self::Conflict
+            | Self::Unauthorized
             | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -168,6 +171,7 @@ constructors! {
     invalid_count => InvalidCount,
     too_many => TooMany,
     uniqueness => Uniqueness,
+    conflict => Conflict,
     sensitive => Sensitive,
     unauthorized => Unauthorized,
     forbidden => Forbidden,

@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "axum")]
+mod bulk;
+#[cfg(feature = "axum")]
+mod cursor;
 pub mod dialect;
 pub mod directory;
 pub mod discovery;

@@ -1,7 +1,10 @@
-//! Lists: paging, sorting and the ListResponse message (RFC 7644 §3.4.2).
+//! Lists: paging, sorting and the ListResponse message (RFC 7644 §3.4.2, RFC 9865 §2).
+
+use std::num::IntErrorKind;
 
 use serde_json::{Map, Value, json};
 
+use crate::dialect::Dialect;
 use crate::directory::{Profile, Query};
 use crate::error::Error;
 use crate::path::AttributePath;
@@ -75,6 +78,8 @@ pub struct Parameters {
     pub start_index: Option<i64>,
     /// `count`.
     pub count: Option<i64>,
+    /// `cursor`, empty for the first page (RFC 9865 §2); `None` for pages by index.
+    pub cursor: Option<String>,
     /// `sortBy`.
     pub sort_by: Option<String>,
     /// `sortOrder`.
@@ -88,49 +93,79 @@ pub struct Parameters {
 impl Parameters {
     /// Reads the query of a URL; names in any letter case, unknown ones ignored (RFC 7644 §3.4.2).
     ///
-    /// Fails with `invalid_value` where a number is none.
+    /// Fails with `invalid_value` where a number or an order is none, or where `cursor` and `startIndex` are both
+    /// there, and with `invalid_count` where the count of a walk by cursor is none.
     pub fn from_query(query: &str) -> Result<Self, Error> {
         let mut parameters = Self::default();
+        let mut count = Number::Absent;
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.to_ascii_lowercase().as_str() {
                 "filter" if !value.trim().is_empty() => {
                     parameters.filter = Some(value.into_owned());
                 }
-                "startindex" => parameters.start_index = number(&value)?,
-                "count" => parameters.count = number(&value)?,
+                "startindex" => parameters.start_index = Number::of_text(&value).index()?,
+                "count" => count = Number::of_text(&value),
+                "cursor" => parameters.cursor = Some(value.into_owned()),
                 "sortby" if !value.trim().is_empty() => {
                     parameters.sort_by = Some(value.into_owned());
                 }
-                "sortorder" => parameters.order = order(&value),
+                "sortorder" => parameters.order = order(&value)?,
                 "attributes" => parameters.attributes.push(value.into_owned()),
                 "excludedattributes" => parameters.excluded.push(value.into_owned()),
                 _ => {}
             }
         }
-        Ok(parameters)
+        parameters.counted(count)
     }
 
     /// Reads the body of a `.search` request (RFC 7644 §3.4.3).
     ///
-    /// Fails with `invalid_syntax` where the body is no object and `invalid_value` where a value has the wrong type.
-    pub fn from_body(body: &Value) -> Result<Self, Error> {
+    /// Fails as [`from_query`](Self::from_query) does, with `invalid_value` where a value has the wrong type, with
+    /// `invalid_syntax` where the body is no search, and with `invalid_vers` where it is one of another version.
+    pub fn from_body(body: &Value, dialect: Dialect) -> Result<Self, Error> {
+        check_message(body, SEARCH_URN, dialect)?;
         let Value::Object(body) = body else {
             return Err(Error::invalid_syntax("the body is a JSON object"));
         };
         let mut parameters = Self::default();
+        let mut count = Number::Absent;
         for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
             match name.to_ascii_lowercase().as_str() {
                 "filter" => parameters.filter = Some(text(value)?),
-                "startindex" => parameters.start_index = Some(integer(value)?),
-                "count" => parameters.count = Some(integer(value)?),
+                "startindex" => parameters.start_index = Number::of_json(value).index()?,
+                "count" => count = Number::of_json(value),
+                "cursor" => parameters.cursor = Some(text(value)?),
                 "sortby" => parameters.sort_by = Some(text(value)?),
-                "sortorder" => parameters.order = order(&text(value)?),
+                "sortorder" => parameters.order = order(&text(value)?)?,
                 "attributes" => parameters.attributes = texts(value)?,
                 "excludedattributes" => parameters.excluded = texts(value)?,
                 _ => {}
             }
         }
-        Ok(parameters)
+        parameters.counted(count)
+    }
+
+    /// What a count means depends on how the pages are told.
+    fn counted(mut self, count: Number) -> Result<Self, Error> {
+        if self.cursor.is_none() {
+            self.count = count.index()?;
+            return Ok(self);
+        }
+        if self.start_index.is_some() {
+            return Err(Error::invalid_value(
+                "a page is told by cursor or by startIndex, not by both",
+            ));
+        }
+        self.count = match count {
+            Number::Absent => None,
+            Number::Whole(count) if count > 0 => Some(count),
+            _ => {
+                return Err(Error::invalid_count(
+                    "count is a whole number from 1 to the largest page of this directory",
+                ));
+            }
+        };
+        Ok(self)
     }
 
     /// The attributes that the answer carries.
@@ -138,7 +173,7 @@ impl Parameters {
         Projection::new(&self.attributes, &self.excluded, schema)
     }
 
-    /// The page that is asked for, within the limits of the directory; filter and order are not in it yet.
+    /// The page that is asked for, within the limits of the directory; filter, order and cursor are not in it yet.
     pub fn page(&self, profile: &Profile) -> Query {
         let default = profile.default_page.min(profile.max_page);
         let mut query = Query::new(match self.count {
@@ -161,21 +196,58 @@ impl Parameters {
     }
 }
 
-fn number(text: &str) -> Result<Option<i64>, Error> {
-    match text.trim() {
-        "" => Ok(None),
-        text => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Error::invalid_value("startIndex and count are whole numbers")),
+/// What stands where a whole number belongs.
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    Absent,
+    Whole(i64),
+    Wrong,
+}
+
+impl Number {
+    /// A number beyond 64 bits is beyond every list as well, so the largest one stands for it.
+    fn of_text(text: &str) -> Self {
+        let text = text.trim();
+        if text.is_empty() {
+            return Self::Absent;
+        }
+        match text.parse() {
+            Ok(number) => Self::Whole(number),
+            Err(error) => match error.kind() {
+                IntErrorKind::PosOverflow => Self::Whole(i64::MAX),
+                IntErrorKind::NegOverflow => Self::Whole(i64::MIN),
+                _ => Self::Wrong,
+            },
+        }
+    }
+
+    fn of_json(value: &Value) -> Self {
+        match value {
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => Self::Whole(number),
+                (None, Some(_)) => Self::Whole(i64::MAX),
+                (None, None) => Self::Wrong,
+            },
+            _ => Self::Wrong,
+        }
+    }
+
+    fn index(self) -> Result<Option<i64>, Error> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Whole(number) => Ok(Some(number)),
+            Self::Wrong => Err(Error::invalid_value(
+                "startIndex and count are whole numbers",
+            )),
+        }
     }
 }
 
-fn order(text: &str) -> Order {
-    if text.eq_ignore_ascii_case("descending") {
-        Order::Descending
-    } else {
-        Order::Ascending
+fn order(text: &str) -> Result<Order, Error> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" | "ascending" => Ok(Order::Ascending),
+        "descending" => Ok(Order::Descending),
+        _ => Err(Error::invalid_value("sortOrder is ascending or descending")),
     }
 }
 
@@ -186,12 +258,6 @@ fn text(value: &Value) -> Result<String, Error> {
         .ok_or_else(|| Error::invalid_value("a parameter of the search has the wrong type"))
 }
 
-fn integer(value: &Value) -> Result<i64, Error> {
-    value
-        .as_i64()
-        .ok_or_else(|| Error::invalid_value("startIndex and count are whole numbers"))
-}
-
 fn texts(value: &Value) -> Result<Vec<String>, Error> {
     match value {
         Value::Array(values) => values.iter().map(text).collect(),
@@ -199,7 +265,48 @@ fn texts(value: &Value) -> Result<Vec<String>, Error> {
     }
 }
 
-/// The ListResponse message.
+/// Checks that a body says of itself that it is the message that is expected here.
+///
+/// Fails with `invalid_vers` where it is the same message of another version of SCIM, and with `invalid_syntax`
+/// where it is something else, which only a strict directory minds.
+pub(crate) fn check_message(body: &Value, urn: &str, dialect: Dialect) -> Result<(), Error> {
+    let named = body
+        .as_object()
+        .and_then(|body| {
+            body.iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case("schemas"))
+        })
+        .map(|(_, schemas)| schemas);
+    let schemas: Vec<&str> = named
+        .and_then(Value::as_array)
+        .map(|schemas| schemas.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    if schemas
+        .iter()
+        .any(|schema| schema.eq_ignore_ascii_case(urn))
+    {
+        return Ok(());
+    }
+    if schemas.iter().any(|schema| is_other_version(schema, urn)) {
+        return Err(Error::invalid_vers("messages are those of SCIM 2.0"));
+    }
+    if dialect == Dialect::Strict {
+        return Err(Error::invalid_syntax(format!("schemas names {urn}")));
+    }
+    Ok(())
+}
+
+/// Whether two URNs differ in nothing but the version before the last colon.
+fn is_other_version(schema: &str, urn: &str) -> bool {
+    let parts = |urn: &str| {
+        let (rest, name) = urn.rsplit_once(':')?;
+        let (space, _) = rest.rsplit_once(':')?;
+        Some((space.to_ascii_lowercase(), name.to_ascii_lowercase()))
+    };
+    parts(schema).is_some_and(|parts_of_schema| parts(urn) == Some(parts_of_schema))
+}
+
+/// The ListResponse message of a page by index.
 pub fn response(total: u64, start_index: u64, resources: &[Map<String, Value>]) -> Value {
     json!({
         "schemas": [LIST_URN],
@@ -208,4 +315,26 @@ pub fn response(total: u64, start_index: u64, resources: &[Map<String, Value>]) 
         "itemsPerPage": resources.len(),
         "Resources": resources,
     })
+}
+
+/// The ListResponse message of a page by cursor (RFC 9865 §2.1), with `nextCursor` unless it is the last one.
+pub fn cursor_response(
+    total: Option<u64>,
+    next: Option<String>,
+    resources: &[Map<String, Value>],
+) -> Value {
+    let mut response = json!({
+        "schemas": [LIST_URN],
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    });
+    if let Some(object) = response.as_object_mut() {
+        if let Some(total) = total {
+            object.insert("totalResults".to_owned(), json!(total));
+        }
+        if let Some(next) = next {
+            object.insert("nextCursor".to_owned(), json!(next));
+        }
+    }
+    response
 }

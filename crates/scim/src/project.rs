@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 
 use crate::directory::{Load, Stored, Wanted};
 use crate::path::AttributePath;
-use crate::schema::{Attribute, ResourceSchema, ResourceType, Returned};
+use crate::schema::{Attribute, Mutability, ResourceSchema, ResourceType, Returned};
 
 impl Stored {
     /// The whole resource with everything the server adds, before projection; `base` is the URL of the directory.
     pub fn document(&self, schema: &ResourceSchema, base: &str) -> Map<String, Value> {
         let kind = schema.kind();
         let mut document = self.resource.attributes().clone();
+        put_references(&mut document, schema, base);
         let schemas: Vec<&str> = self.resource.schemas(schema).collect();
         document.insert("schemas".to_owned(), json!(schemas));
         document.insert("id".to_owned(), json!(self.id));
@@ -112,7 +113,10 @@ impl Projection {
         wanted
     }
 
-    /// Takes what is not chosen out of a document; `touched` are the attributes that the request wrote.
+    /// Takes what is not chosen out of a document.
+    ///
+    /// `touched` are the attributes that the request names ([`Draft::named`](crate::Draft::named),
+    /// [`Change::named`](crate::Change::named)): those that are `returned: request` are shown then, too.
     pub fn apply(
         &self,
         document: Map<String, Value>,
@@ -129,7 +133,9 @@ impl Projection {
                             continue;
                         };
                         let path = AttributePath::new(Some(&extension.id), &name, None);
-                        if let Some(value) = self.attribute(&path, attribute, value, touched) {
+                        if let Some(value) =
+                            self.attribute(&path, attribute, value, touched, schema)
+                        {
                             kept.insert(name, value);
                         }
                     }
@@ -138,7 +144,7 @@ impl Projection {
                 }
                 (_, value) => schema.top_level_attribute(&key).and_then(|attribute| {
                     let path = AttributePath::new(None, &key, None);
-                    self.attribute(&path, attribute, value, touched)
+                    self.attribute(&path, attribute, value, touched, schema)
                 }),
             };
             if let Some(value) = kept {
@@ -154,33 +160,48 @@ impl Projection {
         attribute: &Attribute,
         value: Value,
         touched: &[AttributePath],
+        schema: &ResourceSchema,
     ) -> Option<Value> {
         let whole = match attribute.returned {
             Returned::Never => return None,
             Returned::Always => true,
-            Returned::Request => self.names(path) || touched.contains(path),
+            Returned::Request => (self.names(path) && !self.excludes()) || touched.contains(path),
             Returned::Default => match &self.0 {
                 Choice::Default => true,
-                Choice::Only(_) => self.names(path) || self.names_schema(path),
-                Choice::Except(_) => !self.names(path) && !self.names_schema(path),
+                Choice::Only(_) => self.names(path) || self.names_schema(path, schema),
+                Choice::Except(_) => !self.names(path) && !self.names_schema(path, schema),
             },
         };
         if attribute.sub_attributes.is_empty() {
             return whole.then_some(value);
         }
+        let parts = &attribute.sub_attributes;
+        let some = whole
+            || (!self.excludes() && parts.iter().any(|sub| self.names(&path.child(&sub.name))));
         let keep = |name: &str| {
-            let returned = attribute
-                .sub_attribute(name)
-                .map_or(Returned::Default, |sub| sub.returned);
+            let sub_path = path.child(name);
+            let sub = attribute.sub_attribute(name);
+            let returned = sub.map_or(Returned::Default, |sub| sub.returned);
+            // What only the server writes was not written with the attribute.
+            let written = touched.contains(&sub_path)
+                || (sub.is_some_and(|sub| sub.mutability != Mutability::ReadOnly)
+                    && touched.contains(path));
             match (returned, &self.0) {
-                (Returned::Never, _) | (Returned::Request, Choice::Except(_)) => false,
-                (_, Choice::Default) => whole && returned != Returned::Request,
-                (Returned::Request, Choice::Only(_)) => self.names(&path.child(name)),
-                (_, Choice::Only(_)) => whole || self.names(&path.child(name)),
-                (_, Choice::Except(_)) => whole && !self.names(&path.child(name)),
+                (Returned::Never, _) => false,
+                // What is always returned comes with its attribute.
+                (Returned::Always, _) => some,
+                (Returned::Request, Choice::Default | Choice::Except(_)) => whole && written,
+                (Returned::Request, Choice::Only(_)) => self.names(&sub_path) || (whole && written),
+                (Returned::Default, Choice::Default) => whole,
+                (Returned::Default, Choice::Only(_)) => whole || self.names(&sub_path),
+                (Returned::Default, Choice::Except(_)) => whole && !self.names(&sub_path),
             }
         };
         keep_parts(value, &keep)
+    }
+
+    fn excludes(&self) -> bool {
+        matches!(self.0, Choice::Except(_))
     }
 
     /// Whether the client named this attribute, to have it or to leave it out.
@@ -194,7 +215,11 @@ impl Projection {
     }
 
     /// Whether the client named the schema of this attribute.
-    fn names_schema(&self, path: &AttributePath) -> bool {
+    fn names_schema(&self, path: &AttributePath, schema: &ResourceSchema) -> bool {
+        // The common attributes are of no schema (RFC 7643 §3.1).
+        if path.extension().is_none() && schema.core().attribute(path.name()).is_none() {
+            return false;
+        }
         let name = || Name::Schema(path.extension().map(str::to_owned));
         match &self.0 {
             Choice::Default => false,
@@ -218,6 +243,51 @@ fn names(texts: &[String], schema: &ResourceSchema) -> BTreeSet<Name> {
             schema.find(text).map(|found| Name::Attribute(found.path))
         })
         .collect()
+}
+
+/// Makes the references that follow from a value beside them, whatever was stored once.
+fn put_references(document: &mut Map<String, Value>, schema: &ResourceSchema, base: &str) {
+    for (path, attribute) in schema.each() {
+        let Some(kind) = attribute.refers_to() else {
+            continue;
+        };
+        // Groups of users are made with their references.
+        if attribute.mutability == Mutability::ReadOnly {
+            continue;
+        }
+        let object = match path.extension() {
+            None => Some(&mut *document),
+            Some(urn) => document.get_mut(urn).and_then(Value::as_object_mut),
+        };
+        let Some(value) = object.and_then(|object| object.get_mut(path.name())) else {
+            continue;
+        };
+        let elements = match value {
+            Value::Array(elements) => elements.as_mut_slice(),
+            value => std::slice::from_mut(value),
+        };
+        for element in elements.iter_mut().filter_map(Value::as_object_mut) {
+            let id = element.get("value").and_then(Value::as_str);
+            let reference = id.map(|id| format!("{base}/{}/{}", kind.endpoint(), segment(id)));
+            match reference {
+                Some(reference) => element.insert("$ref".to_owned(), Value::from(reference)),
+                None => element.remove("$ref"),
+            };
+        }
+    }
+}
+
+/// A text as one segment of a URL's path (RFC 3986 §3.3).
+fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
 }
 
 /// The parts of a complex value, or of every element of a list, that are kept.

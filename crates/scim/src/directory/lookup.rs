@@ -9,6 +9,24 @@ pub enum LookupKind {
     Entitlement,
 }
 
+impl LookupKind {
+    /// The name in `meta.resourceType` and in `/ResourceTypes`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Role => "Role",
+            Self::Entitlement => "Entitlement",
+        }
+    }
+
+    /// The endpoint below the base URL, without a slash.
+    pub const fn endpoint(self) -> &'static str {
+        match self {
+            Self::Role => "Roles",
+            Self::Entitlement => "Entitlements",
+        }
+    }
+}
+
 /// A value that an identity provider may assign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::dialect::Dialect;
+use super::LookupKind;
+use crate::dialect::{Dialect, Reading};
 use crate::schema::Registry;
 
 /// What a directory speaks and grants.
@@ -23,13 +24,15 @@ pub struct Profile {
     pub sort: bool,
     /// Whether a password that a client sends is kept; it is dropped otherwise.
     pub accept_password: bool,
+    /// Whether roles and entitlements that are JSON in a text become what the JSON says.
+    pub json_roles: bool,
     /// How long a cursor is good for (RFC 9865 §2.4); `None` where pages are told by index only.
     pub cursor_ttl: Option<Duration>,
     /// Bulk requests; `None` where they are not taken.
     pub bulk: Option<BulkLimits>,
     /// Largest body, in bytes.
     pub body_limit: usize,
-    /// Largest body of a PUT or PATCH of a group, in bytes: it may carry the whole member list.
+    /// Largest body of a request that writes a group, in bytes: it may carry the whole member list.
     pub group_body_limit: usize,
     /// Whether `/Roles` answers with [`Directory::lookups`](super::Directory::lookups).
     pub roles: bool,
@@ -52,6 +55,7 @@ impl Profile {
             max_page: 1_000,
             sort: true,
             accept_password: false,
+            json_roles: false,
             cursor_ttl: Some(Duration::from_hours(1)),
             bulk: Some(BulkLimits::default()),
             body_limit: 10 * 1024 * 1024,
@@ -60,6 +64,22 @@ impl Profile {
             entitlements: false,
             oauth: false,
             documentation: None,
+        }
+    }
+
+    /// How bodies are read.
+    pub fn reading(&self) -> Reading {
+        let mut reading = Reading::new(self.dialect);
+        reading.passwords = self.accept_password;
+        reading.json_roles = self.json_roles;
+        reading
+    }
+
+    /// Whether look-ups of this kind are told.
+    pub const fn tells(&self, kind: LookupKind) -> bool {
+        match kind {
+            LookupKind::Role => self.roles,
+            LookupKind::Entitlement => self.entitlements,
         }
     }
 }

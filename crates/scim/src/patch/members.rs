@@ -57,7 +57,7 @@ impl Compiler<'_> {
                 if self.reader.lenient() && ids.len() == 1 =>
             {
                 let members = match sub {
-                    None => self.reader.members(required(value)?)?,
+                    None => self.reader.members(Value::Array(vec![required(value)?]))?,
                     _ => match required(value)? {
                         Value::String(id) => vec![Member::new(id)],
                         _ => return Err(member_mutability()),

@@ -12,6 +12,8 @@ use super::headers::SCIM_JSON;
 use crate::directory::Stored;
 use crate::error::{Error, ErrorKind};
 
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
 /// A successful answer.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -19,6 +21,8 @@ pub(super) struct Answer {
     pub(super) body: Option<Value>,
     pub(super) etag: Option<String>,
     pub(super) location: Option<String>,
+    /// The preference that was followed (RFC 7240 §3).
+    pub(super) preference: Option<&'static str>,
 }
 
 impl Answer {
@@ -37,6 +41,7 @@ impl Answer {
             body: None,
             etag: None,
             location: None,
+            preference: None,
         }
     }
 
@@ -51,6 +56,8 @@ impl Answer {
         let mut response = build(self.status, self.body.as_ref(), media);
         insert(&mut response, ETAG, self.etag);
         insert(&mut response, LOCATION, self.location);
+        let preference = self.preference.map(str::to_owned);
+        insert(&mut response, PREFERENCE_APPLIED, preference);
         response
     }
 }

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::directory::LookupKind;
 use crate::schema::ResourceType;
 
 /// An endpoint.
@@ -27,6 +28,10 @@ pub(super) enum Endpoint {
     Search(ResourceType),
     /// `/Users/{id}` or `/Groups/{id}`
     Resource(ResourceType, String),
+    /// `/Roles` or `/Entitlements`
+    Lookups(LookupKind),
+    /// `/Roles/{value}` or `/Entitlements/{value}`
+    Lookup(LookupKind, String),
     /// `/Me`
     Me,
     /// `/Bulk`
@@ -56,13 +61,29 @@ impl Endpoint {
             ["Schemas", urn] => Self::Schema((*urn).to_owned()),
             ["Me", ..] => Self::Me,
             ["Bulk"] => Self::Bulk,
-            [name, rest @ ..] => match (resource_type(name), rest) {
-                (Some(kind), []) => Self::Collection(kind),
-                (Some(kind), [".search"]) => Self::Search(kind),
-                (Some(kind), [id]) => Self::Resource(kind, (*id).to_owned()),
+            [name] => match (resource_type(name), lookup_kind(name)) {
+                (Some(kind), _) => Self::Collection(kind),
+                (None, Some(kind)) => Self::Lookups(kind),
+                (None, None) => Self::Unknown,
+            },
+            [name, rest @ ..] => match (resource_type(name), lookup_kind(name), rest) {
+                (Some(kind), _, [".search"]) => Self::Search(kind),
+                (Some(kind), _, [id]) => Self::Resource(kind, (*id).to_owned()),
+                // A value may hold slashes; they come here decoded.
+                (None, Some(kind), rest) => Self::Lookup(kind, rest.join("/")),
                 _ => Self::Unknown,
             },
         }
+    }
+
+    /// Whether a path or query carries Entra's flag.
+    pub(super) fn has_aad_flag(path: &str, query: Option<&str>) -> bool {
+        let is_flag = |text: &str| text.eq_ignore_ascii_case("aadOptscim062020");
+        path.split('/').any(is_flag)
+            || query.unwrap_or_default().split('&').any(|pair| {
+                let name = pair.split('=').next().unwrap_or_default();
+                is_flag(name)
+            })
     }
 
     /// Whether it answers without credentials.
@@ -85,11 +106,13 @@ impl Endpoint {
             | Self::ResourceType(_)
             | Self::Schemas
             | Self::Schema(_)
+            | Self::Lookups(_)
+            | Self::Lookup(..)
             | Self::Root => Some("GET, HEAD"),
-            Self::RootSearch | Self::Search(_) => Some("POST"),
+            Self::RootSearch | Self::Search(_) | Self::Bulk => Some("POST"),
             Self::Collection(_) => Some("GET, HEAD, POST"),
             Self::Resource(..) => Some("GET, HEAD, PUT, PATCH, DELETE"),
-            Self::Me | Self::Bulk | Self::Unknown => None,
+            Self::Me | Self::Unknown => None,
         }
     }
 
@@ -97,6 +120,17 @@ impl Endpoint {
     pub(super) fn takes(&self, method: &Method) -> bool {
         self.allow()
             .is_none_or(|allow| allow.split(", ").any(|allowed| allowed == method.as_str()))
+    }
+
+    /// Whether this method changes something here.
+    pub(super) fn writes(&self, method: &Method) -> bool {
+        match self {
+            Self::Bulk => true,
+            Self::Collection(_) | Self::Resource(..) => {
+                !matches!(*method, Method::GET | Method::HEAD)
+            }
+            _ => false,
+        }
     }
 
     /// The path with placeholders, for logs.
@@ -115,6 +149,10 @@ impl Endpoint {
             Self::Search(ResourceType::Group) => "/Groups/.search",
             Self::Resource(ResourceType::User, _) => "/Users/{id}",
             Self::Resource(ResourceType::Group, _) => "/Groups/{id}",
+            Self::Lookups(LookupKind::Role) => "/Roles",
+            Self::Lookups(LookupKind::Entitlement) => "/Entitlements",
+            Self::Lookup(LookupKind::Role, _) => "/Roles/{value}",
+            Self::Lookup(LookupKind::Entitlement, _) => "/Entitlements/{value}",
             Self::Me => "/Me",
             Self::Bulk => "/Bulk",
             Self::Unknown => "unknown",
@@ -124,6 +162,12 @@ impl Endpoint {
 
 fn resource_type(segment: &str) -> Option<ResourceType> {
     [ResourceType::User, ResourceType::Group]
+        .into_iter()
+        .find(|kind| kind.endpoint() == segment)
+}
+
+fn lookup_kind(segment: &str) -> Option<LookupKind> {
+    [LookupKind::Role, LookupKind::Entitlement]
         .into_iter()
         .find(|kind| kind.endpoint() == segment)
 }
@@ -148,6 +192,15 @@ mod tests {
                 Endpoint::Resource(ResourceType::User, "a".to_owned()),
             ),
             ("Users/a/b", Endpoint::Unknown),
+            ("Roles", Endpoint::Lookups(LookupKind::Role)),
+            (
+                "Entitlements/gold",
+                Endpoint::Lookup(LookupKind::Entitlement, "gold".to_owned()),
+            ),
+            (
+                "Roles/a/b",
+                Endpoint::Lookup(LookupKind::Role, "a/b".to_owned()),
+            ),
             ("users", Endpoint::Unknown),
         ] {
             assert_eq!(Endpoint::parse(path), endpoint, "{path}");

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use super::endpoint::Endpoint;
-use super::{Call, headers};
-use crate::directory::{Directory, Load, Profile, Query, Stored};
+use super::{Call, headers, no_such_endpoint};
+use crate::directory::{Directory, Load, Profile, Stored, Wanted};
 use crate::discovery;
 use crate::error::Error;
-use crate::filter::{Filter, Outcome};
 use crate::list::{self, Parameters};
+use crate::path::AttributePath;
 use crate::project::Projection;
 use crate::schema::ResourceType;
 
@@ -37,13 +37,11 @@ pub(super) fn discovery(
     }
     let body = match endpoint {
         Endpoint::Config => discovery::service_provider_config(profile, base),
-        Endpoint::ResourceTypes => all(&discovery::resource_types(&profile.registry, base)),
-        Endpoint::ResourceType(name) => {
-            one(discovery::resource_types(&profile.registry, base), name)?
-        }
-        Endpoint::Schemas => all(&discovery::schemas(&profile.registry, base)),
-        Endpoint::Schema(urn) => one(discovery::schemas(&profile.registry, base), urn)?,
-        _ => return Err(Error::not_found("there is no such endpoint")),
+        Endpoint::ResourceTypes => all(&discovery::resource_types(profile, base)),
+        Endpoint::ResourceType(name) => one(discovery::resource_types(profile, base), name)?,
+        Endpoint::Schemas => all(&discovery::schemas(profile, base)),
+        Endpoint::Schema(urn) => one(discovery::schemas(profile, base), urn)?,
+        _ => return Err(no_such_endpoint()),
     };
     Ok(Answer::ok(body))
 }
@@ -64,6 +62,16 @@ fn one(resources: Vec<Map<String, Value>>, id: &str) -> Result<Value, Error> {
         .ok_or_else(|| Error::not_found("there is nothing of this name"))
 }
 
+/// Whether the version of a resource says everything about the answer.
+///
+/// The groups of a user, and the names of members, change without it; who reads those is sent them anew.
+fn is_versioned(kind: ResourceType, projection: &Projection) -> bool {
+    match kind {
+        ResourceType::User => !projection.carries("groups"),
+        ResourceType::Group => !(projection.is_chosen() && projection.carries("members")),
+    }
+}
+
 impl<D: Directory> Call<'_, D> {
     pub(super) async fn find(
         self,
@@ -73,127 +81,38 @@ impl<D: Directory> Call<'_, D> {
     ) -> Result<Answer, Error> {
         let parameters = Parameters::from_query(parts.uri.query().unwrap_or_default())?;
         let projection = parameters.projection(&self.schema(kind));
-        let wanted = projection.wanted(kind, Load::Everything);
-        let found = self.directory.find(&self.access, kind, id, wanted).await?;
-        let stored = found.ok_or_else(Error::no_such_resource)?;
-        if headers::has_version(&parts.headers, &stored.version) {
-            return Ok(Answer::empty(StatusCode::NOT_MODIFIED).version_of(&stored));
+        if headers::names_versions(&parts.headers) && is_versioned(kind, &projection) {
+            let stored = self.find_stored(kind, id, Wanted::NOTHING).await?;
+            if headers::has_version(&parts.headers, &stored.version) {
+                return Ok(Answer::empty(StatusCode::NOT_MODIFIED).version_of(&stored));
+            }
         }
-        let body = self.project(kind, &stored, &projection);
+        let wanted = projection.wanted(kind, Load::Everything);
+        let stored = self.find_stored(kind, id, wanted).await?;
+        let body = self.project(kind, &stored, &projection, &[]);
         Ok(Answer::ok(Value::Object(body)).version_of(&stored))
     }
 
-    pub(super) async fn list(self, kind: ResourceType, parts: &Parts) -> Result<Answer, Error> {
-        let parameters = Parameters::from_query(parts.uri.query().unwrap_or_default())?;
-        self.answer_list(kind, &parameters).await
-    }
-
-    pub(super) async fn search(
-        self,
+    async fn find_stored(
+        &self,
         kind: ResourceType,
-        request: Request,
-    ) -> Result<Answer, Error> {
-        let parameters = Parameters::from_body(&headers::json(request).await?)?;
-        self.answer_list(kind, &parameters).await
+        id: &str,
+        wanted: Wanted,
+    ) -> Result<Stored, Error> {
+        let found = self.directory.find(&self.access, kind, id, wanted).await?;
+        found.ok_or_else(Error::no_such_resource)
     }
 
-    async fn answer_list(
-        self,
-        kind: ResourceType,
-        parameters: &Parameters,
-    ) -> Result<Answer, Error> {
-        let schema = self.schema(kind);
-        let projection = parameters.projection(&schema);
-        let mut query = parameters.page(&self.profile);
-        query.sort = parameters.sort(&self.profile, &schema)?;
-        query.wanted = projection.wanted(kind, Load::Everything);
-        if let Some(filter) = &parameters.filter {
-            let dialect = self.profile.dialect;
-            query.filter = Some(Filter::parse_as(
-                filter,
-                &schema,
-                dialect,
-                &mut self.trace.repairs,
-            )?);
-        }
-        let page = self.directory.list(&self.access, kind, &query).await?;
-        let resources: Vec<_> = page
-            .resources
-            .iter()
-            .map(|stored| self.project(kind, stored, &projection))
-            .collect();
-        Ok(Answer::ok(list::response(
-            page.total.unwrap_or_default(),
-            query.start_index,
-            &resources,
-        )))
-    }
-
-    pub(super) async fn list_all(self, parts: &Parts) -> Result<Answer, Error> {
-        let parameters = Parameters::from_query(parts.uri.query().unwrap_or_default())?;
-        self.answer_all(&parameters).await
-    }
-
-    pub(super) async fn search_all(self, request: Request) -> Result<Answer, Error> {
-        let parameters = Parameters::from_body(&headers::json(request).await?)?;
-        self.answer_all(&parameters).await
-    }
-
-    /// All users, then all groups; sorting orders each of the two.
-    async fn answer_all(mut self, parameters: &Parameters) -> Result<Answer, Error> {
-        let page = parameters.page(&self.profile);
-        let mut resources = Vec::new();
-        let mut total: u64 = 0;
-        for kind in [ResourceType::User, ResourceType::Group] {
-            let taken = u64::try_from(resources.len()).unwrap_or(u64::MAX);
-            let mut query = Query::new(page.count.saturating_sub(taken));
-            query.start_index = page.start_index.saturating_sub(total).max(1);
-            total = total.saturating_add(
-                self.list_kind(kind, parameters, query, &mut resources)
-                    .await?,
-            );
-        }
-        Ok(Answer::ok(list::response(
-            total,
-            page.start_index,
-            &resources,
-        )))
-    }
-
-    async fn list_kind(
-        &mut self,
-        kind: ResourceType,
-        parameters: &Parameters,
-        mut query: Query,
-        resources: &mut Vec<Map<String, Value>>,
-    ) -> Result<u64, Error> {
-        let schema = self.schema(kind);
-        if let Some(filter) = &parameters.filter {
-            let dialect = self.profile.dialect;
-            match Filter::parse_any(filter, &schema, dialect, &mut self.trace.repairs)? {
-                Outcome::Filter(filter) => query.filter = Some(filter),
-                Outcome::Constant(true) => {}
-                Outcome::Constant(false) => return Ok(0),
-            }
-        }
-        let projection = parameters.projection(&schema);
-        query.sort = parameters.sort(&self.profile, &schema).unwrap_or_default();
-        query.wanted = projection.wanted(kind, Load::Everything);
-        let page = self.directory.list(&self.access, kind, &query).await?;
-        for stored in &page.resources {
-            resources.push(self.project(kind, stored, &projection));
-        }
-        Ok(page.total.unwrap_or_default())
-    }
-
+    /// The answer for a resource; `touched` are the attributes that the request wrote.
     pub(super) fn project(
         &self,
         kind: ResourceType,
         stored: &Stored,
         projection: &Projection,
+        touched: &[AttributePath],
     ) -> Map<String, Value> {
         let schema = self.schema(kind);
-        let document = stored.document(&schema, &self.base);
-        projection.apply(document, &schema, &[])
+        let document = stored.document(&schema, self.base);
+        projection.apply(document, &schema, touched)
     }
 }

@@ -22,6 +22,10 @@ fn number(name: &str, description: &str) -> Attribute {
     required(attribute(name, Type::Integer, description))
 }
 
+fn count(name: &str, description: &str) -> Attribute {
+    attribute(name, Type::Integer, description)
+}
+
 fn link(name: &str, description: &str) -> Attribute {
     Attribute {
         reference_types: vec!["external".to_owned()],
@@ -92,6 +96,26 @@ fn service_provider_config() -> Schema {
             feature("changePassword", "Changes of a password."),
             feature("sort", "Sorting."),
             feature("etag", "Entity tags."),
+            object(
+                "pagination",
+                "How lists are told in pages (RFC 9865).",
+                vec![
+                    flag("cursor", "Whether pages are told by cursor."),
+                    flag("index", "Whether pages are told by index."),
+                    text(
+                        "defaultPaginationMethod",
+                        "How a client that names none is told.",
+                    ),
+                    count("defaultPageSize", "Resources on a page without a count."),
+                    count("maxPageSize", "Most resources on a page."),
+                    count("cursorTimeout", "Seconds for which a cursor is good."),
+                ],
+            ),
+            attribute(
+                "interopProfileConformant",
+                Type::Boolean,
+                "Whether the interoperability profile is kept.",
+            ),
             required(list(object(
                 "authenticationSchemes",
                 "How clients authenticate.",

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use vestibule_scim::directory::{
-    Created, Directory, Exchange, Load, Page, Precondition, Profile, Query, Stored, Update,
-    Updated, Wanted,
+    After, Created, Directory, Exchange, Load, Lookup, LookupKind, Page, Precondition, Profile,
+    Query, Stored, Update, Updated, Wanted,
 };
 use vestibule_scim::evaluate::{compare_documents, fold, matches, matches_element};
 use vestibule_scim::resource::{Draft, Member, Membership};
@@ -15,15 +18,40 @@ use vestibule_scim::{DateTime, Error, MemberChange, Repairs, ResourceType, Rule}
 
 /// The token that every directory here accepts.
 pub(crate) const TOKEN: &str = "T";
+/// The token that may read only.
+pub(crate) const READER: &str = "R";
 /// The directory that is paused.
 pub(crate) const PAUSED: &str = "paused";
+
+/// The directory, and whether it may only be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    directory: String,
+    reader: bool,
+}
+
+impl Deref for Access {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.directory
+    }
+}
 
 /// One directory per name; `secret-…` names exist for nobody.
 pub(crate) struct Memory {
     profile: Arc<Profile>,
     state: Mutex<State>,
+    /// The values for `/Roles` and `/Entitlements`.
+    pub(crate) lookups: Mutex<Vec<(LookupKind, Lookup)>>,
+    /// Most resources that a page holds, whatever the client asks for.
+    pub(crate) shortest_page: AtomicUsize,
+    /// What `now` says, in seconds.
+    pub(crate) seconds: AtomicI64,
+    /// How often `public_profile` was asked for each address.
+    pub(crate) callers: Mutex<Vec<Option<IpAddr>>>,
     /// What `observe` was told.
-    pub(crate) seen: Mutex<Vec<Exchange<String>>>,
+    pub(crate) seen: Mutex<Vec<Exchange<Access>>>,
 }
 
 #[derive(Default)]
@@ -38,6 +66,10 @@ impl Memory {
         Self {
             profile: Arc::new(profile),
             state: Mutex::default(),
+            lookups: Mutex::default(),
+            shortest_page: AtomicUsize::new(usize::MAX),
+            seconds: AtomicI64::new(1_760_000_000),
+            callers: Mutex::default(),
             seen: Mutex::default(),
         }
     }
@@ -179,10 +211,10 @@ fn limited<T>(list: Vec<T>, load: Load) -> Option<Vec<T>> {
 
 #[async_trait]
 impl Directory for Memory {
-    type Access = String;
+    type Access = Access;
 
-    async fn authorize(&self, directory: &str, bearer: Option<&str>) -> Result<String, Error> {
-        if bearer != Some(TOKEN) {
+    async fn authorize(&self, directory: &str, bearer: Option<&str>) -> Result<Access, Error> {
+        if bearer != Some(TOKEN) && bearer != Some(READER) {
             return Err(Error::unauthorized(
                 "the token is not one of this directory",
             ));
@@ -193,18 +225,31 @@ impl Directory for Memory {
         if directory.starts_with("secret") {
             return Err(Error::not_found("there is no such directory"));
         }
-        Ok(directory.to_owned())
+        Ok(Access {
+            directory: directory.to_owned(),
+            reader: bearer == Some(READER),
+        })
     }
 
-    fn profile(&self, _access: &String) -> Arc<Profile> {
+    fn may_write(&self, access: &Access) -> bool {
+        !access.reader
+    }
+
+    fn profile(&self, _access: &Access) -> Arc<Profile> {
         Arc::clone(&self.profile)
     }
 
     async fn public_profile(
         &self,
         directory: &str,
-        _address: Option<IpAddr>,
+        address: Option<IpAddr>,
     ) -> Result<Arc<Profile>, Error> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.push(address);
+        if callers.iter().filter(|caller| **caller == address).count() > 20 {
+            let busy = Error::too_many_requests("too many requests from this address");
+            return Err(busy.retry_after(Duration::from_secs(7)));
+        }
         if directory.starts_with("secret") {
             return Err(Error::not_found("there is no such directory"));
         }
@@ -213,7 +258,7 @@ impl Directory for Memory {
 
     async fn create(
         &self,
-        access: &String,
+        access: &Access,
         kind: ResourceType,
         draft: Draft,
         wanted: Wanted,
@@ -236,14 +281,14 @@ impl Directory for Memory {
         }
         state
             .resources
-            .insert((access.clone(), kind, id), stored.clone());
+            .insert((access.directory.clone(), kind, id), stored.clone());
         let stored = state.view(access, kind, &stored, wanted);
         Ok(Created::new(stored).with_repairs(repairs))
     }
 
     async fn find(
         &self,
-        access: &String,
+        access: &Access,
         kind: ResourceType,
         id: &str,
         wanted: Wanted,
@@ -255,7 +300,7 @@ impl Directory for Memory {
 
     async fn list(
         &self,
-        access: &String,
+        access: &Access,
         kind: ResourceType,
         query: &Query,
     ) -> Result<Page, Error> {
@@ -280,18 +325,32 @@ impl Directory for Memory {
         if let Some(sort) = &query.sort {
             found.sort_by(|left, right| compare_documents(sort, &left.1, &right.1));
         }
-        let skip = usize::try_from(query.start_index - 1).unwrap_or(usize::MAX);
+        let skip = match &query.after {
+            None => usize::try_from(query.start_index - 1).unwrap_or(usize::MAX),
+            Some(After::Start) => 0,
+            // The position is the id of the last resource told, which has to be there still.
+            Some(After::Position(id)) => found
+                .iter()
+                .position(|(stored, _)| stored.id == *id)
+                .map(|place| place + 1)
+                .ok_or_else(|| Error::invalid_cursor("the position is gone"))?,
+        };
         let count = usize::try_from(query.count).unwrap_or(usize::MAX);
-        let page = found.iter().skip(skip).take(count);
-        let page = page
+        let count = count.min(self.shortest_page.load(Ordering::Relaxed));
+        let page: Vec<Stored> = found
+            .iter()
+            .skip(skip)
+            .take(count)
             .map(|(stored, _)| state.view(access, kind, stored, query.wanted))
             .collect();
-        Ok(Page::new(found.len() as u64, page))
+        let is_last = skip.saturating_add(page.len()) >= found.len();
+        let next = page.last().filter(|_| !is_last).map(|last| last.id.clone());
+        Ok(Page::new(found.len() as u64, page).with_next(next))
     }
 
     async fn update(
         &self,
-        access: &String,
+        access: &Access,
         kind: ResourceType,
         id: &str,
         update: Update<'_>,
@@ -313,7 +372,7 @@ impl Directory for Memory {
             new.version = state.clock.to_string();
             state
                 .resources
-                .insert((access.clone(), kind, id.to_owned()), new.clone());
+                .insert((access.directory.clone(), kind, id.to_owned()), new.clone());
         }
         Ok(Updated::new(
             state.view(access, kind, &new, update.wanted),
@@ -325,7 +384,7 @@ impl Directory for Memory {
 
     async fn delete(
         &self,
-        access: &String,
+        access: &Access,
         kind: ResourceType,
         id: &str,
         precondition: &Precondition,
@@ -334,9 +393,9 @@ impl Directory for Memory {
         precondition.check(&state.get(access, kind, id)?.version)?;
         state
             .resources
-            .remove(&(access.clone(), kind, id.to_owned()));
+            .remove(&(access.directory.clone(), kind, id.to_owned()));
         for ((owner, _, _), stored) in &mut state.resources {
-            if owner == access
+            if **owner == **access
                 && let Some(members) = &mut stored.members
             {
                 members.retain(|member| member.value != id);
@@ -345,7 +404,18 @@ impl Directory for Memory {
         Ok(())
     }
 
-    async fn observe(&self, exchange: Exchange<String>) {
+    async fn lookups(&self, _access: &Access, kind: LookupKind) -> Result<Vec<Lookup>, Error> {
+        let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_kind = lookups.iter().filter(|(other, _)| *other == kind);
+        Ok(of_kind.map(|(_, lookup)| lookup.clone()).collect())
+    }
+
+    fn now(&self) -> DateTime {
+        let seconds = self.seconds.load(Ordering::Relaxed);
+        DateTime::from_unix_micros(seconds * 1_000_000).unwrap_or_default()
+    }
+
+    async fn observe(&self, exchange: Exchange<Access>) {
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

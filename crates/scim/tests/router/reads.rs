@@ -162,7 +162,10 @@ async fn discovery_is_open_and_read_only() {
     }
     let config = server.get("/ServiceProviderConfig").await.body;
     assert_eq!(config["patch"]["supported"], json!(true));
-    assert_eq!(config["bulk"]["supported"], json!(false));
+    assert_eq!(
+        config["bulk"],
+        json!({ "supported": true, "maxOperations": 1000, "maxPayloadSize": 4_194_304 })
+    );
     assert_eq!(config["filter"]["maxResults"], json!(1000));
     assert_eq!(server.get("/Schemas").await.body["totalResults"], json!(6));
     server.get("/Schemas/urn:none").await.refused(404, None);

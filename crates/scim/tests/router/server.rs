@@ -28,7 +28,12 @@ pub(crate) struct Answer {
 
 /// A server without resources.
 pub(crate) fn server() -> Server {
-    let memory = Arc::new(Memory::new(Profile::new()));
+    server_of(Profile::new())
+}
+
+/// A server without resources whose directories speak and grant this.
+pub(crate) fn server_of(profile: Profile) -> Server {
+    let memory = Arc::new(Memory::new(profile));
     let options = Options::new("https://host.test/app/scim/v2".parse().unwrap());
     let scim: Router = router(Arc::clone(&memory), options.clone());
     let short: Router = router(Arc::clone(&memory), options);
