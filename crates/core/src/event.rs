@@ -59,6 +59,8 @@ kinds! {
     DirectoryActivated "directory.activated";
     /// A directory has not been heard of for long.
     DirectorySilent "directory.silent";
+    /// A bearer token of a directory expires soon.
+    DirectoryTokenExpiring "directory.token_expiring";
     /// A directory's changes are held back.
     DirectoryHeld "directory.held";
     /// Every app has been told of an ending.

@@ -35,7 +35,7 @@ pub use connections::{
     SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
 };
 pub use directories::{DirectoryChange, FormerUsers};
-pub use directory_tokens::MadeDirectoryToken;
+pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;
@@ -43,8 +43,8 @@ pub use users::UserChange;
 pub use vestibule_store::{
     ApiKey, Application, AuditEntry, CertificateSource, Connection, ConnectionKey,
     ConnectionMetadata, Delivery, Directory, DirectoryToken, Event, Job, KeyPurpose, KeyState,
-    LoginRecord, Offboarding, Operator, OrganizationDomain, ProvisioningRecord, StoredSigningKey,
-    User, UserSession, Webhook,
+    LoginRecord, Offboarding, Operator, OrganizationDomain, ProvisioningQuery, ProvisioningRecord,
+    StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

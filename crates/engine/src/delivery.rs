@@ -355,6 +355,9 @@ impl Engine {
             if now.since(tidied) >= HOUSEKEEPING_INTERVAL {
                 tidied = now;
                 self.limits().forget_idle();
+                if let Err(fault) = self.warn_of_directory_tokens(now).await {
+                    tracing::warn!(error = %fault, "Expiring directory tokens could not be told of");
+                }
                 match self.tidy(now).await {
                     Ok(true) => tidied = Timestamp::default(),
                     Ok(false) => {}

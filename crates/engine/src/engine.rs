@@ -1,4 +1,7 @@
-use std::sync::{Arc, RwLock};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, RwLock},
+};
 
 use argon2::{
     Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash,
@@ -13,7 +16,8 @@ use vestibule_store::{Destination, Store};
 
 use crate::{
     Fault, Outbound, SamlVerifier,
-    limits::Limits,
+    limits::{Limits, SCIM_REQUESTS_PER_SECOND},
+    provisioning::log::Log,
     saml::keys::ParsedKeys,
     signing,
     upstream::MetadataCache,
@@ -42,6 +46,7 @@ struct Inner {
     parsed_keys: ParsedKeys,
     hashing: Semaphore,
     limits: Limits,
+    provisioning_log: Log,
     /// One bell for each kind of worker: logout notices, webhooks, fan-outs.
     work: [Notify; 3],
 }
@@ -58,6 +63,8 @@ pub struct Settings {
     pub allow_private_network: bool,
     /// Who has to accept a SAML response.
     pub saml_verifier: SamlVerifier,
+    /// Requests that each directory may send in a second, and twice as many at once; 25 at least.
+    pub scim_requests_per_second: NonZeroU32,
 }
 
 impl Settings {
@@ -68,6 +75,7 @@ impl Settings {
             bootstrap_api_key: None,
             allow_private_network: false,
             saml_verifier: SamlVerifier::default(),
+            scim_requests_per_second: SCIM_REQUESTS_PER_SECOND,
         }
     }
 
@@ -128,6 +136,8 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             access_tokens: AccessTokenKey::new(vault.derive(b"access tokens")?),
             refresh_tokens: RefreshTokenKey::new(vault.derive(b"refresh tokens")?),
+            limits: Limits::new(settings.scim_requests_per_second),
+            provisioning_log: Log::new(store.clone()),
             store,
             settings,
             issuer,
@@ -138,7 +148,6 @@ impl Engine {
             oidc_metadata: MetadataCache::default(),
             parsed_keys: ParsedKeys::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
-            limits: Limits::new(),
             work: std::array::from_fn(|_| Notify::new()),
         })))
     }
@@ -193,6 +202,15 @@ impl Engine {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    pub(crate) fn provisioning_log(&self) -> &Log {
+        &self.0.provisioning_log
+    }
+
+    /// Waits until the records of all SCIM requests so far are stored; for the end of a process.
+    pub async fn flush_records(&self) {
+        self.0.provisioning_log.flush().await;
     }
 
     pub(crate) fn generator(&self) -> &Generator {

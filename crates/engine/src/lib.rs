@@ -33,6 +33,7 @@ pub use delivery::event_body;
 pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;
 pub use health::{Gauges, Readiness};
+pub use limits::{SCIM_REQUESTS_PER_SECOND, SCIM_REQUESTS_PER_SECOND_AT_LEAST};
 pub use login::{
     LoginOutcome, LoginPage, LoginStep, PasswordLogin, PostedResponse, SamlAnswer, SamlLink,
     SamlVerifier, SignedIn,

@@ -20,6 +20,7 @@ mod connection_metadata;
 mod connections;
 mod credential_kinds;
 mod directories;
+mod directory_clients;
 mod directory_tokens;
 mod end;
 mod error;
@@ -63,7 +64,10 @@ pub use connection_metadata::{ConnectionMetadata, MetadataCheck};
 pub use connections::Connection;
 pub use credential_kinds::{CREDENTIAL_KINDS, NOT_CREDENTIALS};
 pub use directories::Directory;
-pub use directory_tokens::{DirectoryAccess, DirectoryToken};
+pub use directory_clients::DirectoryClient;
+pub use directory_tokens::{
+    DirectoryAccess, DirectoryCredential, DirectoryToken, NewDirectoryToken,
+};
 pub use end::{Ended, Ending};
 pub use error::Error;
 pub use events::{Event, NewEvent};
@@ -79,7 +83,7 @@ pub use organizations::{Organization, OrganizationDomain};
 pub use outbox::{Destination, Job, NewJob};
 pub use passwords::StoredPassword;
 pub use pending_logins::PendingLogin;
-pub use provisioning_log::{NewProvisioningRecord, ProvisioningRecord};
+pub use provisioning_log::{NewProvisioningRecord, ProvisioningQuery, ProvisioningRecord};
 pub use receipts::{AuditEntry, Offboarding};
 pub use signing_keys::StoredSigningKey;
 pub use transaction::{ReadTx, Store, WriteTx};

@@ -1,5 +1,7 @@
 use serde_json::Value;
-use vestibule_core::{DirectoryId, DirectoryTokenId, OrganizationId, ProvisioningId, Timestamp};
+use vestibule_core::{
+    DirectoryClientId, DirectoryId, DirectoryTokenId, OrganizationId, ProvisioningId, Timestamp,
+};
 
 use crate::{
     ReadTx, Result, WriteTx,
@@ -26,6 +28,10 @@ pub struct NewProvisioningRecord {
     pub directory_id: DirectoryId,
     /// The bearer token, where one was accepted.
     pub token_id: Option<DirectoryTokenId>,
+    /// The client, where its access token was accepted.
+    pub client_id: Option<DirectoryClientId>,
+    /// The HTTP request; the operations of a bulk request share it.
+    pub request_id: Option<String>,
     /// The method.
     pub method: String,
     /// The endpoint as a template, such as `/Users/{id}`.
@@ -34,6 +40,10 @@ pub struct NewProvisioningRecord {
     pub resource_id: Option<String>,
     /// What the client calls itself.
     pub user_agent: Option<String>,
+    /// Which product the client seemed to be.
+    pub dialect: Option<String>,
+    /// Whether a write changed anything.
+    pub changed: Option<bool>,
     /// The HTTP status of the answer.
     pub status: i64,
     /// The keyword of a refusal (RFC 7644 §3.12).
@@ -48,16 +58,27 @@ pub struct NewProvisioningRecord {
     pub created_at: Timestamp,
 }
 
+macro_rules! columns {
+    () => {
+        "id, organization_id, directory_id, token_id, client_id, request_id, method, path, resource_id, user_agent, dialect, changed,
+         status, scim_type, detail, repairs, duration_micros, created_at"
+    };
+}
+
 from_row!(ProvisioningRecord, row => ProvisioningRecord {
     id: row.id("id")?,
     request: NewProvisioningRecord {
         organization_id: row.id("organization_id")?,
         directory_id: row.id("directory_id")?,
         token_id: row.id_or_null("token_id")?,
+        client_id: row.id_or_null("client_id")?,
+        request_id: row.get("request_id")?,
         method: row.get("method")?,
         path: row.get("path")?,
         resource_id: row.get("resource_id")?,
         user_agent: row.get("user_agent")?,
+        dialect: row.get("dialect")?,
+        changed: row.get("changed")?,
         status: row.get("status")?,
         scim_type: row.get("scim_type")?,
         detail: row.get("detail")?,
@@ -67,25 +88,89 @@ from_row!(ProvisioningRecord, row => ProvisioningRecord {
     },
 });
 
+/// Which SCIM requests are asked for; what is absent does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct ProvisioningQuery {
+    /// Those of this directory.
+    pub directory_id: Option<DirectoryId>,
+    /// Those that were answered with a status of this class: 2 for 200 to 299.
+    pub status_class: Option<i64>,
+    /// Those about this resource of ours.
+    pub resource_id: Option<String>,
+    /// Those in which something was forgiven, or nothing.
+    pub repaired: Option<bool>,
+    /// Those before this one.
+    pub before: Option<ProvisioningId>,
+}
+
+impl ProvisioningQuery {
+    fn statement(&self, organization_id: OrganizationId, limit: i64) -> Statement {
+        let mut statement = Statement::new(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM provisioning_log WHERE "
+        ));
+        match self.directory_id {
+            // Joined with nothing, so that SQLite stays on the directory's own index.
+            Some(directory_id) => statement
+                .sql("directory_id = ")
+                .text(&directory_id)
+                .sql(" AND organization_id || '' = ")
+                .text(&organization_id),
+            None => statement.sql("organization_id = ").text(&organization_id),
+        };
+        if let Some(class) = self.status_class {
+            statement
+                .sql(" AND status >= ")
+                .number(class * 100)
+                .sql(" AND status < ")
+                .number(class * 100 + 100);
+        }
+        if let Some(resource_id) = &self.resource_id {
+            statement.sql(" AND resource_id = ").text(resource_id);
+        }
+        match self.repaired {
+            None => &mut statement,
+            Some(true) => statement.sql(" AND repairs <> '[]'"),
+            Some(false) => statement.sql(" AND repairs = '[]'"),
+        };
+        if let Some(before) = self.before {
+            statement.sql(" AND id < ").text(&before);
+        }
+        statement.sql(" ORDER BY id DESC LIMIT ").number(limit);
+        // A filter that hardly anything fits walks the whole log.
+        let narrow = self.status_class.is_some() || self.resource_id.is_some();
+        if narrow || self.repaired.is_some() {
+            statement.long();
+        }
+        statement
+    }
+}
+
 impl ReadTx {
-    /// The SCIM requests of an organization, newest first, before one where wanted; of one directory where wanted.
+    /// The SCIM requests of an organization that are asked for, newest first.
     pub async fn list_provisioning_records(
         &mut self,
         organization_id: OrganizationId,
-        directory_id: Option<DirectoryId>,
-        before: Option<ProvisioningId>,
+        wanted: &ProvisioningQuery,
         limit: i64,
     ) -> Result<Vec<ProvisioningRecord>> {
-        query(
-            "SELECT id, organization_id, directory_id, token_id, method, path, resource_id, user_agent, status, scim_type, detail, repairs,
-             duration_micros, created_at FROM provisioning_log WHERE organization_id = $1
-             AND (CAST($2 AS TEXT) IS NULL OR directory_id = $2) AND (CAST($3 AS TEXT) IS NULL OR id < $3) ORDER BY id DESC LIMIT $4")
-            .bind(organization_id.to_string())
-            .bind(text(directory_id))
-            .bind(text(before))
-            .bind(limit)
-            .fetch_all(self)
-            .await
+        self.fetch(wanted.statement(organization_id, limit)).await
+    }
+
+    /// The record of one SCIM request.
+    pub async fn find_provisioning_record(
+        &mut self,
+        id: ProvisioningId,
+    ) -> Result<Option<ProvisioningRecord>> {
+        query(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM provisioning_log WHERE id = $1"
+        ))
+        .bind(id.to_string())
+        .fetch_optional(self)
+        .await
     }
 }
 
@@ -96,10 +181,11 @@ impl WriteTx {
         records: &[NewProvisioningRecord],
     ) -> Result<()> {
         for chunk in records.chunks(200) {
-            let mut statement = Statement::new(
-                "INSERT INTO provisioning_log (id, organization_id, directory_id, token_id, method, path, resource_id, user_agent,
-                 status, scim_type, detail, repairs, duration_micros, created_at) VALUES",
-            );
+            let mut statement = Statement::new(concat!(
+                "INSERT INTO provisioning_log (",
+                columns!(),
+                ") VALUES"
+            ));
             for record in chunk {
                 let id: ProvisioningId = self.generator().id(record.created_at);
                 statement.row([
@@ -107,10 +193,14 @@ impl WriteTx {
                     record.organization_id.to_string().into(),
                     record.directory_id.to_string().into(),
                     text(record.token_id).into(),
+                    text(record.client_id).into(),
+                    record.request_id.clone().into(),
                     record.method.clone().into(),
                     record.path.clone().into(),
                     record.resource_id.clone().into(),
                     record.user_agent.clone().into(),
+                    record.dialect.clone().into(),
+                    record.changed.into(),
                     record.status.into(),
                     record.scim_type.clone().into(),
                     record.detail.clone().into(),
@@ -121,31 +211,6 @@ impl WriteTx {
             }
             self.execute(statement).await?;
         }
-        Ok(())
-    }
-
-    /// Notes that a directory was heard of through a token; what was noted less than a minute ago stays.
-    pub async fn touch_directory(
-        &mut self,
-        directory_id: DirectoryId,
-        token_id: DirectoryTokenId,
-    ) -> Result<()> {
-        let now = self.now();
-        let minute_ago = now.before(std::time::Duration::from_mins(1)).micros();
-        {
-            query("UPDATE directory_tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)")
-                .bind(token_id.to_string())
-                .bind(now.micros())
-                .bind(minute_ago)
-                .execute(self)
-                .await?;
-            query("UPDATE directories SET last_seen_at = $2 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at <= $3)")
-                .bind(directory_id.to_string())
-                .bind(now.micros())
-                .bind(minute_ago)
-                .execute(self)
-                .await?;
-        };
         Ok(())
     }
 }

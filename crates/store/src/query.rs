@@ -253,6 +253,7 @@ macro_rules! value_of {
 }
 
 value_of!(bool, value => Bool(Some(value)));
+value_of!(Option<bool>, value => Bool(value));
 value_of!(i64, value => Number(Some(value)));
 value_of!(Option<i64>, value => Number(value));
 value_of!(&'q str, value => Text(Some(value.into())));

@@ -1,11 +1,14 @@
 //! What an installation decides, parsed: whoever holds a [`Config`] holds values that fit together.
 
-use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use ipnet::IpNet;
 use url::{Host, Url};
 use vestibule_core::Secret;
-use vestibule_engine::{Clock, MasterKey, OutboundPolicy, SamlVerifier, outbound::Class};
+use vestibule_engine::{
+    Clock, MasterKey, OutboundPolicy, SCIM_REQUESTS_PER_SECOND, SCIM_REQUESTS_PER_SECOND_AT_LEAST,
+    SamlVerifier, outbound::Class,
+};
 
 use crate::{clock, key_file::KeySource};
 
@@ -50,6 +53,7 @@ pub struct Config {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) outbound: OutboundPolicy,
     pub(crate) saml_verifier: SamlVerifier,
+    pub(crate) scim_requests_per_second: NonZeroU32,
     pub(crate) metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     pub(crate) clock: Clock,
 }
@@ -67,6 +71,7 @@ impl Config {
             trusted_proxies: Vec::new(),
             outbound: OutboundPolicy::new(),
             saml_verifier: SamlVerifier::default(),
+            scim_requests_per_second: SCIM_REQUESTS_PER_SECOND,
             metrics: None,
             clock: clock::system(),
         })
@@ -154,6 +159,22 @@ impl Config {
             }
             _ => return refused("has to be own or both"),
         };
+        Ok(self)
+    }
+
+    /// Requests that each directory may send in a second, 100 unless said otherwise; twice as many at once. More are
+    /// answered 429. Identity providers demand 25 at least.
+    pub fn scim_requests_per_second(mut self, requests: &str) -> Result<Self, ConfigError> {
+        let refused = || {
+            let problem =
+                "has to be a whole number, 25 or more: identity providers demand that much";
+            ConfigError::new("VESTIBULE_SCIM_REQUESTS_PER_SECOND", problem)
+        };
+        let requests: NonZeroU32 = requests.trim().parse().map_err(|_| refused())?;
+        if requests < SCIM_REQUESTS_PER_SECOND_AT_LEAST {
+            return Err(refused());
+        }
+        self.scim_requests_per_second = requests;
         Ok(self)
     }
 

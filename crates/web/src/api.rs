@@ -14,6 +14,7 @@ mod idempotency;
 mod organizations;
 mod page;
 mod problem;
+mod provisioning_log;
 mod records;
 mod users;
 mod webhooks;
@@ -114,6 +115,7 @@ fn routes() -> OpenApiRouter<Engine> {
         .merge(users::routes())
         .merge(webhooks::routes())
         .merge(api_keys::routes())
+        .merge(provisioning_log::routes())
         .merge(records::routes())
 }
 

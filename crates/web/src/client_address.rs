@@ -4,8 +4,10 @@ use std::{
 };
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 use ipnet::IpNet;
 
@@ -31,6 +33,18 @@ impl FromRequestParts<Web> for ClientAddress {
             &web.options.trusted_proxies,
         )))
     }
+}
+
+/// Tells the SCIM router, which knows of no proxies, where a request comes from.
+pub(crate) async fn tell_scim(
+    ClientAddress(address): ClientAddress,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    request
+        .extensions_mut()
+        .insert(vestibule_scim::ClientAddress(address));
+    next.run(request).await
 }
 
 /// Walks `X-Forwarded-For` from its end, as long as the hop that wrote an entry is trusted.

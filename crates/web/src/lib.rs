@@ -127,9 +127,9 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .merge(monitoring::router())
         .merge(sso::document_router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
-        .with_state(web)
+        .with_state(web.clone())
         .merge(api::api_router(engine.clone()))
-        .merge(scim_router(&engine, clock.clone()));
+        .merge(scim_router(&web));
     let nested = match issuer.path() {
         "" | "/" => inner,
         path => {
@@ -151,8 +151,9 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         ))
 }
 
-fn scim_router(engine: &Engine, clock: Clock) -> Router {
-    let directories = Arc::new(Provisioning::new(engine.clone(), clock));
+fn scim_router(web: &Web) -> Router {
+    let engine = &web.engine;
+    let directories = Arc::new(Provisioning::new(engine.clone(), web.clock.clone()));
     let mut router = Router::new();
     // Clients are set up with and without the version in the URL; both are the same directory.
     for base in ["/scim/v2", "/scim"] {
@@ -164,5 +165,8 @@ fn scim_router(engine: &Engine, clock: Clock) -> Router {
             );
         }
     }
-    router
+    router.layer(middleware::from_fn_with_state(
+        web.clone(),
+        client_address::tell_scim,
+    ))
 }

@@ -3,14 +3,24 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vestibule_core::{DirectoryId, DirectoryTokenId, Resource, Secret, Timestamp};
-use vestibule_store::{DirectoryToken, WriteTx};
+use vestibule_core::{DirectoryId, DirectoryScope, DirectoryTokenId, Resource, Secret, Timestamp};
+use vestibule_store::{DirectoryToken, NewDirectoryToken, WriteTx};
 
 use super::{Actor, AdminError, Done, Result, check, directories::lock_directory, locked, visible};
 use crate::Engine;
 
-const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(365 * 24);
+
+/// What a token is made of; what is absent takes its default.
+#[derive(Debug, Default)]
+pub struct DirectoryTokenChange {
+    /// What it is for.
+    pub name: Option<String>,
+    /// What it allows: everything unless said otherwise.
+    pub scope: Option<DirectoryScope>,
+    /// When it ends; a year from now unless said otherwise.
+    pub expires_at: Option<Timestamp>,
+}
 
 /// A token that was made just now.
 #[derive(Debug)]
@@ -22,31 +32,34 @@ pub struct MadeDirectoryToken {
 }
 
 impl Engine {
-    /// Makes a bearer token of a directory, for a year unless said otherwise.
+    /// Makes a bearer token of a directory, for everything and for a year unless said otherwise.
     pub async fn add_directory_token(
         &self,
         actor: &Actor,
         id: DirectoryId,
-        name: Option<String>,
-        expires_at: Option<Timestamp>,
+        new: DirectoryTokenChange,
         now: Timestamp,
     ) -> Result<MadeDirectoryToken> {
         actor.may_write(Resource::Directories)?;
-        let name = check::name("name", name.as_deref().unwrap_or("SCIM token"))?;
-        let expires_at = expires_at.unwrap_or_else(|| now.after(YEAR));
-        if expires_at <= now || expires_at > now.after(10 * YEAR) {
-            return Err(AdminError::invalid(
-                "expires_at",
-                "must lie ahead, and within ten years",
-            ));
-        }
+        let name = check::name("name", new.name.as_deref().unwrap_or("SCIM token"))?;
+        let scope = new.scope.unwrap_or(DirectoryScope::Write);
+        let expires_at = checked_expiry(new.expires_at.unwrap_or_else(|| now.after(YEAR)), now)?;
         let mut tx = self.store().write(now).await?;
         let directory = lock_directory(&mut tx, actor, id).await?;
         let token = tx.generator().token("vdt_");
         let stored = tx
-            .add_directory_token(&directory, &name, token.hash(), expires_at)
+            .add_directory_token(
+                &directory,
+                NewDirectoryToken {
+                    name: &name,
+                    hash: token.hash(),
+                    scope,
+                    expires_at,
+                },
+            )
             .await?;
-        let data = json!({ "name": name, "expires_at": expires_at, "directory_id": id });
+        let data =
+            json!({ "name": name, "scope": scope, "expires_at": expires_at, "directory_id": id });
         audit_token(&mut tx, actor, "directory_token.create", &stored, data).await?;
         tx.commit().await?;
         Ok(MadeDirectoryToken { token, stored })
@@ -97,11 +110,15 @@ impl Engine {
     }
 }
 
-impl MadeDirectoryToken {
-    /// Whether a token of this lifetime deserves a warning by now: less than 30 days are left.
-    pub fn is_close_to_expiry(stored: &DirectoryToken, now: Timestamp) -> bool {
-        stored.expires_at.since(now) < 30 * DAY
+/// An end that lies ahead and can be planned for.
+pub(super) fn checked_expiry(expires_at: Timestamp, now: Timestamp) -> Result<Timestamp> {
+    if expires_at <= now || expires_at > now.after(10 * YEAR) {
+        return Err(AdminError::invalid(
+            "expires_at",
+            "must lie ahead, and within ten years",
+        ));
     }
+    Ok(expires_at)
 }
 
 async fn audit_token(

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 use vestibule_core::{
-    AuditId, DirectoryId, EventId, EventKind, LoginId, OffboardingId, OrganizationId,
-    ProvisioningId, Resource, Timestamp,
+    AuditId, EventId, EventKind, LoginId, OffboardingId, OrganizationId, ProvisioningId, Resource,
+    Timestamp,
 };
 use vestibule_store::{
-    AuditEntry, Event, Job, LoginRecord, Offboarding, ProvisioningRecord, StoredSigningKey,
+    AuditEntry, Event, Job, LoginRecord, Offboarding, ProvisioningQuery, ProvisioningRecord,
+    StoredSigningKey,
 };
 
 use super::{Actor, AdminError, Done, Result, visible};
@@ -79,13 +80,12 @@ impl Engine {
         Ok(tx.list_logins(organization_id, before, limit).await?)
     }
 
-    /// The SCIM requests of an organization, the newest first; of one directory where wanted.
+    /// The SCIM requests of an organization that are asked for, the newest first.
     pub async fn list_provisioning_log(
         &self,
         actor: &Actor,
         organization_id: OrganizationId,
-        directory_id: Option<DirectoryId>,
-        before: Option<ProvisioningId>,
+        wanted: &ProvisioningQuery,
         limit: i64,
         now: Timestamp,
     ) -> Result<Vec<ProvisioningRecord>> {
@@ -93,8 +93,23 @@ impl Engine {
         let mut tx = self.store().read(now).await?;
         visible(&mut tx, actor, organization_id).await?;
         Ok(tx
-            .list_provisioning_records(organization_id, directory_id, before, limit)
+            .list_provisioning_records(organization_id, wanted, limit)
             .await?)
+    }
+
+    /// The record of one SCIM request.
+    pub async fn read_provisioning_record(
+        &self,
+        actor: &Actor,
+        id: ProvisioningId,
+        now: Timestamp,
+    ) -> Result<ProvisioningRecord> {
+        actor.may_read(Resource::Audit)?;
+        let mut tx = self.store().read(now).await?;
+        let found = tx.find_provisioning_record(id).await?;
+        let record = found.ok_or(AdminError::NotFound)?;
+        actor.sees(record.request.organization_id)?;
+        Ok(record)
     }
 
     /// The receipts of an organization, the newest first.

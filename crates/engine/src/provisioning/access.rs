@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use vestibule_core::{DirectoryId, DirectoryState, DirectoryTokenId, Secret, Timestamp};
+use vestibule_core::{DirectoryId, DirectoryScope, DirectoryState, Secret, Timestamp};
 use vestibule_scim::{Error, Profile};
-use vestibule_store::Reach;
+use vestibule_store::{DirectoryCredential, Reach};
 
-use super::{Provisioning, TOKEN_PREFIX, settings::DirectorySettings, trouble::Trouble};
+use super::{
+    ACCESS_TOKEN_PREFIX, Provisioning, TOKEN_PREFIX, settings::DirectorySettings, trouble::Trouble,
+};
 
 /// How soon a client may come back to a paused directory.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -16,7 +18,8 @@ const TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 /// What an accepted bearer token opens.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    pub(super) token_id: DirectoryTokenId,
+    pub(super) credential: DirectoryCredential,
+    pub(super) scope: DirectoryScope,
     pub(super) directory: Arc<vestibule_store::Directory>,
     pub(super) profile: Arc<Profile>,
     /// What was set for the directory: its attribute mapping, its indexed attributes.
@@ -51,24 +54,31 @@ impl Provisioning {
                 "the bearer token is missing, expired, or not one of this directory",
             )
         };
-        let bearer = bearer
-            .filter(|token| token.starts_with(TOKEN_PREFIX))
-            .ok_or_else(refused)?;
+        let bearer = bearer.ok_or_else(refused)?;
         let directory_id = DirectoryId::from_suffix(directory).map_err(|_| refused())?;
         let now = self.now();
         let mut tx = self.store().read(now).await?;
-        let access = tx
-            .live_directory_token(directory_id, Secret::new(bearer).hash())
-            .await?
-            .ok_or_else(refused)?
-            .into_inner();
+        let hash = Secret::new(bearer).hash();
+        let live = if bearer.starts_with(TOKEN_PREFIX) {
+            tx.live_directory_token(directory_id, hash).await?
+        } else if bearer.starts_with(ACCESS_TOKEN_PREFIX) {
+            tx.live_directory_access_token(directory_id, hash).await?
+        } else {
+            None
+        };
+        let access = live.ok_or_else(refused)?.into_inner();
+        // Only what a directory's own credentials open counts against it: strangers cannot use up its share.
+        if let Err(wait) = self.engine.limits().admit_directory(directory_id) {
+            let detail = "the directory sends more requests than its limit; slow down";
+            return Err(Error::too_many_requests(detail).retry_after(wait).into());
+        }
         let known = self.profiles.of(&mut tx, &access.directory).await?;
         drop(tx);
         let fresh =
             |noted: Option<Timestamp>| noted.is_some_and(|at| now.since(at) < TOUCH_INTERVAL);
         if !fresh(access.last_used_at) || !fresh(access.directory.last_seen_at) {
             let mut tx = self.store().write(now).await?;
-            tx.touch_directory(directory_id, access.token_id).await?;
+            tx.touch_directory(directory_id, access.credential).await?;
             tx.commit().await?;
         }
         if access.directory.state == DirectoryState::Paused {
@@ -77,7 +87,8 @@ impl Provisioning {
             return Err(paused.retry_after(PAUSE).into());
         }
         Ok(Grant {
-            token_id: access.token_id,
+            credential: access.credential,
+            scope: access.scope,
             profile: known.profile,
             settings: known.settings,
             base: self.engine.url(&format!("/scim/v2/{directory}")).into(),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -10,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use vestibule_core::{DirectoryId, GroupId, OrganizationId, Timestamp, UserId};
 use vestibule_scim::{Exchange, Failure};
-use vestibule_store::{NewProvisioningRecord, Store};
+use vestibule_store::{DirectoryCredential, NewProvisioningRecord, Store};
 
-use super::Grant;
+use super::{Grant, detect::detect};
 
 /// Records that wait at most; a request that finds no room waits for the writer.
 const ROOM: usize = 10_000;
@@ -20,11 +21,20 @@ const ROOM: usize = 10_000;
 const BATCH: usize = 200;
 /// Requests without an accepted token that are recorded for one directory in a minute; anybody can send them.
 const STRANGERS: u32 = 10;
+/// How often the product that a directory's client seems to be is written down at most.
+const DETECTION_INTERVAL: Duration = Duration::from_mins(1);
 /// Directories that are watched for strangers at the same time.
 const WATCHED: usize = 10_000;
 
+/// The recorder of an installation. Clones share one writer.
 #[derive(Clone)]
-pub(super) struct Log(Arc<Inner>);
+pub(crate) struct Log(Arc<Inner>);
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
 
 struct Inner {
     store: Store,
@@ -33,12 +43,13 @@ struct Inner {
 }
 
 enum Entry {
-    Record(Box<NewProvisioningRecord>),
+    /// A record, and which product its client seems to be where that is news.
+    Record(Box<NewProvisioningRecord>, Option<&'static str>),
     Flush(oneshot::Sender<()>),
 }
 
 impl Log {
-    pub(super) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self(Arc::new(Inner {
             store,
             entries: OnceLock::new(),
@@ -57,15 +68,24 @@ impl Log {
         let Some((organization_id, directory_id)) = self.place(&exchange, now).await else {
             return;
         };
-        let record = record(exchange, organization_id, directory_id, now);
+        let detected = exchange.access.as_ref().and_then(|_| detect(&exchange));
+        let noted = exchange.access.as_ref().map(|grant| &grant.directory);
+        let noted = noted.and_then(|directory| directory.detected_dialect.clone());
+        let news = detected.filter(|dialect| noted.as_deref() != Some(*dialect));
+        let dialect = detected.map(str::to_owned).or(noted);
+        let record = record(exchange, organization_id, directory_id, dialect, now);
+        let entry = Entry::Record(Box::new(record), news);
         // A closed channel means that the runtime is going away; there is nobody left to tell.
-        let _ = self.entries().send(Entry::Record(Box::new(record))).await;
+        let _ = self.entries().send(entry).await;
     }
 
     /// Waits until everything observed so far is stored.
-    pub(super) async fn flush(&self) {
+    pub(crate) async fn flush(&self) {
+        let Some(entries) = self.0.entries.get() else {
+            return;
+        };
         let (done, stored) = oneshot::channel();
-        if self.entries().send(Entry::Flush(done)).await.is_ok() {
+        if entries.send(Entry::Flush(done)).await.is_ok() {
             let _ = stored.await;
         }
     }
@@ -120,18 +140,32 @@ impl Log {
 
 async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
     let mut batch = Vec::with_capacity(BATCH);
+    // When a detection was last written, for each directory: two clients of one directory must not make a writer busy.
+    let mut written: HashMap<DirectoryId, Timestamp> = HashMap::new();
     while entries.recv_many(&mut batch, BATCH).await > 0 {
-        let (mut records, mut waiting) = (Vec::new(), Vec::new());
+        let (mut records, mut detected, mut waiting) = (Vec::new(), HashMap::new(), Vec::new());
         for entry in batch.drain(..) {
             match entry {
-                Entry::Record(record) => records.push(*record),
+                Entry::Record(record, news) => {
+                    let (id, at) = (record.directory_id, record.created_at);
+                    let last = written.get(&id);
+                    let is_due = last.is_none_or(|last| at.since(*last) >= DETECTION_INTERVAL);
+                    if let Some(dialect) = news.filter(|_| is_due) {
+                        detected.insert(id, (dialect, at));
+                    }
+                    records.push(*record);
+                }
                 Entry::Flush(done) => waiting.push(done),
             }
         }
-        if let Err(error) = store_records(&store, &records).await {
+        if let Err(error) = store_batch(&store, &records, &detected).await {
             let count = records.len();
             tracing::error!(%error, count, "Records of SCIM requests are lost");
         }
+        if written.len() >= WATCHED {
+            written.clear();
+        }
+        written.extend(detected.into_iter().map(|(id, (_, at))| (id, at)));
         for done in waiting {
             // Who does not wait any more needs no answer.
             let _ = done.send(());
@@ -139,15 +173,19 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
     }
 }
 
-async fn store_records(
+async fn store_batch(
     store: &Store,
     records: &[NewProvisioningRecord],
+    detected: &HashMap<DirectoryId, (&'static str, Timestamp)>,
 ) -> vestibule_store::Result<()> {
     let Some(last) = records.last() else {
         return Ok(());
     };
     let mut tx = store.write(last.created_at).await?;
     tx.add_provisioning_records(records).await?;
+    for (directory_id, (dialect, _)) in detected {
+        tx.set_detected_dialect(*directory_id, dialect).await?;
+    }
     tx.commit().await
 }
 
@@ -155,6 +193,7 @@ fn record(
     exchange: Exchange<Grant>,
     organization_id: OrganizationId,
     directory_id: DirectoryId,
+    dialect: Option<String>,
     now: Timestamp,
 ) -> NewProvisioningRecord {
     let repairs: Vec<Value> = exchange
@@ -177,14 +216,23 @@ fn record(
         ),
         None => (None, None),
     };
+    let (token_id, client_id) = match exchange.access.map(|grant| grant.credential) {
+        Some(DirectoryCredential::Token(id)) => (Some(id), None),
+        Some(DirectoryCredential::Client(id)) => (None, Some(id)),
+        None => (None, None),
+    };
     NewProvisioningRecord {
         organization_id,
         directory_id,
-        token_id: exchange.access.map(|grant| grant.token_id),
+        token_id,
+        client_id,
+        request_id: Some(exchange.request_id.to_string()),
         method: exchange.method.to_string(),
         path: exchange.endpoint.to_owned(),
         resource_id: exchange.resource_id.filter(ours),
         user_agent: exchange.user_agent,
+        dialect,
+        changed: exchange.changed,
         status: i64::from(exchange.status),
         scim_type,
         detail,

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use http::Method;
 use serde_json::json;
-use vestibule_core::{DirectoryId, DirectoryState, Secret};
+use vestibule_core::{DirectoryId, DirectoryScope, DirectoryState, Secret, Timestamp};
 use vestibule_scim::{Directory as _, ErrorKind};
+use vestibule_store::NewDirectoryToken;
 
 use crate::setup::{GROUP, USER, on_both};
 
@@ -38,7 +38,7 @@ async fn expired_and_revoked_tokens_are_refused() {
         let mut tx = setup.store.write(setup.now()).await.unwrap();
         let expires_at = setup.now().after(Duration::from_hours(1));
         let token = tx
-            .add_directory_token(&setup.directory, "second", second.hash(), expires_at)
+            .add_directory_token(&setup.directory, bearer(&second, expires_at))
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -149,58 +149,77 @@ async fn another_directorys_ids_answer_as_not_existing() {
     .await;
 }
 
+fn bearer(token: &Secret, expires_at: Timestamp) -> NewDirectoryToken<'static> {
+    NewDirectoryToken {
+        name: "second",
+        hash: token.hash(),
+        scope: DirectoryScope::Read,
+        expires_at,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_leave_records_without_values() {
+async fn a_directory_that_sends_too_much_is_told_when_to_come_back() {
     on_both(async |setup| {
-        let router: axum::Router = vestibule_scim::router(
-            std::sync::Arc::new(setup.provisioning.clone()),
-            vestibule_scim::Options::new("http://127.0.0.1:8080/scim/v2".parse().unwrap()),
-        );
-        let directory = setup.directory.id.suffix();
-        let send = async |method: Method, path: &str, token: &str, body: &str| {
-            let request = http::Request::builder()
-                .method(method)
-                .uri(format!("/{directory}{path}"))
-                .header("authorization", format!("Bearer {token}"))
-                .header("content-type", "application/scim+json")
-                .body(axum::body::Body::from(body.to_owned()))
-                .unwrap();
-            let answer = tower::ServiceExt::oneshot(router.clone(), request)
-                .await
-                .unwrap();
-            answer.status().as_u16()
-        };
-        let token = setup.token.expose();
-        let body = r#"{"userName":"bob@acme.test","active":"True"}"#;
-        assert_eq!(send(Method::POST, "/Users", token, body).await, 201);
-        assert_eq!(send(Method::POST, "/Users", token, body).await, 409);
-        assert_eq!(
-            send(Method::GET, "/Users/bob@acme.test", token, "").await,
-            404
-        );
-        for _ in 0..30 {
-            assert_eq!(send(Method::GET, "/Users", "vdt_guess", "").await, 401);
+        let mut refused = None;
+        for _ in 0..400 {
+            if let Err(error) = setup.authorize(setup.directory.id, &setup.token).await {
+                refused = Some(error);
+                break;
+            }
         }
-        setup.provisioning.flush().await;
-        let mut tx = setup.store.read(setup.now()).await.unwrap();
-        let records = tx
-            .list_provisioning_records(setup.organization_id, Some(setup.directory.id), None, 100)
+        let refused = refused.expect("four times the burst does not pass in a moment");
+        assert_eq!(refused.kind(), ErrorKind::TooManyRequests);
+        assert!(refused.wait() >= Some(Duration::from_secs(1)));
+        setup.other_grant().await;
+        // Strangers do not reach the limit, and learn nothing of it.
+        let stranger = setup.store.generator().token("vdt_");
+        let unknown = setup.authorize(setup.directory.id, &stranger).await;
+        assert_eq!(unknown.unwrap_err().kind(), ErrorKind::Unauthorized);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discovery_is_limited_for_each_address() {
+    on_both(async |setup| {
+        let suffix = setup.directory.id.suffix();
+        let look = async |address: &str| {
+            let address = Some(address.parse().unwrap());
+            setup.provisioning.public_profile(&suffix, address).await
+        };
+        let mut refused = None;
+        for _ in 0..300 {
+            if let Err(error) = look("198.51.100.7").await {
+                refused = Some(error);
+                break;
+            }
+        }
+        assert_eq!(refused.unwrap().kind(), ErrorKind::TooManyRequests);
+        assert!(look("198.51.100.8").await.is_ok());
+        assert!(
+            setup
+                .authorize(setup.directory.id, &setup.token)
+                .await
+                .is_ok()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_reading_changes_nothing() {
+    on_both(async |setup| {
+        let reader = setup.store.generator().token("vdt_");
+        let mut tx = setup.store.write(setup.now()).await.unwrap();
+        let expires_at = setup.now().after(Duration::from_hours(1));
+        tx.add_directory_token(&setup.directory, bearer(&reader, expires_at))
             .await
             .unwrap();
-        let statuses: Vec<i64> = records.iter().map(|record| record.request.status).collect();
-        let strangers = statuses.iter().filter(|status| **status == 401).count();
-        assert_eq!((strangers, statuses.len()), (10, 13), "{statuses:?}");
-        let created = &records[12].request;
-        assert_eq!((created.status, created.path.as_str()), (201, "/Users"));
-        assert_eq!(created.repairs[0]["rule"], 2);
-        assert!(created.token_id.is_some());
-        let taken = &records[11].request;
-        assert_eq!(
-            (taken.status, taken.scim_type.as_deref()),
-            (409, Some("uniqueness"))
-        );
-        assert_eq!(records[10].request.resource_id, None);
-        assert!(!format!("{records:?}").contains("acme.test"));
+        tx.commit().await.unwrap();
+        let grant = setup.authorize(setup.directory.id, &reader).await.unwrap();
+        assert!(!setup.provisioning.may_write(&grant));
+        assert!(setup.provisioning.may_write(&setup.grant().await));
     })
     .await;
 }

@@ -12,5 +12,6 @@ mod access;
 mod adoption;
 mod filters;
 mod groups;
+mod records;
 mod setup;
 mod users;

@@ -11,8 +11,8 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use vestibule_core::{
-    ConnectionId, ConnectionState, DirectoryId, DirectoryMode, DirectoryState, Generator,
-    OrganizationId, Policy, Protocol, Secret, Timestamp, UserId,
+    ConnectionId, ConnectionState, DirectoryId, DirectoryMode, DirectoryScope, DirectoryState,
+    Generator, OrganizationId, Policy, Protocol, Secret, Timestamp, UserId,
 };
 use vestibule_engine::{
     Clock, Engine, Grant, MasterKey, Outbound, OutboundPolicy, Provisioning, Settings,
@@ -22,8 +22,8 @@ use vestibule_scim::{
     Stored, Update, Updated, Wanted,
 };
 use vestibule_store::{
-    ApplicationRecord, Connection, Directory, Epochs, NewAppSession, NewUserSession, Store,
-    TakenCode, UserRecord,
+    ApplicationRecord, Connection, Directory, Epochs, NewAppSession, NewDirectoryToken,
+    NewUserSession, Store, TakenCode, UserRecord,
 };
 
 pub(crate) const USER: ResourceType = ResourceType::User;
@@ -320,9 +320,13 @@ async fn add_directory(
     let mut tx = store.write(now).await.unwrap();
     tx.add_directory(&directory).await.unwrap();
     let expires_at = now.after(Duration::from_hours(365 * 24));
-    tx.add_directory_token(&directory, "test", token.hash(), expires_at)
-        .await
-        .unwrap();
+    let bearer = NewDirectoryToken {
+        name: "test",
+        hash: token.hash(),
+        scope: DirectoryScope::Write,
+        expires_at,
+    };
+    tx.add_directory_token(&directory, bearer).await.unwrap();
     tx.commit().await.unwrap();
     (directory, token)
 }

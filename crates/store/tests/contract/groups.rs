@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use vestibule_core::{DirectoryId, GroupId, OrganizationId};
 use vestibule_store::{
-    Direction, Group, GroupCondition, GroupQuery, GroupRecord, ListOrder, MemberId,
-    NewProvisioningRecord, Reach, Slice, UserCondition, UserQuery, When,
+    Direction, Group, GroupCondition, GroupQuery, GroupRecord, ListOrder, MemberId, Reach, Slice,
+    UserCondition, UserQuery, When,
 };
 use vestibule_support::{World, on_every_database};
 
@@ -17,7 +17,6 @@ on_every_database!(
     groups_inside_groups_are_followed_and_come_to_an_end,
     users_are_found_by_each_condition,
     an_adopting_directory_reaches_unowned_users,
-    provisioning_records_are_listed_newest_first,
 );
 
 fn record(name: &str) -> GroupRecord {
@@ -393,48 +392,4 @@ async fn an_adopting_directory_reaches_unowned_users(world: World) {
     let found = tx.list_directory_users(&query, FIRST_TEN).await.unwrap();
     let found: Vec<_> = found.iter().map(|user| user.id).collect();
     assert_eq!(found, [unowned.id, own.id], "its own hides the unowned one");
-}
-
-async fn provisioning_records_are_listed_newest_first(world: World) {
-    let organization = world.organization("acme").await;
-    let directory = world.directory(&organization).await;
-    let at = |seconds: i64| NewProvisioningRecord {
-        organization_id: organization.id,
-        directory_id: directory.id,
-        token_id: None,
-        method: "POST".to_owned(),
-        path: "/Users".to_owned(),
-        resource_id: None,
-        user_agent: Some("okta".to_owned()),
-        status: 201 + seconds,
-        scim_type: None,
-        detail: None,
-        repairs: serde_json::json!([]),
-        duration_micros: 5,
-        created_at: world
-            .now()
-            .after(Duration::from_secs(seconds.unsigned_abs())),
-    };
-    let records: Vec<_> = (0..3).map(at).collect();
-    let mut tx = world.write().await;
-    tx.add_provisioning_records(&records).await.unwrap();
-    tx.add_provisioning_records(&[]).await.unwrap();
-    tx.commit().await.unwrap();
-    let mut tx = world.read().await;
-    let listed = tx
-        .list_provisioning_records(organization.id, Some(directory.id), None, 2)
-        .await
-        .unwrap();
-    let statuses: Vec<i64> = listed.iter().map(|record| record.request.status).collect();
-    assert_eq!(statuses, [203, 202]);
-    let older = tx
-        .list_provisioning_records(organization.id, None, Some(listed[1].id), 10)
-        .await
-        .unwrap();
-    assert_eq!(older.len(), 1);
-    let elsewhere = world.store.generator().id(world.now());
-    let none = tx
-        .list_provisioning_records(elsewhere, None, None, 10)
-        .await;
-    assert!(none.unwrap().is_empty());
 }

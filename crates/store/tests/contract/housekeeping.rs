@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestibule_core::{EndCause, EndScope, EventKind};
+use vestibule_core::{DirectoryScope, EndCause, EndScope, EventKind};
 use vestibule_store::{
     Destination, NewEvent, NewJob, NewLoginAnswer, NewLoginRecord, PendingLogin, UpstreamLogout,
 };
@@ -10,7 +10,7 @@ use vestibule_support::{SHARE_TTL, World, on_every_database};
 
 on_every_database!(
     only_what_is_outdated_is_removed,
-    what_waited_for_an_identity_provider_goes_an_hour_after_its_end,
+    what_was_good_for_minutes_goes_an_hour_after_its_end,
     a_long_backlog_is_removed_in_passes,
     a_sign_in_stays_while_a_share_of_it_does,
 );
@@ -121,9 +121,10 @@ async fn only_what_is_outdated_is_removed(world: World) {
     assert!(world.user_now(&company.user).await.is_some());
 }
 
-async fn what_waited_for_an_identity_provider_goes_an_hour_after_its_end(world: World) {
+async fn what_was_good_for_minutes_goes_an_hour_after_its_end(world: World) {
     let company = world.company("acme").await;
     let (user, connection) = (&company.user, &company.connection);
+    let directory = world.directory(&company.organization).await;
     let ends_at = world.now().after(Duration::from_mins(5));
     let mut tx = world.write().await;
     let epochs = tx.hold_login(user.id, connection.id).await.unwrap();
@@ -153,13 +154,30 @@ async fn what_waited_for_an_identity_provider_goes_an_hour_after_its_end(world: 
         .unwrap();
     let fresh = tx.remember_message(connection.id, "assertion:_a", ends_at);
     assert!(fresh.await.unwrap());
+    let jwks = serde_json::json!({ "keys": [] });
+    let client = tx
+        .add_directory_client(&directory, "c", DirectoryScope::Write, &jwks, None)
+        .await
+        .unwrap();
+    let client = tx.live_directory_client(client.id).await.unwrap().unwrap();
+    let fresh = tx.remember_client_assertion(client.id, "j", ends_at);
+    assert!(fresh.await.unwrap());
+    tx.add_directory_access_token(&client, world.secret(), DirectoryScope::Write, ends_at)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 
     let last = ends_at.after(Duration::from_hours(1));
     for (now, kept) in [(last, 1), (last.after(Duration::from_micros(1)), 0)] {
         world.clock.set(now);
         assert!(!tidy(&world).await);
-        for table in ["login_answers", "upstream_logouts", "seen_assertions"] {
+        for table in [
+            "login_answers",
+            "upstream_logouts",
+            "seen_assertions",
+            "seen_client_assertions",
+            "directory_access_tokens",
+        ] {
             let count = format!("SELECT COUNT(*) FROM {table}");
             assert_eq!(world.database.number(&count).await, kept, "{table}");
         }

@@ -17,7 +17,6 @@ on_every_database!(
     use_moves_the_idle_expiry_and_never_the_absolute_one,
     a_sign_in_opens_with_its_own_secret_only,
     another_password_ends_what_was_issued_before,
-    directory_tokens_are_live_while_all_they_rest_on_is,
     api_keys_die_with_their_maker_and_their_organization,
     a_deleted_user_is_dead_at_once,
 );
@@ -398,65 +397,6 @@ async fn another_password_ends_what_was_issued_before(world: World) {
     assert!(!tx.remove_password(user, "operator").await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(live(&world, &second).await, NONE);
-}
-
-async fn directory_tokens_are_live_while_all_they_rest_on_is(world: World) {
-    let organization = world.organization("acme").await;
-    let directory = world.directory(&organization).await;
-    let other = world.directory(&organization).await;
-    let (token, short) = (world.secret(), world.secret());
-    let now = world.now();
-    let mut tx = world.write().await;
-    let made = tx
-        .add_directory_token(&directory, "t", token, now.after(Duration::from_hours(100)))
-        .await
-        .unwrap();
-    tx.add_directory_token(&directory, "s", short, now.after(Duration::from_mins(1)))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-
-    let is_live = async |directory, token| {
-        let found = world
-            .read()
-            .await
-            .live_directory_token(directory, token)
-            .await;
-        found.unwrap().is_some()
-    };
-    assert!(is_live(directory.id, token).await);
-    assert!(
-        !is_live(other.id, token).await,
-        "a token opens its own directory only"
-    );
-    assert!(!is_live(directory.id, world.secret()).await);
-    assert!(is_live(directory.id, short).await);
-    world.clock.advance(Duration::from_mins(1));
-    assert!(!is_live(directory.id, short).await);
-
-    let mut tx = world.write().await;
-    let listed = tx.list_directory_tokens(directory.id).await.unwrap();
-    assert_eq!(listed.len(), 2);
-    tx.touch_directory(directory.id, made.id).await.unwrap();
-    let touched = tx.find_directory_token(made.id).await.unwrap().unwrap();
-    assert_eq!(touched.last_used_at, Some(world.now()));
-    let seen = tx.find_directory(directory.id).await.unwrap().unwrap();
-    assert_eq!(seen.last_seen_at, Some(world.now()));
-    tx.commit().await.unwrap();
-
-    let mut inactive = organization.clone();
-    inactive.active = false;
-    let mut tx = world.write().await;
-    tx.set_organization(&inactive).await.unwrap();
-    tx.commit().await.unwrap();
-    assert!(!is_live(directory.id, token).await);
-    let mut tx = world.write().await;
-    tx.set_organization(&organization).await.unwrap();
-    assert!(tx.revoke_directory_token(made.id).await.unwrap());
-    assert!(!tx.revoke_directory_token(made.id).await.unwrap());
-    assert!(tx.find_directory_token(made.id).await.unwrap().is_none());
-    tx.commit().await.unwrap();
-    assert!(!is_live(directory.id, token).await);
 }
 
 async fn api_keys_die_with_their_maker_and_their_organization(world: World) {

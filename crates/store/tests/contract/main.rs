@@ -12,6 +12,7 @@
 
 mod administration;
 mod answers;
+mod directory_credentials;
 mod endings;
 mod events;
 mod groups;
@@ -20,6 +21,7 @@ mod liveness;
 mod once;
 mod outbox;
 mod people;
+mod provisioning_log;
 mod races;
 mod schema;
 mod tenants;

@@ -317,7 +317,10 @@ async fn login_records_are_listed_newest_first(world: World) {
             user_id: Some(company.user.id),
             outcome: outcome.to_owned(),
             rule: Some("join".to_owned()),
-            report: (outcome == "succeeded").then(|| serde_json::json!([{ "rule": "audience" }])),
+            report: (outcome == "succeeded").then(|| {
+                serde_json::value::to_raw_value(&serde_json::json!([{ "rule": "audience" }]))
+                    .unwrap()
+            }),
             ..NewLoginRecord::default()
         };
         let mut tx = world.write().await;
@@ -330,9 +333,12 @@ async fn login_records_are_listed_newest_first(world: World) {
     let listed = tx.list_logins(organization, None, 10).await.unwrap();
     assert_eq!((listed[0].id, listed[1].id), (ids[1], ids[0]));
     assert_eq!(listed[0].login.outcome, "succeeded");
+    let reports = [0, 1].map(|place: usize| {
+        let report = listed[place].login.report.as_ref();
+        report.map(|report| serde_json::from_str::<serde_json::Value>(report.get()).unwrap())
+    });
     let report = serde_json::json!([{ "rule": "audience" }]);
-    assert_eq!(listed[0].login.report, Some(report));
-    assert_eq!(listed[1].login.report, None);
+    assert_eq!(reports, [Some(report), None]);
     let older = tx.list_logins(organization, Some(ids[1]), 10).await;
     assert_eq!(older.unwrap().len(), 1);
 }

@@ -93,6 +93,13 @@ pub(crate) struct Options {
     /// Who verifies SAML responses: own, or both (samael too, in builds with the feature samael) [default: own]
     #[arg(long, env = "VESTIBULE_SAML_VERIFIER", value_name = "own|both")]
     saml_verifier: Option<String>,
+    /// Requests that each directory may send in a second, 25 at least [default: 100]
+    #[arg(
+        long,
+        env = "VESTIBULE_SCIM_REQUESTS_PER_SECOND",
+        value_name = "NUMBER"
+    )]
+    scim_requests_per_second: Option<String>,
     /// A listener of its own for /metrics, without a key
     #[arg(long, env = "VESTIBULE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
@@ -179,6 +186,7 @@ impl Options {
             &mut self.bootstrap_api_key,
             &mut self.allow_private_network,
             &mut self.saml_verifier,
+            &mut self.scim_requests_per_second,
             &mut self.metrics_listen,
             &mut self.log,
             &mut self.log_format,
@@ -234,6 +242,9 @@ impl Options {
                 .or(other.allowed_networks_customer),
             allow_private_network: self.allow_private_network.or(other.allow_private_network),
             saml_verifier: self.saml_verifier.or(other.saml_verifier),
+            scim_requests_per_second: self
+                .scim_requests_per_second
+                .or(other.scim_requests_per_second),
             metrics_listen: self.metrics_listen.or(other.metrics_listen),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
@@ -299,6 +310,9 @@ impl Options {
         }
         if let Some(name) = &self.saml_verifier {
             config = config.saml_verifier(name)?;
+        }
+        if let Some(requests) = &self.scim_requests_per_second {
+            config = config.scim_requests_per_second(requests)?;
         }
         let metrics_listen = self.metrics_listen.as_deref();
         let metrics_listen = metrics_listen
@@ -492,6 +506,10 @@ mod tests {
             (
                 "saml_verifier = 'samael'",
                 "VESTIBULE_SAML_VERIFIER has to be own or both",
+            ),
+            (
+                "scim_requests_per_second = '24'",
+                "VESTIBULE_SCIM_REQUESTS_PER_SECOND has to be a whole number, 25 or more",
             ),
             (
                 "log_format = 'xml'",

@@ -4,8 +4,11 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{DirectoryId, DirectoryTokenId, Timestamp};
-use vestibule_engine::{Engine, admin};
+use vestibule_core::{DirectoryId, DirectoryScope, DirectoryTokenId, Timestamp};
+use vestibule_engine::{
+    Engine,
+    admin::{self, DirectoryTokenChange},
+};
 
 use super::{
     access::By,
@@ -27,6 +30,9 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
 struct TokenInput {
     /// What it is for.
     name: Option<String>,
+    /// `write` unless said otherwise; `read` allows GET and searches.
+    #[schema(value_type = Option<String>)]
+    scope: Option<DirectoryScope>,
     /// When it ends; a year from now unless said otherwise.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -42,6 +48,8 @@ struct Token {
     id: String,
     directory_id: String,
     name: String,
+    /// `read` or `write`.
+    scope: &'static str,
     /// The token, in the answer that makes it and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -56,6 +64,7 @@ impl From<admin::DirectoryToken> for Token {
             id: token.id.to_string(),
             directory_id: token.directory_id.to_string(),
             name: token.name,
+            scope: token.scope.as_str(),
             token: None,
             created_at: token.created_at.to_string(),
             expires_at: token.expires_at.to_string(),
@@ -74,9 +83,12 @@ async fn create(
     Target(id): Target<DirectoryId>,
     OptionalBody(input): OptionalBody<TokenInput>,
 ) -> Handled<Token> {
-    let made = engine
-        .add_directory_token(&actor, id, input.name, input.expires_at, now)
-        .await?;
+    let new = DirectoryTokenChange {
+        name: input.name,
+        scope: input.scope,
+        expires_at: input.expires_at,
+    };
+    let made = engine.add_directory_token(&actor, id, new, now).await?;
     let token = Some(made.token.expose().to_owned());
     Ok(Answer::created(Token {
         token,

@@ -1,10 +1,10 @@
-//! What can only be read: events, logins, the provisioning log, receipts, the audit log, signing keys.
+//! What can only be read: events, logins, receipts, the audit log, signing keys.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{DirectoryId, EventId, EventKind, OffboardingId, OrganizationId};
+use vestibule_core::{EventId, EventKind, OffboardingId, OrganizationId};
 use vestibule_engine::{
     Engine,
     admin::{self, AdminError},
@@ -22,7 +22,6 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
     OpenApiRouter::new()
         .routes(routes!(list_events))
         .routes(routes!(list_logins))
-        .routes(routes!(list_provisioning_log))
         .routes(routes!(list_offboardings))
         .routes(routes!(read_offboarding))
         .routes(routes!(list_audit))
@@ -187,89 +186,6 @@ async fn list_logins(
         found,
         page.limit,
         |row: &admin::LoginRecord| row.id.to_string(),
-    )))
-}
-
-/// The record of one SCIM request.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct ProvisioningRecord {
-    id: String,
-    directory_id: String,
-    token_id: Option<String>,
-    method: String,
-    path: String,
-    resource_id: Option<String>,
-    user_agent: Option<String>,
-    status: i64,
-    scim_type: Option<String>,
-    detail: Option<String>,
-    /// What was forgiven in the request.
-    #[schema(value_type = Object)]
-    repairs: Value,
-    duration_micros: i64,
-    created_at: String,
-}
-
-impl From<admin::ProvisioningRecord> for ProvisioningRecord {
-    fn from(record: admin::ProvisioningRecord) -> Self {
-        let request = record.request;
-        Self {
-            id: record.id.to_string(),
-            directory_id: request.directory_id.to_string(),
-            token_id: request.token_id.map(|id| id.to_string()),
-            method: request.method,
-            path: request.path,
-            resource_id: request.resource_id,
-            user_agent: request.user_agent,
-            status: request.status,
-            scim_type: request.scim_type,
-            detail: request.detail,
-            repairs: request.repairs,
-            duration_micros: request.duration_micros,
-            created_at: request.created_at.to_string(),
-        }
-    }
-}
-
-/// Which SCIM requests are wanted.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct ProvisioningQuery {
-    /// Only those of this directory.
-    #[param(value_type = Option<String>)]
-    directory_id: Option<DirectoryId>,
-    /// How many, at most 500.
-    limit: Option<i64>,
-    /// `next_cursor` of the page before.
-    after: Option<String>,
-    /// Another name for `after`.
-    cursor: Option<String>,
-}
-
-/// List the SCIM requests of an organization, the newest first
-#[utoipa::path(get, path = "/organizations/{id}/provisioning-log", tag = "records",
-    params(("id" = String, Path), ProvisioningQuery), responses((status = 200, body = List<ProvisioningRecord>)))]
-async fn list_provisioning_log(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Target(id): Target<OrganizationId>,
-    Params(query): Params<ProvisioningQuery>,
-) -> Handled<List<ProvisioningRecord>> {
-    let page = PageQuery {
-        limit: query.limit,
-        after: query.after,
-        cursor: query.cursor,
-    }
-    .parse()?;
-    let found = engine
-        .list_provisioning_log(&actor, id, query.directory_id, page.after, page.limit, now)
-        .await?;
-    Ok(Answer::ok(List::page(
-        found,
-        page.limit,
-        |row: &admin::ProvisioningRecord| row.id.to_string(),
     )))
 }
 
