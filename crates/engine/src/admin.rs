@@ -41,9 +41,10 @@ pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;
 pub use users::UserChange;
 pub use vestibule_store::{
-    ApiKey, Application, AuditEntry, CertificateSource, Connection, ConnectionKey,
-    ConnectionMetadata, Delivery, Directory, DirectoryToken, Event, Job, KeyPurpose, KeyState,
-    LoginRecord, Offboarding, Operator, OrganizationDomain, ProvisioningQuery, ProvisioningRecord,
+    AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
+    CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
+    Delivery, Directory, DirectoryToken, Event, Job, KeyPurpose, KeyState, LoginRecord,
+    Offboarding, Operator, OrganizationDomain, ProvisioningQuery, ProvisioningRecord,
     StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};

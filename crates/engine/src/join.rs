@@ -94,21 +94,7 @@ pub(crate) async fn join(
     if let Some(refusal) = check_address(tx, connection, subject, attribute, claim, value).await? {
         return Ok(Joined::refused(refusal));
     }
-    let mut found = tx
-        .list_join_candidates(
-            connection.organization_id,
-            directory.map(|directory| directory.id),
-            attribute,
-            value,
-        )
-        .await?;
-    if found.is_empty()
-        && directory.is_some_and(|directory| directory.state == DirectoryState::Adopting)
-    {
-        found = tx
-            .list_join_candidates(connection.organization_id, None, attribute, value)
-            .await?;
-    }
+    let found = candidates(tx, connection, directory, attribute, value).await?;
     let user = match found.as_slice() {
         [user] => user.clone(),
         [] if directory.is_none() && connection.jit => {
@@ -135,6 +121,33 @@ pub(crate) async fn join(
         Joined::User(user) => link(tx, connection, subject, user).await,
         refused @ Joined::Refused(..) => Ok(refused),
     }
+}
+
+/// The users whom the value may mean: the directory's own; while it adopts and has none, those of the directory that it
+/// replaces; and last those that no directory owns, in the order in which it would claim them.
+async fn candidates(
+    tx: &mut WriteTx,
+    connection: &Connection,
+    directory: Option<&Directory>,
+    attribute: JoinAttribute,
+    value: &str,
+) -> Result<Vec<User>, Fault> {
+    let mut owners = vec![directory.map(|directory| directory.id)];
+    if let Some(directory) = directory
+        && directory.state == DirectoryState::Adopting
+    {
+        owners.extend(directory.replaces_id.map(Some));
+        owners.push(None);
+    }
+    for owner in owners {
+        let found = tx
+            .list_join_candidates(connection.organization_id, owner, attribute, value)
+            .await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// The one configured pair; there is no chain of fallbacks.
@@ -203,7 +216,8 @@ fn admit(user: User, directory: Option<&Directory>) -> Joined {
         None => user.directory_id.is_none(),
         Some(directory) => {
             user.directory_id == Some(directory.id)
-                || (user.directory_id.is_none() && directory.state == DirectoryState::Adopting)
+                || (directory.state == DirectoryState::Adopting
+                    && (user.directory_id.is_none() || user.directory_id == directory.replaces_id))
         }
     };
     if !owned_here {
@@ -298,6 +312,7 @@ async fn create(
         email,
         active: true,
         attributes,
+        indexed: None,
     };
     // A taken name rolls the whole login back as a conflict; asking first keeps it an explained refusal.
     if !tx

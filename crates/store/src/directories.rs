@@ -113,35 +113,6 @@ impl ReadTx {
 }
 
 impl ReadTx {
-    /// Whether an organization has users that no directory owns.
-    pub async fn has_unowned_users(&mut self, id: OrganizationId) -> Result<bool> {
-        let found: Option<String> = query(
-            "SELECT id FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL LIMIT 1")
-            .bind(id.to_string())
-            .fetch_optional(self)
-            .await?;
-        Ok(found.is_some())
-    }
-
-    /// How many users a directory owns, and how many of the organization none owns.
-    pub async fn count_owned_users(
-        &mut self,
-        organization_id: OrganizationId,
-        id: DirectoryId,
-    ) -> Result<(i64, i64)> {
-        let owned: i64 =
-            query("SELECT COUNT(*) FROM users WHERE directory_id = $1 AND deleted_at IS NULL")
-                .bind(id.to_string())
-                .fetch_one(self)
-                .await?;
-        let unowned: i64 = query(
-            "SELECT COUNT(*) FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL")
-            .bind(organization_id.to_string())
-            .fetch_one(self)
-            .await?;
-        Ok((owned, unowned))
-    }
-
     /// The ids of a directory's active users, after one where wanted.
     pub async fn list_active_users_of(
         &mut self,

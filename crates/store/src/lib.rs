@@ -11,6 +11,7 @@
 #[macro_use]
 mod row;
 
+mod adoption;
 mod api_keys;
 mod app_sessions;
 mod applications;
@@ -21,6 +22,7 @@ mod connections;
 mod credential_kinds;
 mod directories;
 mod directory_clients;
+mod directory_lookups;
 mod directory_tokens;
 mod end;
 mod error;
@@ -43,18 +45,21 @@ mod pending_logins;
 mod provisioning_log;
 mod query;
 mod receipts;
+mod role_mappings;
 mod seen_assertions;
 mod signing_keys;
 mod sqlite;
 mod statement;
 mod transaction;
 mod upstream_logouts;
+mod user_index;
 mod user_queries;
 mod user_sessions;
 mod users;
 mod webhooks;
 mod writer;
 
+pub use adoption::{AdoptionConflict, AdoptionCounts, AdoptionSide, ConflictKind, ConflictPlace};
 pub use api_keys::{ApiKey, ApiKeyMaker, NewApiKey};
 pub use app_sessions::{AppSession, Code, NewAppSession, RefreshToken, TakenCode};
 pub use applications::{Application, ApplicationRecord};
@@ -65,6 +70,7 @@ pub use connections::Connection;
 pub use credential_kinds::{CREDENTIAL_KINDS, NOT_CREDENTIALS};
 pub use directories::Directory;
 pub use directory_clients::DirectoryClient;
+pub use directory_lookups::{DirectoryLookup, LookupKind};
 pub use directory_tokens::{
     DirectoryAccess, DirectoryCredential, DirectoryToken, NewDirectoryToken,
 };
@@ -85,6 +91,7 @@ pub use passwords::StoredPassword;
 pub use pending_logins::PendingLogin;
 pub use provisioning_log::{NewProvisioningRecord, ProvisioningQuery, ProvisioningRecord};
 pub use receipts::{AuditEntry, Offboarding};
+pub use role_mappings::RoleMapping;
 pub use signing_keys::StoredSigningKey;
 pub use transaction::{ReadTx, Store, WriteTx};
 pub use upstream_logouts::UpstreamLogout;

@@ -24,7 +24,8 @@ pub struct UserQuery {
 pub enum Reach {
     /// Its own users.
     Owned,
-    /// Its own users, and those of its organization that none owns and whose name none of its own has.
+    /// Its own users, those of the directory that it replaces, and those of its organization that none owns: of each
+    /// name only the first of them.
     Adopting,
 }
 
@@ -131,12 +132,15 @@ impl UserQuery {
                     .text(&self.organization_id)
                     .sql(" AND (u.directory_id = ")
                     .text(&self.directory_id)
+                    .sql(" OR ((u.directory_id IS NULL OR u.directory_id = ");
+                replaced_by(statement, &self.directory_id)
                     .sql(
-                        " OR (u.directory_id IS NULL AND NOT EXISTS (SELECT 1 FROM users o
-                         WHERE o.user_name_key = u.user_name_key AND o.deleted_at IS NULL AND o.directory_id = ",
+                        ") AND NOT EXISTS (SELECT 1 FROM users o WHERE o.organization_id = u.organization_id
+                         AND o.user_name_key = u.user_name_key AND o.deleted_at IS NULL AND (o.directory_id = ",
                     )
                     .text(&self.directory_id)
-                    .sql(")))");
+                    .sql(" OR (u.directory_id IS NULL AND o.directory_id = ");
+                replaced_by(statement, &self.directory_id).sql(")))))");
             }
         }
         statement.sql(" AND u.deleted_at IS NULL");
@@ -394,10 +398,13 @@ impl ReadTx {
 }
 
 impl WriteTx {
-    /// The user of this name that no directory owns, for an adopting directory to claim; others who change it wait.
-    pub async fn lock_unowned_user(
+    /// The user of this name that an adopting directory may claim; others who change it wait.
+    ///
+    /// One of the directory that it replaces goes before one that none owns.
+    pub async fn lock_claimable_user(
         &mut self,
         organization_id: OrganizationId,
+        directory_id: DirectoryId,
         user_name: &str,
     ) -> Result<Option<User>> {
         let mut statement = Statement::new(select!());
@@ -406,9 +413,22 @@ impl WriteTx {
             .text(&organization_id)
             .sql(" AND u.user_name_key = ")
             .text(&name_key(user_name))
-            .sql(" AND u.directory_id IS NULL AND u.deleted_at IS NULL");
+            .sql(" AND u.deleted_at IS NULL AND (u.directory_id IS NULL OR u.directory_id = ");
+        replaced_by(&mut statement, &directory_id)
+            .sql(") ORDER BY CASE WHEN u.directory_id IS NULL THEN 1 ELSE 0 END LIMIT 1");
         Ok(self.fetch_locked(statement, " FOR UPDATE").await?.pop())
     }
+}
+
+/// The id of the directory whose users this one takes over, or null.
+pub(crate) fn replaced_by<'s>(
+    statement: &'s mut Statement,
+    directory_id: &DirectoryId,
+) -> &'s mut Statement {
+    statement
+        .sql("(SELECT r.replaces_id FROM directories r WHERE r.id = ")
+        .text(directory_id)
+        .sql(")")
 }
 
 #[cfg(test)]

@@ -490,6 +490,7 @@ pub fn person(user_name: &str) -> UserRecord {
         emails: vec![user_name.to_owned()],
         active: true,
         attributes,
+        indexed: None,
     }
 }
 
@@ -518,6 +519,7 @@ fn record_of(user: &User) -> UserRecord {
         emails: user.email.iter().cloned().collect(),
         active: user.active,
         attributes: user.attributes.clone(),
+        indexed: None,
     }
 }
 

@@ -1,3 +1,7 @@
+//! Directories: attached, changed, detached.
+
+mod adoption;
+
 use serde_json::json;
 use vestibule_core::{
     DirectoryId, DirectoryMode, DirectoryState, EventKind, OrganizationId, Resource, Timestamp,
@@ -21,6 +25,7 @@ const DIALECTS: &[&str] = &[
     "jumpcloud",
     "ping",
 ];
+const NAME_TAKEN_IN_OLD: &str = "the directory that gets its users back has another user of the same name; delete or rename one of the two first";
 const NAME_TAKEN: &str = "a user that no directory owns has the user name of one of the directory's users; delete or rename that user first";
 
 /// What a directory is made of or changed to; what is absent stays, or takes its default.
@@ -36,6 +41,8 @@ pub struct DirectoryChange {
     pub accept_password: Option<bool>,
     /// `active` ends an adoption or a pause; `paused` answers 503.
     pub state: Option<DirectoryState>,
+    /// The directory whose users a new one takes over; it can be said only when a directory is attached.
+    pub replaces: Option<DirectoryId>,
 }
 
 /// What happens to the users of a directory that is deleted.
@@ -54,6 +61,9 @@ impl Engine {
     }
 
     /// Attaches a directory. Where users exist that no directory owns, it begins by adopting them.
+    ///
+    /// One that replaces another adopts that one's users too, one by one, under the ids that they have. From now on
+    /// the old one takes no more changes, and its connections bring the people of both.
     pub async fn add_directory(
         &self,
         actor: &Actor,
@@ -64,7 +74,10 @@ impl Engine {
         actor.may_write(Resource::Directories)?;
         let mut tx = self.store().write(now).await?;
         locked(&mut tx, actor, organization_id).await?;
-        let adopts = tx.has_unowned_users(organization_id).await?;
+        if let Some(id) = new.replaces {
+            replaceable(&mut tx, organization_id, id).await?;
+        }
+        let adopts = new.replaces.is_some() || tx.has_unowned_users(organization_id).await?;
         let mut directory = Directory {
             id: tx.generator().id(now),
             organization_id,
@@ -78,7 +91,7 @@ impl Engine {
             } else {
                 DirectoryState::Active
             },
-            replaces_id: None,
+            replaces_id: new.replaces,
             replaced_by: None,
             last_seen_at: None,
             created_at: now,
@@ -92,6 +105,9 @@ impl Engine {
         }
         apply(&mut directory, &new)?;
         tx.add_directory(&directory).await?;
+        if let Some(id) = directory.replaces_id {
+            tx.move_connections(id, directory.id).await?;
+        }
         if directory.state == DirectoryState::Active {
             activated(&mut tx, actor, &directory).await?;
         }
@@ -141,6 +157,12 @@ impl Engine {
         let before = lock_directory(&mut tx, actor, id).await?;
         let mut after = before.clone();
         apply(&mut after, &change)?;
+        if change.replaces.is_some() {
+            return Err(AdminError::invalid(
+                "replaces",
+                "can be said only when a directory is attached",
+            ));
+        }
         if after.state == DirectoryState::Adopting && before.state != DirectoryState::Adopting {
             return Err(AdminError::conflict(
                 "an adoption begins only when a directory is attached; state can become active or paused",
@@ -150,6 +172,9 @@ impl Engine {
         tx.set_directory(&after).await?;
         if before.state != after.state && after.state == DirectoryState::Active {
             activated(&mut tx, actor, &after).await?;
+            if let (DirectoryState::Adopting, Some(id)) = (before.state, after.replaces_id) {
+                tx.leave_replaced_groups(after.id, id).await?;
+            }
         }
         audit(&mut tx, actor, "directory.update", &after).await?;
         tx.commit().await?;
@@ -168,7 +193,7 @@ impl Engine {
         actor.may_write(Resource::Directories)?;
         let mut tx = self.store().write(now).await?;
         let directory = lock_directory(&mut tx, actor, id).await?;
-        let (owned, _) = tx.count_owned_users(directory.organization_id, id).await?;
+        let owned = tx.count_owned_users(id).await?;
         match users {
             None if owned > 0 => {
                 return Err(AdminError::conflict(format!(
@@ -178,26 +203,51 @@ impl Engine {
             Some(FormerUsers::Deactivate) => deactivate_all(&mut tx, actor, &directory).await?,
             Some(FormerUsers::Release) | None => {}
         }
+        if let Some(old) = given_up_for(&mut tx, &directory).await? {
+            tx.give_back_users(id, old)
+                .await
+                .map_err(taken(NAME_TAKEN_IN_OLD))?;
+            tx.move_connections(id, old).await?;
+        }
         tx.delete_directory(id).await.map_err(taken(NAME_TAKEN))?;
         audit(&mut tx, actor, "directory.delete", &directory).await?;
         tx.commit().await?;
         self.wake();
         Ok(())
     }
+}
 
-    /// How many users a directory owns, and how many of its organization none owns yet.
-    pub async fn preview_adoption(
-        &self,
-        actor: &Actor,
-        id: DirectoryId,
-        now: Timestamp,
-    ) -> Result<(i64, i64)> {
-        actor.may_read(Resource::Directories)?;
-        let mut tx = self.store().read(now).await?;
-        let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, directory.organization_id).await?;
-        Ok(tx.count_owned_users(directory.organization_id, id).await?)
+/// The directory that another one can replace.
+async fn replaceable(
+    tx: &mut WriteTx,
+    organization_id: OrganizationId,
+    id: DirectoryId,
+) -> Result<()> {
+    let old = tx.find_directory(id).await?;
+    let old = old
+        .filter(|old| old.organization_id == organization_id)
+        .ok_or_else(|| {
+            AdminError::invalid("replaces", "names no directory of this organization")
+        })?;
+    if old.state == DirectoryState::Adopting {
+        return Err(AdminError::conflict(
+            "the directory to replace is still adopting users; end its adoption or delete it first",
+        ));
     }
+    if let Some(by) = old.replaced_by {
+        return Err(AdminError::conflict(format!(
+            "the directory is being replaced by {by} already; delete that one first, or replace that one"
+        )));
+    }
+    Ok(())
+}
+
+/// The directory that gets its users back from one that is deleted before it has replaced it.
+async fn given_up_for(tx: &mut WriteTx, directory: &Directory) -> Result<Option<DirectoryId>> {
+    let (DirectoryState::Adopting, Some(old)) = (directory.state, directory.replaces_id) else {
+        return Ok(None);
+    };
+    Ok(tx.find_directory(old).await?.map(|old| old.id))
 }
 
 fn apply(directory: &mut Directory, change: &DirectoryChange) -> Result<()> {

@@ -13,6 +13,7 @@ pub(super) fn record_of(user: &User) -> UserRecord {
         emails: addresses(&user.attributes, user.email.as_deref()),
         active: user.active,
         attributes: user.attributes.clone(),
+        indexed: None,
     }
 }
 

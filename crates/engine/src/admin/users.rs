@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 use vestibule_core::{EndCause, OrganizationId, Resource, Secret, Timestamp, UserId};
-use vestibule_store::{Ended, User, UserRecord, WriteTx};
+use vestibule_store::{Ended, MemberId, User, UserRecord, WriteTx};
 
 use super::{
     Actor, AdminError, Done, Result, check, locked, taken,
@@ -126,6 +126,7 @@ impl Engine {
             emails: Vec::new(),
             active: true,
             attributes: Map::new(),
+            indexed: None,
         };
         let active = new.active.unwrap_or(true);
         UserChange {
@@ -256,6 +257,7 @@ impl Engine {
     pub async fn delete_user(&self, actor: &Actor, id: UserId, now: Timestamp) -> Result<Ended> {
         actor.may_write(Resource::Users)?;
         let mut tx = self.store().write(now).await?;
+        tx.lock_groups_of(MemberId::User(id)).await?;
         let user = lock_user(&mut tx, actor, id).await?;
         let ended = tx.delete_user(&user, &actor.name).await?;
         audit(

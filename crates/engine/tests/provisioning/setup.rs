@@ -16,6 +16,7 @@ use vestibule_core::{
 };
 use vestibule_engine::{
     Clock, Engine, Grant, MasterKey, Outbound, OutboundPolicy, Provisioning, Settings,
+    admin::{Actor, DirectoryChange, DirectoryTokenChange},
 };
 use vestibule_scim::{
     Change, Directory as _, Draft, Error, Filter, Page, Precondition, Query, Repairs, ResourceType,
@@ -31,6 +32,7 @@ pub(crate) const GROUP: ResourceType = ResourceType::Group;
 
 /// An organization with one directory.
 pub(crate) struct Setup {
+    pub(crate) engine: Engine,
     pub(crate) provisioning: Provisioning,
     pub(crate) store: Store,
     pub(crate) organization_id: OrganizationId,
@@ -87,7 +89,7 @@ impl Setup {
         .unwrap();
         let ticking = Arc::clone(&clock);
         let provisioning = Provisioning::new(
-            engine,
+            engine.clone(),
             // Every look at the clock is a millisecond later, so that no two changes share their time.
             Clock::new(move || Timestamp::from_micros(ticking.fetch_add(1_000, Ordering::SeqCst))),
         );
@@ -100,6 +102,7 @@ impl Setup {
         tx.commit().await.unwrap();
         let (directory, token) = add_directory(&store, organization.id, now, |_| {}).await;
         Self {
+            engine,
             provisioning,
             store,
             organization_id: organization.id,
@@ -130,6 +133,25 @@ impl Setup {
         let (directory, token) =
             add_directory(&self.store, self.organization_id, self.now(), |_| {}).await;
         self.authorize(directory.id, &token).await.unwrap()
+    }
+
+    /// A directory that replaces the first one, and its token.
+    pub(crate) async fn replacement(&self) -> (Directory, Secret) {
+        let change = DirectoryChange {
+            replaces: Some(self.directory.id),
+            ..DirectoryChange::default()
+        };
+        let actor = Actor::command_line();
+        let now = self.now();
+        let made = self
+            .engine
+            .add_directory(&actor, self.organization_id, change, now)
+            .await
+            .unwrap();
+        let token =
+            self.engine
+                .add_directory_token(&actor, made.id, DirectoryTokenChange::default(), now);
+        (made, token.await.unwrap().token)
     }
 
     pub(crate) async fn authorize(&self, id: DirectoryId, token: &Secret) -> Result<Grant, Error> {
@@ -283,6 +305,7 @@ impl Setup {
             emails: vec![name.to_owned()],
             active: true,
             attributes: serde_json::Map::new(),
+            indexed: None,
         };
         let mut tx = self.store.write(self.now()).await.unwrap();
         let user = tx

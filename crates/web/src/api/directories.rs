@@ -1,5 +1,7 @@
 //! `/organizations/{id}/directories`, `/directories` and their tokens.
 
+mod adoption;
+
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -22,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
         .routes(routes!(read, update, delete))
-        .routes(routes!(adoption))
+        .merge(adoption::routes())
 }
 
 /// What a directory is made of, or changed to.
@@ -41,6 +43,9 @@ struct DirectoryInput {
     /// `active` ends an adoption or a pause; `paused` answers 503. It cannot be given when a directory is made.
     #[schema(value_type = Option<String>)]
     state: Option<DirectoryState>,
+    /// The directory whose users a new one takes over, under the ids that they have. Only when a directory is made.
+    #[schema(value_type = Option<String>)]
+    replaces: Option<DirectoryId>,
 }
 
 impl From<DirectoryInput> for DirectoryChange {
@@ -51,6 +56,7 @@ impl From<DirectoryInput> for DirectoryChange {
             mode: input.mode,
             accept_password: input.accept_password,
             state: input.state,
+            replaces: input.replaces,
         }
     }
 }
@@ -72,6 +78,10 @@ struct Directory {
     accept_password: bool,
     /// `active`, `adopting` while it claims users that existed before it, or `paused`.
     state: String,
+    /// The directory whose users it takes over, or took over.
+    replaces: Option<String>,
+    /// The directory that takes over its users; while there is one, it takes no changes.
+    replaced_by: Option<String>,
     last_seen_at: Option<String>,
     created_at: String,
     updated_at: String,
@@ -89,6 +99,8 @@ impl Directory {
             mode: directory.mode.as_str().to_owned(),
             accept_password: directory.accept_password,
             state: directory.state.as_str().to_owned(),
+            replaces: directory.replaces_id.map(|id| id.to_string()),
+            replaced_by: directory.replaced_by.map(|id| id.to_string()),
             last_seen_at: directory.last_seen_at.map(|at| at.to_string()),
             created_at: directory.created_at.to_string(),
             updated_at: directory.updated_at.to_string(),
@@ -196,26 +208,4 @@ async fn delete(
         .delete_directory(&actor, id, query.users.map(Into::into), now)
         .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// How far an adoption is.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Adoption {
-    /// Users that the directory owns.
-    claimed: i64,
-    /// Users of the organization that no directory owns; they cannot sign in once the adoption ends.
-    unclaimed: i64,
-}
-
-/// Preview an adoption
-#[utoipa::path(get, path = "/directories/{id}/adoption", tag = "directories", params(("id" = String, Path)),
-    responses((status = 200, body = Adoption)))]
-async fn adoption(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Target(id): Target<DirectoryId>,
-) -> Handled<Adoption> {
-    let (claimed, unclaimed) = engine.preview_adoption(&actor, id, now).await?;
-    Ok(Answer::ok(Adoption { claimed, unclaimed }))
 }

@@ -1,0 +1,217 @@
+//! Which attributes of a directory's users become what in the user store.
+//!
+//! The standard's attributes fill the columns; where an admin chose others, [`record`] overrules the column, and what
+//! has no column of its own goes into the index under a name that no attribute has.
+
+use serde_json::{Map, Value};
+use vestibule_core::{email_domain, name_key};
+use vestibule_scim::Error;
+use vestibule_store::UserRecord;
+
+use super::settings::{AttributeMapping, DirectorySettings};
+
+/// Longest value that is indexed, in bytes; PostgreSQL indexes hold no more than 2,704.
+const INDEXED: usize = 2_000;
+/// What the index calls the login name. No SCIM path begins so.
+pub(crate) const LOGIN_NAME: &str = "=login_name";
+/// What the index calls the e-mail address.
+pub(crate) const EMAIL: &str = "=email";
+
+/// Overrules the columns of a user as the directory's settings say, and says what the user is found by.
+pub(super) fn record(settings: &DirectorySettings, record: &mut UserRecord) -> Result<(), Error> {
+    if let Some(email) = email(&settings.mapping, &record.attributes) {
+        record.email = email;
+    }
+    record.indexed = index(settings, &record.attributes)?;
+    Ok(())
+}
+
+/// What a user is found by beyond the columns; none where the directory asks for nothing.
+///
+/// Fails with `invalid_value` where a value is longer than an index can hold.
+pub(crate) fn index(
+    settings: &DirectorySettings,
+    attributes: &Map<String, Value>,
+) -> Result<Option<Vec<(String, String)>>, Error> {
+    let mapping = &settings.mapping;
+    if settings.indexed_attributes.is_empty()
+        && mapping.login_name.is_none()
+        && mapping.email.is_none()
+    {
+        return Ok(None);
+    }
+    let mut keys = Vec::new();
+    let mut add = |name: &str, value: &str| {
+        let key = name_key(value);
+        if value.len() > INDEXED || key.len() > INDEXED {
+            return Err(Error::invalid_value(format!(
+                "a value that the directory indexes is longer than {INDEXED} bytes"
+            )));
+        }
+        if !key.is_empty() && !keys.contains(&(name.to_owned(), key.clone())) {
+            keys.push((name.to_owned(), key));
+        }
+        Ok(())
+    };
+    for path in &settings.indexed_attributes {
+        for value in texts(attributes, path) {
+            add(path, value)?;
+        }
+    }
+    if let Some(name) = login_name(mapping, attributes) {
+        add(LOGIN_NAME, name)?;
+    }
+    if let Some(Some(email)) = email(mapping, attributes) {
+        add(EMAIL, &email)?;
+    }
+    Ok(Some(keys))
+}
+
+/// The e-mail address where the directory says which attribute it is: that one's first value, if it is an address.
+fn email(mapping: &AttributeMapping, attributes: &Map<String, Value>) -> Option<Option<String>> {
+    let path = mapping.email.as_deref()?;
+    let address = texts(attributes, path)
+        .into_iter()
+        .find(|text| email_domain(text).is_some());
+    Some(address.map(str::to_owned))
+}
+
+/// The login name where the directory says which attribute it is: that one's first value.
+pub(crate) fn login_name<'a>(
+    mapping: &AttributeMapping,
+    attributes: &'a Map<String, Value>,
+) -> Option<&'a str> {
+    texts(attributes, mapping.login_name.as_deref()?)
+        .into_iter()
+        .find(|text| !text.trim().is_empty())
+}
+
+/// The roles that the directory says a user has, each once.
+pub(crate) fn roles(mapping: &AttributeMapping, attributes: &Map<String, Value>) -> Vec<String> {
+    let path = mapping.roles.as_deref().unwrap_or("roles.value");
+    let mut roles: Vec<String> = Vec::new();
+    for text in texts(attributes, path) {
+        let role = if mapping.json_roles {
+            role_in(text)
+        } else {
+            text.to_owned()
+        };
+        if !role.is_empty() && !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
+}
+
+/// The `value` of an object in JSON; any other text is the role itself.
+fn role_in(text: &str) -> String {
+    let parsed: Option<Value> = Some(text)
+        .filter(|text| text.trim_start().starts_with('{'))
+        .and_then(|text| serde_json::from_str(text).ok());
+    parsed
+        .as_ref()
+        .and_then(|object| object.get("value"))
+        .and_then(Value::as_str)
+        .unwrap_or(text)
+        .to_owned()
+}
+
+/// The texts at a canonical path: `name`, `name.sub`, or either behind the URN of an extension. The primary element of
+/// a list goes first, and of an object without sub-attribute its `value` is meant.
+pub(crate) fn texts<'a>(attributes: &'a Map<String, Value>, path: &str) -> Vec<&'a str> {
+    let (urn, name) = match path.rsplit_once(':') {
+        Some((urn, name)) => (Some(urn), name),
+        None => (None, path),
+    };
+    let (name, sub) = match name.split_once('.') {
+        Some((name, sub)) => (name, sub),
+        None => (name, "value"),
+    };
+    let holder = match urn {
+        Some(urn) => attributes.get(urn).and_then(Value::as_object),
+        None => Some(attributes),
+    };
+    let mut elements: Vec<&Value> = match holder.and_then(|holder| holder.get(name)) {
+        None => return Vec::new(),
+        Some(Value::Array(elements)) => elements.iter().collect(),
+        Some(value) => vec![value],
+    };
+    let is_primary = |element: &&Value| element.get("primary") == Some(&Value::Bool(true));
+    elements.sort_by_key(|element| !is_primary(element));
+    elements
+        .into_iter()
+        .filter_map(|element| match element {
+            Value::String(text) => Some(text.as_str()),
+            Value::Object(object) => object.get(sub).and_then(Value::as_str),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn attributes(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(attributes) => attributes,
+            _ => Map::new(),
+        }
+    }
+
+    #[test]
+    fn paths_reach_names_parts_lists_and_extensions() {
+        let user = attributes(json!({
+            "userName": "bob", "name": { "familyName": "Roe" }, "tags": ["a", "b"],
+            "emails": [{ "value": "b@a.test" }, { "value": "p@a.test", "primary": true }],
+            "urn:x:2.0:User": { "employeeNumber": "7", "manager": { "value": "m" } },
+        }));
+        for (path, expected) in [
+            ("userName", vec!["bob"]),
+            ("name.familyName", vec!["Roe"]),
+            ("tags", vec!["a", "b"]),
+            ("emails.value", vec!["p@a.test", "b@a.test"]),
+            ("emails", vec!["p@a.test", "b@a.test"]),
+            ("urn:x:2.0:User:employeeNumber", vec!["7"]),
+            ("urn:x:2.0:User:manager", vec!["m"]),
+            ("urn:y:2.0:User:manager", vec![]),
+            ("title", vec![]),
+        ] {
+            assert_eq!(texts(&user, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn roles_in_json_are_read_only_where_the_directory_says_so() {
+        let text = r#"{"id":"1","value":"admin","displayName":"Admin"}"#;
+        let user = attributes(json!({ "roles": [
+            { "value": text }, { "value": "admin" }, { "value": "{broken" }, { "value": "{\"id\":1}" },
+        ] }));
+        let mut mapping = AttributeMapping::default();
+        assert_eq!(
+            roles(&mapping, &user),
+            [text, "admin", "{broken", "{\"id\":1}"]
+        );
+        mapping.json_roles = true;
+        assert_eq!(roles(&mapping, &user), ["admin", "{broken", "{\"id\":1}"]);
+        mapping.roles = Some("userType".to_owned());
+        assert!(roles(&mapping, &user).is_empty());
+    }
+
+    #[test]
+    fn address_is_the_chosen_attribute_or_none() {
+        let user = attributes(json!({ "userName": "bob", "x": "bob@a.test" }));
+        let mapping = |path: &str| AttributeMapping {
+            email: Some(path.to_owned()),
+            ..AttributeMapping::default()
+        };
+        assert_eq!(
+            email(&mapping("x"), &user),
+            Some(Some("bob@a.test".to_owned()))
+        );
+        assert_eq!(email(&mapping("userName"), &user), Some(None));
+        assert_eq!(email(&AttributeMapping::default(), &user), None);
+    }
+}
