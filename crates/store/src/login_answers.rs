@@ -8,6 +8,7 @@ use crate::{
     live::{chain, live_row},
     query::query,
     row::{Json, text},
+    statement::Statement,
 };
 
 /// A verified answer, as the login that it ends left it.
@@ -35,12 +36,14 @@ pub struct LoginAnswer {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// When the identity provider ended the sign-in that it tells of.
+    pub ended_at: Option<Timestamp>,
 }
 
 macro_rules! columns {
     () => {
         "browser_hash, user_id, organization_id, connection_id, application_id, user_epoch, organization_epoch, connection_epoch,
-         request, proof_sealed, created_at, expires_at"
+         request, proof_sealed, created_at, expires_at, ended_at"
     };
 }
 
@@ -59,6 +62,7 @@ from_row!(LoginAnswer, row => LoginAnswer {
     proof_sealed: row.get("proof_sealed")?,
     created_at: row.time("created_at")?,
     expires_at: row.time("expires_at")?,
+    ended_at: row.time_or_null("ended_at")?,
 });
 
 /// What a verified answer leaves until its browser comes.
@@ -80,6 +84,8 @@ pub struct NewLoginAnswer<'a> {
     pub epochs: Epochs,
     /// The application's request.
     pub request: &'a Value,
+    /// The identity provider, its name for the person, and its session where it named one.
+    pub upstream: (&'a str, &'a str, Option<&'a str>),
     /// What the identity provider said, sealed.
     pub proof_sealed: &'a [u8],
     /// When it ends.
@@ -101,10 +107,12 @@ impl WriteTx {
     /// Keeps a verified answer for the browser that began the login.
     pub async fn add_login_answer(&mut self, new: NewLoginAnswer<'_>) -> Result<()> {
         let now = self.now().micros();
+        let (issuer, subject, session) = new.upstream;
         query(
             "INSERT INTO login_answers (hash, browser_hash, user_id, organization_id, connection_id, application_id, user_epoch,
-             organization_epoch, connection_epoch, request, proof_sealed, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+             organization_epoch, connection_epoch, request, upstream_issuer, upstream_subject, upstream_session, proof_sealed,
+             created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
             .bind(new.hash.as_bytes())
             .bind(new.browser_hash)
             .bind(new.user_id.to_string())
@@ -115,12 +123,45 @@ impl WriteTx {
             .bind(new.epochs.organization)
             .bind(new.epochs.connection)
             .bind(Json(new.request))
+            .bind(issuer)
+            .bind(subject)
+            .bind(session)
             .bind(new.proof_sealed)
             .bind(now)
             .bind(new.expires_at.micros())
             .execute(self)
             .await?;
         Ok(())
+    }
+
+    /// Ends the answers that tell of a sign-in which its identity provider ends: those of the sessions it names, or all of
+    /// the person's where it names none (SAML 2.0 Core §3.7.1).
+    ///
+    /// Call it before [`list_upstream_sessions`](Self::list_upstream_sessions): it waits for whoever turns an answer
+    /// into a session just now, and that session is found then.
+    pub async fn end_login_answers(
+        &mut self,
+        connection_id: ConnectionId,
+        issuer: &str,
+        subject: &str,
+        session_indexes: &[String],
+    ) -> Result<u64> {
+        let mut statement = Statement::new("UPDATE login_answers SET ended_at = ");
+        statement
+            .number(self.now().micros())
+            .sql(" WHERE connection_id = ")
+            .text(&connection_id)
+            .sql(" AND upstream_subject = ")
+            .text(subject)
+            .sql(" AND upstream_issuer = ")
+            .text(issuer)
+            .sql(" AND consumed_at IS NULL AND ended_at IS NULL");
+        if !session_indexes.is_empty() {
+            statement
+                .sql(" AND upstream_session IN ")
+                .list(session_indexes);
+        }
+        self.execute(statement).await
     }
 
     /// Uses an answer up, good or bad; exactly one caller gets it.
@@ -133,7 +174,7 @@ impl WriteTx {
             concat!(
                 "SELECT w.user_epoch, w.organization_epoch, w.connection_epoch FROM login_answers w",
                 chain!("w"),
-                "WHERE w.hash = $1 AND w.expires_at > $2"
+                "WHERE w.hash = $1 AND w.expires_at > $2 AND w.ended_at IS NULL"
             ),
             Epochs,
             hash.as_bytes(),

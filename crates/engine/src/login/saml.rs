@@ -306,6 +306,11 @@ impl Engine {
             application_id: pending.application_id,
             epochs,
             request: &pending.request,
+            upstream: (
+                &proven.issuer,
+                &proven.name_id.value,
+                proven.session_index.as_deref(),
+            ),
             proof_sealed: &sealed,
             expires_at: now.after(ANSWER_TTL),
         })
@@ -401,7 +406,10 @@ impl Engine {
             (false, _) => super::oidc::another_browser(),
             (true, None) => {
                 login.user_id = Some(answer.user_id);
-                deactivated()
+                match answer.ended_at {
+                    Some(_) => ended_upstream(),
+                    None => deactivated(),
+                }
             }
             (true, Some(user)) => {
                 let proof = Proof {
@@ -503,6 +511,19 @@ fn replayed() -> LoginRefusal {
         "start again at the application; if you did not repeat anything, tell your IT team",
     )
     .compared("an assertion that was never used", "one that was")
+}
+
+fn ended_upstream() -> LoginRefusal {
+    LoginRefusal::new(
+        "ended_upstream",
+        "your identity provider has ended this sign-in",
+        Actor::Person,
+        "start again at the application",
+    )
+    .compared(
+        "a sign-in that goes on at the identity provider",
+        "one that it ended before this page was reached",
+    )
 }
 
 /// A sign-in at the identity provider that is older than what was asked for.

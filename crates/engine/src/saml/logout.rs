@@ -160,13 +160,13 @@ impl Engine {
             .await?;
         // A request that comes again ends nothing again: the person may have signed in since.
         if first {
+            let (issuer, subject) = (&request.issuer, &request.name_id.value);
+            let indexes = &request.session_indexes;
+            // A sign-in that is half-way, between the identity provider's form and our own host, ends too.
+            tx.end_login_answers(connection.id, issuer, subject, indexes)
+                .await?;
             let ending = tx
-                .list_upstream_sessions(
-                    connection.id,
-                    &request.issuer,
-                    &request.name_id.value,
-                    &request.session_indexes,
-                )
+                .list_upstream_sessions(connection.id, issuer, subject, indexes)
                 .await?;
             for id in ending {
                 tx.end(Ending {

@@ -19,6 +19,7 @@ on_every_database!(
     a_late_answer_is_dead_and_used_up,
     a_sign_in_copies_the_epochs_of_its_answer,
     an_ending_waits_for_the_sign_in_of_an_answer,
+    an_answer_ends_with_the_sign_in_that_it_tells_of,
     no_answer_outlives_a_deactivation_at_the_same_moment,
 );
 
@@ -41,6 +42,7 @@ async fn try_answer(world: &World, company: &Company) -> Option<SecretHash> {
         application_id: Some(company.application.id),
         epochs,
         request: &json!({ "scope": "openid" }),
+        upstream: ("https://idp.example", "ada", Some("s-1")),
         proof_sealed: &[1, 2, 3],
         expires_at: world.now().after(Duration::from_mins(5)),
     })
@@ -313,5 +315,41 @@ async fn no_answer_outlives_a_deactivation_at_the_same_moment(world: World) {
             assert!(row.ended_at.is_some(), "round {round}: the ending saw it");
         }
         assert!(matches!(take(&world, hash).await, TakenAnswer::Gone));
+    }
+}
+
+async fn an_answer_ends_with_the_sign_in_that_it_tells_of(world: World) {
+    let company = world.company("acme").await;
+    let other = world.company("bolt").await;
+    let ours = company.connection.id;
+    let idp = "https://idp.example";
+    let ending = async |connection, issuer: &str, subject: &str, indexes: &[&str]| {
+        let indexes: Vec<String> = indexes.iter().map(ToString::to_string).collect();
+        let mut tx = world.write().await;
+        let ended = tx
+            .end_login_answers(connection, issuer, subject, &indexes)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        ended
+    };
+    let hash = answer(&world, &company).await;
+    for (connection, issuer, subject, indexes) in [
+        (other.connection.id, idp, "ada", &[][..]),
+        (ours, "https://evil.example", "ada", &[]),
+        (ours, idp, "grace", &[]),
+        (ours, idp, "ada", &["s-2", "s-3"]),
+    ] {
+        assert_eq!(ending(connection, issuer, subject, indexes).await, 0);
+    }
+    assert!(is_live(&world, hash).await);
+    for indexes in [&["s-2", "s-1"][..], &[]] {
+        let hash = answer(&world, &company).await;
+        assert!(ending(ours, idp, "ada", indexes).await > 0);
+        let TakenAnswer::Dead(dead) = take(&world, hash).await else {
+            panic!("the sign-in at the identity provider is over");
+        };
+        assert_eq!(dead.ended_at, Some(world.now()));
+        assert_eq!(ending(ours, idp, "ada", indexes).await, 0, "used up");
     }
 }

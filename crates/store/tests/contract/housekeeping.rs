@@ -137,6 +137,7 @@ async fn what_was_good_for_minutes_goes_an_hour_after_its_end(world: World) {
         application_id: None,
         epochs: epochs.unwrap(),
         request: &serde_json::json!({}),
+        upstream: ("https://idp.example", "ada", Some("s-1")),
         proof_sealed: &[2],
         expires_at: ends_at,
     })

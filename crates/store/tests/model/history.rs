@@ -237,6 +237,7 @@ impl<'w> History<'w> {
             application_id: None,
             epochs: copied,
             request: &serde_json::json!({}),
+            upstream: ("https://idp.example", "ada", Some("s-1")),
             proof_sealed: &[],
             expires_at: now.after(ANSWER),
         })

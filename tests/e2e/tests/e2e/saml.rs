@@ -21,6 +21,7 @@ on_every_server!(
     what_the_provider_says_of_the_sign_in_reaches_the_application,
     a_deactivation_ends_what_came_by_saml,
     an_answer_under_way_is_dead_at_birth,
+    an_answer_under_way_ends_with_a_logout_at_the_provider,
     an_answer_posted_into_another_browser_signs_nobody_in,
     a_login_that_the_provider_begins_becomes_one_that_we_begin,
     a_link_of_the_provider_begins_at_the_application,
@@ -164,6 +165,27 @@ async fn an_answer_under_way_is_dead_at_birth(server: TestServer) {
     // What is used up is used up.
     let page = browser.get(&finish).await.unwrap();
     assert!(page.body.contains("This sign-in is over"), "{}", page.body);
+    company.signed_in(&mut Browser::new().unwrap(), &ada).await;
+}
+
+async fn an_answer_under_way_ends_with_a_logout_at_the_provider(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let mut browser = Browser::new().unwrap();
+    let finish = posted(&company, &mut browser, &ada).await;
+    let client = company.saml_client(&Site::of(&server)).await.entity_id;
+    let request = company
+        .idp
+        .saml_logout_requests(&client, &ada.person.user_name)
+        .unwrap()
+        .remove(0);
+    let logout = company.idp.saml_logout_url(&client, &request).unwrap();
+    let mut anybody = Browser::new().unwrap();
+    anybody.get_once(&logout.parse().unwrap()).await.unwrap();
+    let page = browser.get(&finish).await.unwrap();
+    assert_eq!(page.status, 403, "{}", page.body);
+    assert_eq!(company.last_login(&server).await["rule"], "ended_upstream");
+    assert!(company.live_session(&ada.user_id).is_none());
     company.signed_in(&mut Browser::new().unwrap(), &ada).await;
 }
 
