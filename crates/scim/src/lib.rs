@@ -10,6 +10,9 @@ pub mod discovery;
 pub mod error;
 pub mod evaluate;
 pub mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod list;
 pub mod moment;
 pub mod patch;

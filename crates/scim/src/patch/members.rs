@@ -57,7 +57,12 @@ impl Compiler<'_> {
                 if self.reader.lenient() && ids.len() == 1 =>
             {
                 let members = match sub {
-                    None => self.reader.members(Value::Array(vec![required(value)?]))?,
+                    None => match required(value)? {
+                        value @ Value::Object(_) => {
+                            self.reader.members(Value::Array(vec![value]))?
+                        }
+                        value => self.reader.members(value)?,
+                    },
                     _ => match required(value)? {
                         Value::String(id) => vec![Member::new(id)],
                         _ => return Err(member_mutability()),

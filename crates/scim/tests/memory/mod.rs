@@ -20,6 +20,8 @@ use vestibule_scim::{DateTime, Error, MemberChange, Repairs, ResourceType, Rule}
 pub(crate) const TOKEN: &str = "T";
 /// The token that may read only.
 pub(crate) const READER: &str = "R";
+/// The userName at which the host panics.
+pub(crate) const PANIC: &str = "panic";
 /// The directory that is paused.
 pub(crate) const PAUSED: &str = "paused";
 
@@ -46,6 +48,8 @@ pub(crate) struct Memory {
     pub(crate) lookups: Mutex<Vec<(LookupKind, Lookup)>>,
     /// Most resources that a page holds, whatever the client asks for.
     pub(crate) shortest_page: AtomicUsize,
+    /// What the next creation waits for.
+    pub(crate) gate: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
     /// What `now` says, in seconds.
     pub(crate) seconds: AtomicI64,
     /// How often `public_profile` was asked for each address.
@@ -67,6 +71,7 @@ impl Memory {
             profile: Arc::new(profile),
             state: Mutex::default(),
             lookups: Mutex::default(),
+            gate: Mutex::default(),
             shortest_page: AtomicUsize::new(usize::MAX),
             seconds: AtomicI64::new(1_760_000_000),
             callers: Mutex::default(),
@@ -264,6 +269,17 @@ impl Directory for Memory {
         wanted: Wanted,
     ) -> Result<Created, Error> {
         let mut repairs = Repairs::default();
+        if draft.resource.user_name() == Some(PANIC) {
+            panic!("this host panics where it is asked to");
+        }
+        let gate = self
+            .gate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(gate) = gate {
+            let _ = gate.await;
+        }
         let mut state = self.state();
         let now = state.tick();
         let id = format!("{}-{:06}", kind.name().to_lowercase(), state.clock);

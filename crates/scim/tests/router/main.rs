@@ -7,9 +7,14 @@
     reason = "helpers of tests fail loudly and read shortly"
 )]
 
+mod bulk;
+mod cursor;
+mod examples;
+mod lookups;
 #[path = "../memory/mod.rs"]
 mod memory;
 mod reads;
 mod refusals;
 mod server;
+mod wire;
 mod writes;

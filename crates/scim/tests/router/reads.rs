@@ -174,3 +174,105 @@ async fn discovery_is_open_and_read_only() {
         .unwrap();
     server.send(hidden).await.refused(404, None);
 }
+
+#[tokio::test]
+async fn all_kinds_are_sorted_into_one_list() {
+    let server = server();
+    for name in ["b", "D", "f"] {
+        let body = json!({ "userName": format!("u{name}"), "displayName": name });
+        server.call("POST", "/Users", body).await;
+    }
+    for name in ["A", "c", "e"] {
+        server.group(name, &[]).await;
+    }
+    let names = |body: &Value| -> String {
+        let resources = body["Resources"].as_array().unwrap().iter();
+        resources
+            .map(|one| one["displayName"].as_str().unwrap_or("-"))
+            .collect()
+    };
+    for (query, expected) in [
+        ("sortBy=displayName", "AbcDef"),
+        ("sortBy=displayName&sortOrder=descending", "feDcbA"),
+        ("sortBy=displayName&startIndex=3&count=2", "cD"),
+        ("sortBy=displayName&startIndex=7", ""),
+        ("sortBy=displayName&count=0", ""),
+        // Groups have no userName: they come behind, and before all others in the other direction.
+        ("sortBy=userName", "bDfAce"),
+        ("sortBy=userName&sortOrder=descending", "AcefDb"),
+        ("sortBy=displayName&filter=displayName+gt+%22b%22", "cDef"),
+    ] {
+        let body = server.get(&format!("/?{query}")).await.body;
+        assert_eq!(names(&body), expected, "{query}");
+        let total = if query.contains("filter") { 4 } else { 6 };
+        assert_eq!(body["totalResults"], json!(total), "{query}");
+    }
+    server
+        .get("/?sortBy=nothing")
+        .await
+        .refused(400, Some("invalidValue"));
+    server
+        .get("/?sortBy=displayName&startIndex=10000&count=2")
+        .await
+        .refused(400, Some("tooMany"));
+}
+
+#[tokio::test]
+async fn host_may_make_pages_shorter() {
+    let server = server();
+    for name in ["a", "b", "c"] {
+        server.user(name).await;
+    }
+    server.group("g", &[]).await;
+    server
+        .memory
+        .shortest_page
+        .store(2, std::sync::atomic::Ordering::Relaxed);
+    let users = server.get("/Users?count=3").await.body;
+    assert_eq!(
+        (&users["itemsPerPage"], &users["totalResults"]),
+        (&json!(2), &json!(3))
+    );
+    // No group stands where the third user belongs.
+    let all = server.get("/?count=4").await.body;
+    assert_eq!(
+        (&all["itemsPerPage"], &all["totalResults"]),
+        (&json!(2), &json!(4))
+    );
+    let rest = server.get("/?count=4&startIndex=3").await.body;
+    let kinds = rest["Resources"].as_array().unwrap().iter();
+    let kinds: Vec<_> = kinds.map(|one| &one["meta"]["resourceType"]).collect();
+    assert_eq!(kinds, ["User", "Group"]);
+    let sorted = server.get("/?sortBy=id&count=4").await.body;
+    assert_eq!(sorted["itemsPerPage"], json!(4));
+}
+
+#[tokio::test]
+async fn numbers_and_orders_are_read_as_such() {
+    let server = server();
+    server.user("ann").await;
+    let large = server.get("/Users?count=99999999999999999999").await.body;
+    assert_eq!(large["itemsPerPage"], json!(1));
+    let behind = server
+        .get("/Users?startIndex=99999999999999999999")
+        .await
+        .body;
+    assert_eq!(
+        (&behind["itemsPerPage"], &behind["totalResults"]),
+        (&json!(0), &json!(1))
+    );
+    let below = server
+        .get("/Users?startIndex=-99999999999999999999")
+        .await
+        .body;
+    assert_eq!(below["startIndex"], json!(1));
+    let huge = json!({ "count": u64::MAX, "sortOrder": "Descending" });
+    let huge = server.call("POST", "/Users/.search", huge).await.body;
+    assert_eq!(huge["itemsPerPage"], json!(1));
+    for query in ["count=x", "startIndex=1.5", "sortBy=id&sortOrder=up"] {
+        server
+            .get(&format!("/Users?{query}"))
+            .await
+            .refused(400, Some("invalidValue"));
+    }
+}
