@@ -27,6 +27,7 @@ use vestibule_store::{ReadTx, WriteTx};
 
 use crate::{Engine, Fault};
 
+pub use crate::provisioning::{AttributeMapping, DirectorySchema, DirectorySettings, SchemaOf};
 pub use crate::saml::metadata::MetadataChanges;
 pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
@@ -34,7 +35,10 @@ pub use connections::{
     CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
     SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
 };
-pub use directories::{DirectoryChange, FormerUsers};
+pub use directories::{
+    DirectoryChange, DirectoryDetails, ExternalIdFinding, FormerUsers, HeldValues, LookupChange,
+    NewRoleMapping, RoleMappingChange, SettingsChange,
+};
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
@@ -43,9 +47,9 @@ pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
-    Delivery, Directory, DirectoryToken, Event, Job, KeyPurpose, KeyState, LoginRecord,
-    Offboarding, Operator, OrganizationDomain, ProvisioningQuery, ProvisioningRecord,
-    StoredSigningKey, User, UserSession, Webhook,
+    Delivery, Directory, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose, KeyState,
+    LoginRecord, LookupKind, Offboarding, Operator, OrganizationDomain, ProvisioningQuery,
+    ProvisioningRecord, RoleMapping, StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

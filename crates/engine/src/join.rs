@@ -1,11 +1,12 @@
 //! The join: from a subject that an identity provider vouches for to the one user it means, or to a refusal.
 
 use serde_json::{Map, Value};
-use vestibule_core::{DirectoryState, email_domain};
+use vestibule_core::{DirectoryId, DirectoryState, email_domain, name_key};
 use vestibule_store::{Connection, Directory, JoinAttribute, User, UserRecord, WriteTx};
 
 use crate::{
     Fault,
+    provisioning::{DirectorySettings, mapping},
     refusal::{Actor, LoginRefusal},
 };
 
@@ -140,14 +141,40 @@ async fn candidates(
         owners.push(None);
     }
     for owner in owners {
-        let found = tx
-            .list_join_candidates(connection.organization_id, owner, attribute, value)
-            .await?;
+        let found = candidates_of(tx, connection, owner, attribute, value).await?;
         if !found.is_empty() {
             return Ok(found);
         }
     }
     Ok(Vec::new())
+}
+
+/// The users of one owner whom the value may mean. Where a directory says which attribute is the login name or the
+/// address, that one is compared instead.
+async fn candidates_of(
+    tx: &mut WriteTx,
+    connection: &Connection,
+    owner: Option<DirectoryId>,
+    attribute: JoinAttribute,
+    value: &str,
+) -> Result<Vec<User>, Fault> {
+    let organization_id = connection.organization_id;
+    if let Some(id) = owner {
+        let mapping = DirectorySettings::find(tx, id).await?.mapping;
+        let mapped = match attribute {
+            JoinAttribute::UserName => mapping.login_name.map(|_| mapping::LOGIN_NAME),
+            JoinAttribute::Email => mapping.email.map(|_| mapping::EMAIL),
+            JoinAttribute::ExternalId => None,
+        };
+        if let Some(name) = mapped {
+            return Ok(tx
+                .list_indexed_users(organization_id, id, name, &name_key(value))
+                .await?);
+        }
+    }
+    Ok(tx
+        .list_join_candidates(organization_id, owner, attribute, value)
+        .await?)
 }
 
 /// The one configured pair; there is no chain of fallbacks.

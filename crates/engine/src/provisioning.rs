@@ -28,8 +28,8 @@ use std::{
 use async_trait::async_trait;
 use vestibule_core::{DirectoryId, DirectoryScope, GroupId, Timestamp, UserId};
 use vestibule_scim::{
-    Created, DateTime, Directory, Draft, Error, Exchange, Page, Precondition, Profile, Query,
-    ResourceType, Stored, Update, Updated, Wanted,
+    Created, DateTime, Directory, Draft, Error, Exchange, Lookup, LookupKind, Page, Precondition,
+    Profile, Query, ResourceType, Stored, Update, Updated, Wanted,
 };
 use vestibule_store::Store;
 
@@ -268,6 +268,25 @@ impl Directory for Provisioning {
                     .await
             }
         }
+    }
+
+    async fn lookups(&self, access: &Grant, kind: LookupKind) -> Result<Vec<Lookup>, Error> {
+        let kind = match kind {
+            LookupKind::Role => vestibule_store::LookupKind::Role,
+            LookupKind::Entitlement => vestibule_store::LookupKind::Entitlement,
+        };
+        let mut tx = self.store().read(self.now()).await.map_err(Trouble::from)?;
+        let found = tx.list_directory_lookups(access.directory.id, kind).await;
+        let found = found.map_err(Trouble::from)?;
+        Ok(found
+            .into_iter()
+            .map(|row| {
+                let mut lookup = Lookup::new(row.value);
+                lookup.display = row.display;
+                lookup.kind = row.kind;
+                lookup
+            })
+            .collect())
     }
 
     fn now(&self) -> DateTime {

@@ -1,10 +1,11 @@
 //! What applications get for codes and refresh tokens, and what they may ask about them.
 
 mod presented;
+mod profile;
 
 use std::{net::IpAddr, time::Duration};
 
-use vestibule_core::{AppSessionId, EndCause, EndScope, SecretHash, Timestamp, email_domain};
+use vestibule_core::{AppSessionId, EndCause, EndScope, SecretHash, Timestamp};
 use vestibule_issuer::{
     Scope, ScopeValue,
     access_token::{self, AccessToken, JwtClaims, JwtGrant},
@@ -14,10 +15,9 @@ use vestibule_issuer::{
     pkce::CodeChallenge,
     token::{CodeExchange, Refresh, TokenError, TokenErrorCode, TokenRequest, TokenResponse},
 };
-use vestibule_store::{
-    AppSession, Application, Code, Ending, Live, ReadTx, TakenCode, User, WriteTx,
-};
+use vestibule_store::{AppSession, Application, Code, Ending, Live, TakenCode, WriteTx};
 
+use self::profile::profile;
 use crate::{Engine, Fault, authorize::find_active_application};
 
 /// How long an access token is good, in seconds.
@@ -154,7 +154,7 @@ impl Engine {
         let Some(user) = tx.user_of(&app_session).await? else {
             return Ok(None);
         };
-        let profile = profile(tx, &user, scope).await?;
+        let profile = profile(tx, &user, scope, application.id).await?;
         let refresh_token = self
             .refresh_tokens()
             .issue(code.app_session_id.to_bytes(), 0);
@@ -249,7 +249,7 @@ impl Engine {
         let Some(user) = tx.user_of(&app_session).await? else {
             return Ok(None);
         };
-        let profile = profile(&mut tx, &user, scope).await?;
+        let profile = profile(&mut tx, &user, scope, application.id).await?;
         tx.commit().await?;
         Ok(Some(Grant {
             application,
@@ -393,58 +393,4 @@ pub(crate) fn authentication_of(session: &AppSession, now: Timestamp) -> Authent
 
 fn algorithm_of(application: &Application) -> Algorithm {
     Algorithm::parse(&application.id_token_signed_response_alg).unwrap_or(Algorithm::Es256)
-}
-
-/// What we know about a person; the groups are read only where the scope asks for them.
-async fn profile(tx: &mut ReadTx, user: &User, scope: Scope) -> Result<Profile, Fault> {
-    let text = |value: Option<&serde_json::Value>| {
-        value.and_then(serde_json::Value::as_str).map(str::to_owned)
-    };
-    let name = user.attributes.get("name");
-    let part = |member: &str| text(name.and_then(|name| name.get(member)));
-    let (given_name, family_name) = (part("givenName"), part("familyName"));
-    let joined = || match (&given_name, &family_name) {
-        (Some(given), Some(family)) => Some(format!("{given} {family}")),
-        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
-        (None, None) => None,
-    };
-    let groups = if scope.contains(ScopeValue::Groups) {
-        tx.list_group_names(user.id).await?
-    } else {
-        Vec::new()
-    };
-    // True only inside the organization's verified domains, whatever anybody else says (promise 4).
-    let email_verified = match user.email.as_deref().and_then(email_domain) {
-        Some(domain) => {
-            tx.has_verified_domain(user.organization_id, &domain)
-                .await?
-        }
-        None => false,
-    };
-    Ok(Profile {
-        email: user.email.clone(),
-        email_verified,
-        name: text(user.attributes.get("displayName"))
-            .or_else(|| part("formatted"))
-            .or_else(joined),
-        given_name,
-        family_name,
-        preferred_username: Some(user.user_name.clone()),
-        groups,
-        roles: roles(user),
-    })
-}
-
-fn roles(user: &User) -> Vec<String> {
-    let Some(serde_json::Value::Array(roles)) = user.attributes.get("roles") else {
-        return Vec::new();
-    };
-    roles
-        .iter()
-        .filter_map(|role| {
-            role.get("value")
-                .and_then(serde_json::Value::as_str)
-                .map(str::to_owned)
-        })
-        .collect()
 }

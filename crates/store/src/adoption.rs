@@ -2,7 +2,9 @@
 
 use vestibule_core::{DirectoryId, OrganizationId, UserId};
 
-use crate::{Directory, ReadTx, Result, User, WriteTx, query::query, row::text, users};
+use crate::{
+    Directory, ReadTx, Result, User, WriteTx, query::query, row::text, statement::Statement, users,
+};
 
 /// How far an adoption is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,61 @@ pub struct ConflictPlace {
     pub other_id: UserId,
 }
 
+/// What the newest users of a directory have as `externalId`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExternalIdSample {
+    /// The directory.
+    pub directory_id: DirectoryId,
+    /// Users that were looked at.
+    pub seen: i64,
+    /// Those without one.
+    pub absent: i64,
+    /// Those whose one is their user name.
+    pub user_names: i64,
+    /// Those whose one is their e-mail address.
+    pub emails: i64,
+}
+
+from_row!(ExternalIdSample, row => ExternalIdSample {
+    directory_id: row.id("directory_id")?,
+    seen: row.get("seen")?,
+    absent: row.get("absent")?,
+    user_names: row.get("user_names")?,
+    emails: row.get("emails")?,
+});
+
+/// Directories that one question is about; SQLite joins no more than 500 parts.
+const SAMPLED_AT_ONCE: usize = 100;
+
 impl ReadTx {
+    /// What the newest hundred users of each of these directories have as `externalId`.
+    pub async fn sample_external_ids(
+        &mut self,
+        directories: &[DirectoryId],
+    ) -> Result<Vec<ExternalIdSample>> {
+        let mut samples = Vec::new();
+        for chunk in directories.chunks(SAMPLED_AT_ONCE) {
+            let mut statement = Statement::new("");
+            for (place, id) in chunk.iter().enumerate() {
+                statement
+                    .sql(if place > 0 { " UNION ALL " } else { "" })
+                    .sql("SELECT CAST(")
+                    .text(id)
+                    .sql(
+                        " AS TEXT) AS directory_id, COUNT(*) AS seen,
+                         COALESCE(SUM(CASE WHEN s.external_id IS NULL THEN 1 ELSE 0 END), 0) AS absent,
+                         COALESCE(SUM(CASE WHEN LOWER(s.external_id) = LOWER(s.user_name) THEN 1 ELSE 0 END), 0) AS user_names,
+                         COALESCE(SUM(CASE WHEN LOWER(s.external_id) = LOWER(s.email) THEN 1 ELSE 0 END), 0) AS emails
+                         FROM (SELECT x.external_id, x.user_name, x.email FROM users x WHERE x.directory_id = ",
+                    )
+                    .text(id)
+                    .sql(" AND x.deleted_at IS NULL ORDER BY x.id DESC LIMIT 100) AS s");
+            }
+            samples.extend(self.fetch::<ExternalIdSample>(statement).await?);
+        }
+        Ok(samples)
+    }
+
     /// Whether an organization has users that no directory owns.
     pub async fn has_unowned_users(&mut self, id: OrganizationId) -> Result<bool> {
         let found: Option<String> = query(

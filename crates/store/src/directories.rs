@@ -99,6 +99,27 @@ impl ReadTx {
         Ok(found.map_or_else(|| Value::Object(Map::new()), |(settings,)| settings.0))
     }
 
+    /// Whether a user or group of a directory holds values of an extension.
+    pub async fn has_extension_values(&mut self, id: DirectoryId, urn: &str) -> Result<bool> {
+        let found: Vec<i64> = query(
+            "SELECT CAST(1 AS BIGINT) FROM users WHERE directory_id = $1 AND deleted_at IS NULL AND json_type(attributes, $3) IS NOT NULL
+             UNION SELECT CAST(1 AS BIGINT) FROM groups WHERE directory_id = $1 AND deleted_at IS NULL AND json_type(attributes, $3) IS NOT NULL
+             AND $2 <> ''",
+        )
+        .on_postgres(
+            "SELECT CAST(1 AS BIGINT) FROM users WHERE directory_id = $1 AND deleted_at IS NULL AND attributes ? $2
+             UNION SELECT CAST(1 AS BIGINT) FROM groups WHERE directory_id = $1 AND deleted_at IS NULL AND attributes ? $2
+             AND CAST($3 AS TEXT) <> ''",
+        )
+        .bind(id.to_string())
+        .bind(urn)
+        .bind(json_path(urn))
+        .long()
+        .fetch_all(self)
+        .await?;
+        Ok(!found.is_empty())
+    }
+
     /// The directories of an organization.
     pub async fn list_directories(
         &mut self,
@@ -210,6 +231,36 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Removes the values of an extension from all users and groups of a directory.
+    pub async fn remove_extension_values(&mut self, id: DirectoryId, urn: &str) -> Result<()> {
+        let now = self.now().micros();
+        for (sqlite, postgres) in [
+            (
+                "UPDATE users SET attributes = json_remove(attributes, $3), version = version + 1, updated_at = $4
+                 WHERE directory_id = $1 AND deleted_at IS NULL AND json_type(attributes, $3) IS NOT NULL AND $2 <> ''",
+                "UPDATE users SET attributes = attributes - $2, version = version + 1, updated_at = $4
+                 WHERE directory_id = $1 AND deleted_at IS NULL AND attributes ? $2 AND CAST($3 AS TEXT) <> ''",
+            ),
+            (
+                "UPDATE groups SET attributes = json_remove(attributes, $3), version = version + 1, updated_at = $4
+                 WHERE directory_id = $1 AND deleted_at IS NULL AND json_type(attributes, $3) IS NOT NULL AND $2 <> ''",
+                "UPDATE groups SET attributes = attributes - $2, version = version + 1, updated_at = $4
+                 WHERE directory_id = $1 AND deleted_at IS NULL AND attributes ? $2 AND CAST($3 AS TEXT) <> ''",
+            ),
+        ] {
+            query(sqlite)
+                .on_postgres(postgres)
+                .bind(id.to_string())
+                .bind(urn)
+                .bind(json_path(urn))
+                .bind(now)
+                .long()
+                .execute(self)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Leaves a tombstone of a directory: its tokens and groups go, and no directory owns its users any more.
     ///
     /// An error that [`is_taken`](crate::Error::is_taken) means that a user whom no directory owns has the name of one of its users.
@@ -226,10 +277,14 @@ impl WriteTx {
             ] {
                 query(sql).bind(&id).bind(now).execute(self).await?;
             }
-            query("DELETE FROM group_members WHERE directory_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
+            for sql in [
+                "DELETE FROM group_members WHERE directory_id = $1",
+                "DELETE FROM role_mappings WHERE directory_id = $1",
+                "DELETE FROM directory_lookups WHERE directory_id = $1",
+                "DELETE FROM user_index WHERE directory_id = $1",
+            ] {
+                query(sql).bind(&id).long().execute(self).await?;
+            }
             query("UPDATE user_emails SET directory_id = NULL WHERE directory_id = $1")
                 .bind(&id)
                 .execute(self)
@@ -237,4 +292,9 @@ impl WriteTx {
         };
         Ok(())
     }
+}
+
+/// Where SQLite finds a member of an object. A URN that is a schema's has no quotation mark.
+fn json_path(urn: &str) -> String {
+    format!("$.\"{urn}\"")
 }

@@ -59,7 +59,9 @@ mod users;
 mod webhooks;
 mod writer;
 
-pub use adoption::{AdoptionConflict, AdoptionCounts, AdoptionSide, ConflictKind, ConflictPlace};
+pub use adoption::{
+    AdoptionConflict, AdoptionCounts, AdoptionSide, ConflictKind, ConflictPlace, ExternalIdSample,
+};
 pub use api_keys::{ApiKey, ApiKeyMaker, NewApiKey};
 pub use app_sessions::{AppSession, Code, NewAppSession, RefreshToken, TakenCode};
 pub use applications::{Application, ApplicationRecord};

@@ -1,6 +1,9 @@
 //! Directories: attached, changed, detached.
 
 mod adoption;
+mod linking;
+mod roles;
+mod settings;
 
 use serde_json::json;
 use vestibule_core::{
@@ -8,10 +11,15 @@ use vestibule_core::{
 };
 use vestibule_store::{Directory, NewEvent, WriteTx};
 
+use self::linking::detailed;
 use super::{
     Actor, AdminError, Done, Result, check, locked, taken, user_attributes::record_of, visible,
 };
 use crate::Engine;
+
+pub use linking::{DirectoryDetails, ExternalIdFinding};
+pub use roles::{LookupChange, NewRoleMapping, RoleMappingChange};
+pub use settings::{HeldValues, SettingsChange};
 
 /// Users that one request deactivates; all of them have to fit in one transaction.
 const DEACTIVATED_AT_ONCE: i64 = 10_000;
@@ -123,11 +131,12 @@ impl Engine {
         actor: &Actor,
         organization_id: OrganizationId,
         now: Timestamp,
-    ) -> Result<Vec<Directory>> {
+    ) -> Result<Vec<DirectoryDetails>> {
         actor.may_read(Resource::Directories)?;
         let mut tx = self.store().read(now).await?;
         visible(&mut tx, actor, organization_id).await?;
-        Ok(tx.list_directories(organization_id).await?)
+        let found = tx.list_directories(organization_id).await?;
+        detailed(&mut tx, organization_id, found).await
     }
 
     /// One directory.
@@ -136,12 +145,16 @@ impl Engine {
         actor: &Actor,
         id: DirectoryId,
         now: Timestamp,
-    ) -> Result<Directory> {
+    ) -> Result<DirectoryDetails> {
         actor.may_read(Resource::Directories)?;
         let mut tx = self.store().read(now).await?;
-        let directory = tx.find_directory(id).await?.ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, directory.organization_id).await?;
-        Ok(directory)
+        let directory = adoption::seen(&mut tx, actor, id).await?;
+        // With the others: a connection that names none means the only one.
+        let organization_id = directory.organization_id;
+        let all = tx.list_directories(organization_id).await?;
+        let details = detailed(&mut tx, organization_id, all).await?;
+        let own = details.into_iter().find(|own| own.directory.id == id);
+        own.ok_or(AdminError::NotFound)
     }
 
     /// Changes a directory.
@@ -151,7 +164,7 @@ impl Engine {
         id: DirectoryId,
         change: DirectoryChange,
         now: Timestamp,
-    ) -> Result<Directory> {
+    ) -> Result<DirectoryDetails> {
         actor.may_write(Resource::Directories)?;
         let mut tx = self.store().write(now).await?;
         let before = lock_directory(&mut tx, actor, id).await?;
@@ -177,9 +190,12 @@ impl Engine {
             }
         }
         audit(&mut tx, actor, "directory.update", &after).await?;
+        let all = tx.list_directories(after.organization_id).await?;
+        let details = detailed(&mut tx, after.organization_id, all).await?;
         tx.commit().await?;
         self.wake();
-        Ok(after)
+        let own = details.into_iter().find(|own| own.directory.id == id);
+        own.ok_or(AdminError::NotFound)
     }
 
     /// Detaches a directory. While it owns users, the caller has to say what becomes of them.

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 use vestibule_core::{email_domain, name_key};
-use vestibule_scim::Error;
+use vestibule_scim::{Error, Resource};
 use vestibule_store::UserRecord;
 
 use super::settings::{AttributeMapping, DirectorySettings};
@@ -16,6 +16,11 @@ const INDEXED: usize = 2_000;
 pub(crate) const LOGIN_NAME: &str = "=login_name";
 /// What the index calls the e-mail address.
 pub(crate) const EMAIL: &str = "=email";
+
+/// The mapping of users that no directory owns.
+pub(crate) fn standard() -> AttributeMapping {
+    AttributeMapping::default()
+}
 
 /// Overrules the columns of a user as the directory's settings say, and says what the user is found by.
 pub(super) fn record(settings: &DirectorySettings, record: &mut UserRecord) -> Result<(), Error> {
@@ -74,6 +79,18 @@ fn email(mapping: &AttributeMapping, attributes: &Map<String, Value>) -> Option<
         .into_iter()
         .find(|text| email_domain(text).is_some());
     Some(address.map(str::to_owned))
+}
+
+/// The address of a user: what the directory says is the address, or else the primary one of `emails`.
+pub(crate) fn email_of(
+    mapping: &AttributeMapping,
+    attributes: &Map<String, Value>,
+) -> Option<String> {
+    email(mapping, attributes).unwrap_or_else(|| {
+        Resource::from_stored(attributes.clone())
+            .email()
+            .map(str::to_owned)
+    })
 }
 
 /// The login name where the directory says which attribute it is: that one's first value.

@@ -7,7 +7,7 @@ use std::{
 
 use vestibule_core::{DirectoryId, DirectoryMode, Timestamp};
 use vestibule_scim::{Dialect, Profile, Registry};
-use vestibule_store::{Directory, ReadTx};
+use vestibule_store::{Directory, LookupKind, ReadTx};
 
 use super::settings::DirectorySettings;
 use crate::Fault;
@@ -44,8 +44,15 @@ impl Profiles {
             return Ok(known);
         }
         let settings = DirectorySettings::find(tx, directory.id).await?;
+        let mut profile = self.make(directory, &settings)?;
+        for kind in tx.list_lookup_kinds(directory.id).await? {
+            match kind {
+                LookupKind::Role => profile.roles = true,
+                LookupKind::Entitlement => profile.entitlements = true,
+            }
+        }
         let known = Known {
-            profile: Arc::new(self.make(directory, &settings)?),
+            profile: Arc::new(profile),
             settings: Arc::new(settings),
         };
         let mut kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,20 +71,20 @@ impl Profiles {
 
     fn make(&self, directory: &Directory, settings: &DirectorySettings) -> Result<Profile, Fault> {
         let mut profile = Profile::new();
-        profile.registry = registry(self.standard.clone(), settings)?;
+        let registry = settings
+            .registry(self.standard.clone())
+            .map_err(|_| Fault::internal("a schema of a directory cannot be read"))?;
+        profile.registry = if directory.accept_password {
+            registry
+        } else {
+            registry.without_password()
+        };
         profile.dialect = match directory.mode {
             DirectoryMode::Lenient => Dialect::Lenient,
             DirectoryMode::Strict => Dialect::Strict,
         };
         profile.accept_password = directory.accept_password;
+        profile.json_roles = settings.mapping.json_roles;
         Ok(profile)
     }
-}
-
-/// The standard's schemas with those of a directory.
-fn registry(standard: Registry, settings: &DirectorySettings) -> Result<Registry, Fault> {
-    if settings.schemas.is_empty() {
-        return Ok(standard);
-    }
-    Err(Fault::internal("schemas of directories are not read yet"))
 }

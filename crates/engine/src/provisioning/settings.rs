@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vestibule_scim::ResourceType;
+use vestibule_scim::{
+    Error, Registry, ResourceType,
+    schema::{Need, Schema},
+};
 use vestibule_store::ReadTx;
 
 use crate::Fault;
@@ -51,6 +54,9 @@ impl AttributeMapping {
 pub struct DirectorySchema {
     /// What it extends.
     pub extends: SchemaOf,
+    /// Whether every resource has to have it.
+    #[serde(default)]
+    pub required: bool,
     /// The schema as `/Schemas` shows it (RFC 7643 §7).
     pub schema: Value,
 }
@@ -73,7 +79,49 @@ impl From<SchemaOf> for ResourceType {
     }
 }
 
+impl DirectorySchema {
+    /// The URN of the schema; empty where it has none, which no stored one is.
+    pub fn urn(&self) -> &str {
+        self.schema
+            .get("id")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
 impl DirectorySettings {
+    /// The schema of this URN, in any letter case.
+    pub fn schema(&self, urn: &str) -> Option<&DirectorySchema> {
+        self.schemas
+            .iter()
+            .find(|schema| schema.urn().eq_ignore_ascii_case(urn))
+    }
+
+    /// The paths of the attributes that the settings name.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let mapping = &self.mapping;
+        [&mapping.login_name, &mapping.email, &mapping.roles]
+            .into_iter()
+            .filter_map(Option::as_deref)
+            .chain(self.indexed_attributes.iter().map(String::as_str))
+    }
+
+    /// The schemas of a directory: these, with its own.
+    ///
+    /// Fails where one of its own is no schema, or uses a name that is taken.
+    pub(crate) fn registry(&self, mut registry: Registry) -> Result<Registry, Error> {
+        for own in &self.schemas {
+            let schema = Schema::parse(&own.schema)?;
+            let need = if own.required {
+                Need::Required
+            } else {
+                Need::Optional
+            };
+            registry = registry.try_with_extension(own.extends.into(), schema, need)?;
+        }
+        Ok(registry)
+    }
+
     /// The settings of a directory.
     pub(crate) async fn find(
         tx: &mut ReadTx,

@@ -12,7 +12,7 @@ use vestibule_issuer::{
 };
 use vestibule_store::{AppSession, Application, Live};
 
-use super::profile;
+use super::profile::profile;
 use crate::{Engine, Fault};
 
 impl Engine {
@@ -56,7 +56,7 @@ impl Engine {
         let Some(user) = tx.user_of(&session).await? else {
             return Ok(None);
         };
-        let profile = profile(&mut tx, &user, scope).await?;
+        let profile = profile(&mut tx, &user, scope, session.application_id).await?;
         Ok(Some(UserInfo::new(
             &user.id.to_string(),
             &user.organization_id.to_string(),

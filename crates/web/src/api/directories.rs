@@ -1,6 +1,10 @@
 //! `/organizations/{id}/directories`, `/directories` and their tokens.
 
 mod adoption;
+mod lookups;
+mod role_mappings;
+mod schemas;
+mod settings;
 
 use axum::extract::State;
 use http::StatusCode;
@@ -25,6 +29,10 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(create, list))
         .routes(routes!(read, update, delete))
         .merge(adoption::routes())
+        .merge(settings::routes())
+        .merge(schemas::routes())
+        .merge(role_mappings::routes())
+        .merge(lookups::routes())
 }
 
 /// What a directory is made of, or changed to.
@@ -82,12 +90,37 @@ struct Directory {
     replaces: Option<String>,
     /// The directory that takes over its users; while there is one, it takes no changes.
     replaced_by: Option<String>,
+    /// Why people will not be found by their `externalId`, where a connection joins by it; null where nothing speaks
+    /// against it, or nobody was pushed yet.
+    external_id_finding: Option<ExternalIdFinding>,
     last_seen_at: Option<String>,
     created_at: String,
     updated_at: String,
 }
 
+/// What speaks against a directory's `externalId`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ExternalIdFinding {
+    /// `absent`, `equals_user_name` or `equals_email`.
+    code: String,
+    /// What was seen, and what to change.
+    detail: String,
+}
+
 impl Directory {
+    fn with_finding(engine: &Engine, details: admin::DirectoryDetails) -> Self {
+        let finding = details
+            .external_id_finding
+            .map(|finding| ExternalIdFinding {
+                code: finding.code.to_owned(),
+                detail: finding.detail,
+            });
+        Self {
+            external_id_finding: finding,
+            ..Self::of(engine, details.directory)
+        }
+    }
+
     fn of(engine: &Engine, directory: admin::Directory) -> Self {
         Self {
             id: directory.id.to_string(),
@@ -101,6 +134,7 @@ impl Directory {
             state: directory.state.as_str().to_owned(),
             replaces: directory.replaces_id.map(|id| id.to_string()),
             replaced_by: directory.replaced_by.map(|id| id.to_string()),
+            external_id_finding: None,
             last_seen_at: directory.last_seen_at.map(|at| at.to_string()),
             created_at: directory.created_at.to_string(),
             updated_at: directory.updated_at.to_string(),
@@ -136,7 +170,7 @@ async fn list(
     let found = engine.list_directories(&actor, id, now).await?;
     let data: Vec<Directory> = found
         .into_iter()
-        .map(|directory| Directory::of(&engine, directory))
+        .map(|details| Directory::with_finding(&engine, details))
         .collect();
     Ok(Answer::ok(List::whole(data)))
 }
@@ -151,7 +185,7 @@ async fn read(
     Target(id): Target<DirectoryId>,
 ) -> Handled<Directory> {
     let found = engine.read_directory(&actor, id, now).await?;
-    Ok(Answer::ok(Directory::of(&engine, found)))
+    Ok(Answer::ok(Directory::with_finding(&engine, found)))
 }
 
 /// Change a directory
@@ -165,7 +199,7 @@ async fn update(
     Body(input): Body<DirectoryInput>,
 ) -> Handled<Directory> {
     let changed = engine.set_directory(&actor, id, input.into(), now).await?;
-    Ok(Answer::ok(Directory::of(&engine, changed)))
+    Ok(Answer::ok(Directory::with_finding(&engine, changed)))
 }
 
 /// What becomes of the users of a directory that is deleted.
