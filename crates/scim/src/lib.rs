@@ -23,6 +23,8 @@ pub mod resource;
 pub mod router;
 pub mod schema;
 
+/// What `impl Directory` is written under.
+pub use async_trait::async_trait;
 pub use dialect::{Dialect, Reading, Repair, Repairs, Rule};
 pub use directory::{
     After, BulkLimits, Created, Directory, Exchange, Failure, Hints, Load, Lookup, LookupKind,
