@@ -169,7 +169,7 @@ pub fn patch(json: &[u8]) -> Finding {
         for dialect in DIALECTS {
             let mut body = input.clone();
             body.insert("schemas".to_owned(), json!([crate::patch::PATCH_URN]));
-            patch_as(Value::Object(body), schema, dialect, &current)?;
+            patch_as(&Value::Object(body), schema, dialect, &current)?;
         }
     }
     Ok(())
@@ -190,7 +190,7 @@ fn resource(body: &Value, schema: &ResourceSchema) -> Option<Resource> {
 }
 
 fn patch_as(
-    body: Value,
+    body: &Value,
     schema: &Arc<ResourceSchema>,
     dialect: Dialect,
     current: &Resource,

@@ -1,6 +1,7 @@
 //! Which attributes an answer carries (RFC 7644 §3.9, RFC 7643 §7 `returned`).
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -284,7 +285,8 @@ fn segment(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             segment.push(char::from(byte));
         } else {
-            segment.push_str(&format!("%{byte:02X}"));
+            // Writing to a string does not fail.
+            let _ = write!(segment, "%{byte:02X}");
         }
     }
     segment

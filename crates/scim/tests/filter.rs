@@ -7,6 +7,7 @@
 
 use serde_json::{Map, Value, json};
 use vestibule_scim::evaluate::matches;
+use vestibule_scim::schema::Schema;
 use vestibule_scim::{Dialect, ErrorKind, Filter, Registry, Repairs, ResourceType, Rule};
 
 fn parse(text: &str) -> Result<Filter, ErrorKind> {
@@ -340,4 +341,18 @@ fn cost_counts_what_has_to_be_evaluated() {
         3
     );
     assert_eq!(cost(&vec!["active eq true"; 200].join(" or ")), 200);
+}
+
+#[test]
+fn decimals_are_read_to_the_last_digit() {
+    let badge = json!({ "id": "urn:example:share:1.0", "attributes": [{ "name": "share", "type": "decimal" }] });
+    let registry =
+        Registry::standard().with_extension(ResourceType::User, Schema::parse(&badge).unwrap());
+    let users = registry.of(ResourceType::User);
+    let filter =
+        Filter::parse("urn:example:share:1.0:share eq 6.666666666666667e44", users).unwrap();
+    let shown = filter.to_string();
+    assert_eq!(Filter::parse(&shown, users).unwrap(), filter, "{shown}");
+    let stored = r#"{ "urn:example:share:1.0": { "share": 6.666666666666667e44 } }"#;
+    assert!(matches(&filter, &serde_json::from_str(stored).unwrap()));
 }

@@ -109,9 +109,14 @@ fn registry_lists_a_schema_once() {
     assert!(registry.of(ResourceType::Group).extension(BADGE).is_some());
 }
 
+fn check_refused(json: &Value, said: &str) {
+    let error = Schema::parse(json).expect_err("a bad schema");
+    assert_eq!(error.kind(), ErrorKind::InvalidValue, "{json}");
+    assert!(error.detail().contains(said), "{json}: {error}");
+}
+
 #[test]
 fn bad_schemas_are_refused() {
-    let attribute = |attribute: Value| json!({ "id": BADGE, "attributes": [attribute] });
     for (json, said) in [
         (json!([]), "JSON object"),
         (json!({ "attributes": [{ "name": "a" }] }), "has an id"),
@@ -138,6 +143,19 @@ fn bad_schemas_are_refused() {
         (json!({ "id": BADGE }), "has attributes"),
         (json!({ "id": BADGE, "attributes": {} }), "are a list"),
         (json!({ "id": BADGE, "attribute": [] }), "does not have"),
+        (
+            json!({ "id": BADGE, "attributes": [{ "name": "a" }, { "name": "A" }] }),
+            "there twice",
+        ),
+    ] {
+        check_refused(&json, said);
+    }
+}
+
+#[test]
+fn bad_attributes_are_refused() {
+    let attribute = |attribute: Value| json!({ "id": BADGE, "attributes": [attribute] });
+    for (json, said) in [
         (attribute(json!("a")), "JSON object"),
         (
             attribute(json!({ "type": "string" })),
@@ -214,14 +232,8 @@ fn bad_schemas_are_refused() {
             attribute(json!({ "name": "a", "mutability": "readOnly", "required": true })),
             "cannot be required",
         ),
-        (
-            json!({ "id": BADGE, "attributes": [{ "name": "a" }, { "name": "A" }] }),
-            "there twice",
-        ),
     ] {
-        let error = Schema::parse(&json).expect_err("a bad schema");
-        assert_eq!(error.kind(), ErrorKind::InvalidValue, "{json}");
-        assert!(error.detail().contains(said), "{json}: {error}");
+        check_refused(&json, said);
     }
 }
 

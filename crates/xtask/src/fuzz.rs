@@ -7,8 +7,23 @@ use anyhow::{Context, bail};
 
 use crate::process;
 
-/// Recorded messages, which every target begins with.
-const SEEDS: [&str; 2] = ["tests/data/saml", "tests/fuzz/seeds"];
+/// What the targets of one protocol begin with.
+struct Kit {
+    /// Folders of recorded messages.
+    seeds: &'static [&'static str],
+    /// The words of the protocol, in `tests/fuzz`.
+    dictionary: &'static str,
+}
+
+const SAML: Kit = Kit {
+    seeds: &["tests/data/saml", "tests/fuzz/seeds"],
+    dictionary: "saml.dict",
+};
+
+const SCIM: Kit = Kit {
+    seeds: &["tests/fuzz/seeds-scim"],
+    dictionary: "scim.dict",
+};
 /// Longer than the usual message, and short enough for some hundred inputs a second.
 const LONGEST_INPUT: usize = 16 * 1024;
 
@@ -44,7 +59,12 @@ pub(crate) fn run(target: &str, minutes: u32, inputs: &[PathBuf]) -> anyhow::Res
             let corpus = folder.join("corpus").join(target);
             std::fs::create_dir_all(&corpus)?;
             command.arg(corpus);
-            let seeds = SEEDS.iter().map(|seeds| process::root().join(seeds));
+            let kit = if target.starts_with("scim_") {
+                SCIM
+            } else {
+                SAML
+            };
+            let seeds = kit.seeds.iter().map(|seeds| process::root().join(seeds));
             command.args(seeds.filter(|seeds| seeds.is_dir()));
             command.args([
                 "--".to_owned(),
@@ -53,7 +73,7 @@ pub(crate) fn run(target: &str, minutes: u32, inputs: &[PathBuf]) -> anyhow::Res
                 "-timeout=10".to_owned(),
                 "-rss_limit_mb=2048".to_owned(),
             ]);
-            let dictionary = folder.join("saml.dict");
+            let dictionary = folder.join(kit.dictionary);
             command.arg(format!("-dict={}", dictionary.display()));
         }
         inputs => {

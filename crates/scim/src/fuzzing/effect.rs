@@ -149,7 +149,7 @@ impl Judge<'_> {
             None => match (value, &attribute.sub_attributes[..]) {
                 (Value::Object(object), [_, ..]) => object
                     .iter()
-                    .filter(|(key, _)| !self.follows(attribute, key, object))
+                    .filter(|(key, _)| !follows(attribute, key, object))
                     .all(|(key, value)| self.at(&format!("{path}.{key}"), value)),
                 _ => self.before.get(path) == Some(value),
             },
@@ -168,12 +168,6 @@ impl Judge<'_> {
                 .all(|key| self.at(&format!("{path}.{key}"), &Value::Null))
     }
 
-    /// Whether a `$ref` says no more than the value beside it.
-    fn follows(&self, attribute: &Attribute, key: &str, object: &Map<String, Value>) -> bool {
-        let has_value = object.keys().any(|key| key.eq_ignore_ascii_case("value"));
-        key.eq_ignore_ascii_case("$ref") && attribute.refers_to().is_some() && has_value
-    }
-
     fn list(&self, path: &AttributePath, attribute: &Attribute, value: &Value) -> bool {
         let elements = self.elements(path);
         if self.verb == Verb::Remove {
@@ -181,6 +175,7 @@ impl Judge<'_> {
         }
         let said: Vec<&Value> = match value {
             Value::Array(list) => list.iter().filter(|value| !is_nothing(value)).collect(),
+            value if is_nothing(value) => Vec::new(),
             value => vec![value],
         };
         let is_there = |said: &&Value| {
@@ -198,6 +193,12 @@ impl Judge<'_> {
             _ => all_there,
         }
     }
+}
+
+/// Whether a `$ref` says no more than the value beside it.
+fn follows(attribute: &Attribute, key: &str, object: &Map<String, Value>) -> bool {
+    let has_value = object.keys().any(|key| key.eq_ignore_ascii_case("value"));
+    key.eq_ignore_ascii_case("$ref") && attribute.refers_to().is_some() && has_value
 }
 
 /// The element of a list of one.

@@ -341,36 +341,12 @@ impl Compiler<'_> {
         if leaf.kind == Type::Complex && !leaf.multi_valued {
             return self.merge(verb, found, value);
         }
-        let (path, leaf, value) = match self.derived(found, &value)? {
+        let (path, leaf, value) = match derived(found, &value)? {
             Some((path, leaf, id)) => (path, leaf, Value::from(id)),
             None => (path.clone(), leaf, value),
         };
         let value = self.reader.value(leaf, &path, value)?;
         self.written(verb, Path::Attribute(path), value)
-    }
-
-    /// The `value` that a lone `$ref` stands for, which is not stored itself.
-    fn derived<'f>(
-        &mut self,
-        found: &Found<'f>,
-        value: &Value,
-    ) -> Result<Option<(AttributePath, &'f Attribute, String)>, Error> {
-        let attribute = found.attribute;
-        if !is_derived(found) {
-            return Ok(None);
-        }
-        let id = value.as_str().and_then(reference_id);
-        match (id, attribute.sub_attribute("value")) {
-            (Some(id), Some(leaf)) => Ok(Some((
-                found.path.parent().child("value"),
-                leaf,
-                id.to_owned(),
-            ))),
-            _ => Err(Error::invalid_value(format!(
-                "{} is the URL of a resource of this directory",
-                found.path
-            ))),
-        }
     }
 
     /// Adds or replaces by a value that was read; by none, `replace` removes.
@@ -547,6 +523,29 @@ impl Compiler<'_> {
 
 pub(super) fn required(value: Option<Value>) -> Result<Value, Error> {
     value.ok_or_else(|| Error::invalid_value("the operation has no value"))
+}
+
+/// The `value` that a lone `$ref` stands for, which is not stored itself.
+fn derived<'f>(
+    found: &Found<'f>,
+    value: &Value,
+) -> Result<Option<(AttributePath, &'f Attribute, String)>, Error> {
+    let attribute = found.attribute;
+    if !is_derived(found) {
+        return Ok(None);
+    }
+    let id = value.as_str().and_then(reference_id);
+    match (id, attribute.sub_attribute("value")) {
+        (Some(id), Some(leaf)) => Ok(Some((
+            found.path.parent().child("value"),
+            leaf,
+            id.to_owned(),
+        ))),
+        _ => Err(Error::invalid_value(format!(
+            "{} is the URL of a resource of this directory",
+            found.path
+        ))),
+    }
 }
 
 /// Whether the sub-attribute is the URL of the resource that the value beside it names.

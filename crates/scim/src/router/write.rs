@@ -113,7 +113,8 @@ impl<D: Directory> Call<'_, D> {
         precondition: &Precondition,
         wanted: Wanted,
     ) -> Result<Updated, Error> {
-        let change = match body.and_then(|body| self.read_change(kind, verb, body)) {
+        let change = body.and_then(|body| self.read_change(kind, verb, body));
+        let change = match change.and_then(|change| change.check_id(id).map(|()| change)) {
             Ok(change) => change,
             Err(error) => return Err(self.refused(kind, id, precondition, error).await),
         };

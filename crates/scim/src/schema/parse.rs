@@ -261,9 +261,10 @@ fn attribute(parent: &str, json: &Value, level: Level) -> Result<Attribute, Erro
     check_keys(&place, object, &MEMBERS)?;
     let kind = keyword(&place, object, "type", &TYPES)?.unwrap_or(Type::String);
     let mut attribute = Attribute::new(name, kind);
-    attribute.description = text(&place, object, "description", DESCRIPTION)?
+    let description = text(&place, object, "description", DESCRIPTION)?;
+    description
         .unwrap_or_default()
-        .to_owned();
+        .clone_into(&mut attribute.description);
     attribute.multi_valued = flag(&place, object, "multiValued")?.unwrap_or(false);
     attribute.required = flag(&place, object, "required")?.unwrap_or(false);
     attribute.case_exact = flag(&place, object, "caseExact")?.unwrap_or(attribute.case_exact);
