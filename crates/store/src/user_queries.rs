@@ -50,6 +50,28 @@ pub enum UserCondition {
     Updated(When),
     /// A member of this group or of a group inside it.
     Group(GroupId),
+    /// This value of an attribute that the directory's settings have indexed, by its key.
+    Indexed(String, String),
+    /// One of these lists of conditions holds; each of them has one that [finds](Self::is_look_up) its users.
+    Any(Vec<Vec<UserCondition>>),
+}
+
+impl UserCondition {
+    /// Whether an index leads to the users at once, and they are few.
+    pub fn is_look_up(&self) -> bool {
+        match self {
+            Self::Id(_)
+            | Self::UserName(_)
+            | Self::ExternalId(_)
+            | Self::Email(_)
+            | Self::DisplayName(_)
+            | Self::Indexed(..) => true,
+            Self::UserNamePrefix(_) | Self::Active(_) | Self::Updated(_) | Self::Group(_) => false,
+            Self::Any(branches) => branches
+                .iter()
+                .all(|branch| branch.iter().any(Self::is_look_up)),
+        }
+    }
 }
 
 /// A span of time.
@@ -214,6 +236,29 @@ impl UserQuery {
                 when.push(statement);
                 statement.sql(")");
             }
+            UserCondition::Indexed(attribute, key) => {
+                statement
+                    .sql("u.id IN (SELECT x.user_id FROM user_index x WHERE x.directory_id = ")
+                    .text(&self.directory_id)
+                    .sql(" AND x.attribute = ")
+                    .text(attribute)
+                    .sql(" AND x.value_key = ")
+                    .text(key)
+                    .sql(")");
+            }
+            // The branches are found one by one and put together; OR would make SQLite walk the whole directory.
+            UserCondition::Any(branches) => {
+                statement.sql("u.id IN (");
+                for (place, branch) in branches.iter().enumerate() {
+                    statement.sql(if place == 0 { "" } else { " UNION " });
+                    statement.sql("SELECT u.id FROM users u WHERE u.deleted_at IS NULL");
+                    for condition in branch {
+                        statement.sql(" AND ");
+                        self.push_condition(condition, statement);
+                    }
+                }
+                statement.sql(")");
+            }
             // UNION forgets what it has seen twice, so groups inside each other come to an end.
             UserCondition::Group(id) => {
                 statement
@@ -239,17 +284,8 @@ impl UserQuery {
             .sql(" AND ")
     }
 
-    /// Whether an index leads to the users at once.
     fn is_look_up(&self) -> bool {
-        self.conditions.iter().any(|condition| {
-            matches!(
-                condition,
-                UserCondition::Id(_)
-                    | UserCondition::UserName(_)
-                    | UserCondition::ExternalId(_)
-                    | UserCondition::Email(_)
-            )
-        })
+        self.conditions.iter().any(UserCondition::is_look_up)
     }
 
     fn count(&self) -> Statement {

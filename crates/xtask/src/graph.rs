@@ -79,8 +79,16 @@ pub(crate) struct Alone {
     banned: &'static [&'static str],
 }
 
-const NO_IO: &[&str] = &["tokio", "sqlx", "sqlx-core", "reqwest", "axum", "hyper"];
-const NO_CLIENT: &[&str] = &["sqlx", "sqlx-core", "reqwest"];
+const NO_IO: &[&str] = &[
+    "tokio",
+    "sqlx",
+    "sqlx-core",
+    "rusqlite",
+    "reqwest",
+    "axum",
+    "hyper",
+];
+const NO_CLIENT: &[&str] = &["sqlx", "sqlx-core", "rusqlite", "reqwest"];
 
 /// The crates that promise to stay without I/O.
 pub(crate) const ALONE: &[Alone] = &[

@@ -2,8 +2,7 @@
 //!
 //! `VESTIBULE_THROUGHPUT_LOGINS` says how many logins are prepared and then answered (default 200).
 //! `VESTIBULE_TEST_BINARY` names the server; only one that was built with `--release` says anything about speed.
-//! Each response is signed by itself with RSA, 2048 bits, and is posted once. The client is a thread with a socket and
-//! bytes that are ready, so that a debug build of this test does not get in the way.
+//! Each response is signed by itself with RSA, 2048 bits, and is posted once.
 //! Nothing here fails because a machine is slow: what fails is an answer that is not the one way on.
 
 #![expect(
@@ -13,12 +12,9 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    thread,
-    time::{Duration, Instant},
-};
+mod load;
+
+use std::net::SocketAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use url::{Url, form_urlencoded};
@@ -32,13 +28,13 @@ use vestibule_support::{
     server::{Company, Employee, Site, Way},
 };
 
+use load::{Answer, as_number, cpu_time, send_all};
+
 /// As many as a server in front of one node keeps open.
 const CONNECTIONS: usize = 16;
 /// People who sign in in turn.
 const PEOPLE: usize = 50;
 const LOGINS: usize = 200;
-/// Clock ticks a second in `/proc` (`sysconf(_SC_CLK_TCK)`, which is 100 on every Linux).
-const TICKS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_response_is_taken_once_on_sqlite() {
@@ -76,21 +72,23 @@ async fn measure(installation: &Installation, database: &str) {
 
     let process = installation.process_ids()[0];
     let before = cpu_time(process);
-    let begun = Instant::now();
-    let mut waited = tokio::task::block_in_place(|| post_all(forge.address, &answers));
-    let took = begun.elapsed();
+    let run = tokio::task::block_in_place(|| {
+        send_all(forge.address, CONNECTIONS, &answers, |answer| {
+            answered(&answer)
+        })
+    });
     let used = cpu_time(process)
         .zip(before)
         .map(|(now, then)| now.saturating_sub(then));
     println!(
         "ACS on {database}: {:.0} responses/s of {size} bytes over {CONNECTIONS} connections, p50 {:.1} ms, p99 {:.1} ms, {} in all",
-        as_number(waited.len()) / took.as_secs_f64(),
-        percentile(&mut waited, 50),
-        percentile(&mut waited, 99),
-        waited.len(),
+        run.rate(),
+        run.percentile(50),
+        run.percentile(99),
+        run.waited.len(),
     );
     if let Some(used) = used {
-        let each = used.as_secs_f64() / as_number(waited.len());
+        let each = used.as_secs_f64() / as_number(run.waited.len());
         println!("the server used {:.3} ms of CPU each", each * 1000.0);
     }
 }
@@ -191,80 +189,17 @@ impl Forge {
             .append_pair("SAMLResponse", &field)
             .append_pair("RelayState", handle)
             .finish();
-        let head = format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
-            self.acs.path(),
-            self.address,
-            body.len()
-        );
-        [head.into_bytes(), body.into_bytes()].concat()
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        load::request("POST", self.acs.path(), &form, body.as_bytes())
     }
 }
 
-/// Posts everything, and gives how long each took.
-fn post_all(address: SocketAddr, requests: &[Vec<u8>]) -> Vec<Duration> {
-    thread::scope(|scope| {
-        let work = |share: usize| {
-            move || {
-                let mut stream = TcpStream::connect(address).expect("a connection");
-                stream.set_nodelay(true).expect("an open socket");
-                let share = requests.iter().skip(share).step_by(CONNECTIONS);
-                share
-                    .map(|request| post(&mut stream, request))
-                    .collect::<Vec<Duration>>()
-            }
-        };
-        let threads: Vec<_> = (0..CONNECTIONS)
-            .map(|share| scope.spawn(work(share)))
-            .collect();
-        let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
-        joined.flat_map(|waited| waited.expect("a share")).collect()
-    })
-}
-
-fn post(stream: &mut TcpStream, request: &[u8]) -> Duration {
-    let begun = Instant::now();
-    stream.write_all(request).expect("the request is taken");
-    // A redirect without a body: the answer is its head, and fits into one read nearly always.
-    let mut answer = Vec::new();
-    let mut chunk = [0; 4096];
-    while !answer.ends_with(b"\r\n\r\n") {
-        let read = stream.read(&mut chunk).expect("an answer");
-        assert!(read > 0, "the server hung up");
-        answer.extend_from_slice(&chunk[..read]);
-        assert!(
-            answer.starts_with(b"HTTP/1.1 303 "),
-            "{}",
-            String::from_utf8_lossy(&answer)
-        );
-    }
-    let took = begun.elapsed();
-    let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.contains("/finish?answer="), "{answer}");
-    took
-}
-
-/// The smallest value that so many of a hundred are not above (nearest rank), in milliseconds.
-fn percentile(durations: &mut [Duration], percent: usize) -> f64 {
-    durations.sort_unstable();
-    let rank = (durations.len() * percent).div_ceil(100).max(1);
-    durations[rank - 1].as_secs_f64() * 1000.0
-}
-
-/// What a process has used of all processors; none where there is no `/proc`.
-fn cpu_time(process: u32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // Fields 14 and 15 (proc(5)); the command's name before them is in parentheses and may hold spaces.
-    let (_, fields) = text.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    Some(Duration::from_millis(
-        (ticks()? + ticks()?) * (1000 / TICKS),
-    ))
-}
-
-fn as_number(count: usize) -> f64 {
-    f64::from(u32::try_from(count).expect("few enough"))
+fn answered(answer: &Answer) {
+    let head = &answer.head;
+    assert!(
+        answer.status == 303 && head.contains("/finish?answer="),
+        "{head}"
+    );
 }
 
 #[expect(
@@ -278,10 +213,5 @@ fn unix_seconds() -> i64 {
 }
 
 fn logins() -> usize {
-    let asked = std::env::var("VESTIBULE_THROUGHPUT_LOGINS").ok();
-    asked.map_or(LOGINS, |logins| {
-        logins
-            .parse()
-            .expect("VESTIBULE_THROUGHPUT_LOGINS is a number")
-    })
+    load::setting("VESTIBULE_THROUGHPUT_LOGINS", LOGINS)
 }

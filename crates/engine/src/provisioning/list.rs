@@ -239,7 +239,7 @@ fn question<'q>(grant: &'q Grant, kind: ResourceType, query: &'q Query) -> Optio
     let filter = query.filter.as_ref();
     let (source, evaluate) = match kind {
         ResourceType::User => {
-            let plan = plan::users(filter)?;
+            let plan = plan::users(filter, &grant.settings.indexed_attributes)?;
             let names_one = plan.conditions.iter().any(|condition| {
                 matches!(condition, UserCondition::UserName(_) | UserCondition::Id(_))
             });

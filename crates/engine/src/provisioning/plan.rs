@@ -3,7 +3,7 @@
 //! Names are looked up by the key under which they are unique: a directory that is told "no such user" must be able
 //! to create one. Where an index only narrows the search, or answers nothing, the one evaluator has the last word.
 
-use vestibule_core::Timestamp;
+use vestibule_core::{Timestamp, name_key};
 use vestibule_scim::{Comparison, DateTime, Filter, Operand, Operator, ResourceType};
 use vestibule_store::{GroupCondition, MemberId, UserCondition, When};
 
@@ -28,9 +28,10 @@ enum Term<C> {
     Evaluate,
 }
 
-/// The plan for a filter over users; none where nothing can match.
-pub(super) fn users(filter: Option<&Filter>) -> Option<Plan<UserCondition>> {
-    plan(filter, user_term)
+/// The plan for a filter over users; none where nothing can match. `indexed` are the attributes that the directory has
+/// indexed beside those that always are.
+pub(super) fn users(filter: Option<&Filter>, indexed: &[String]) -> Option<Plan<UserCondition>> {
+    plan(filter, |filter| user_term(filter, indexed))
 }
 
 /// The plan for a filter over groups; none where nothing can match.
@@ -72,21 +73,53 @@ fn storable(text: &str) -> Option<String> {
     (!text.contains('\0')).then(|| text.to_owned())
 }
 
-fn user_term(filter: &Filter) -> Term<UserCondition> {
+/// One of several filters holds: each is found for itself, where an index finds all of them.
+fn any_of(filters: &[Filter], indexed: &[String]) -> Term<UserCondition> {
+    let (mut branches, mut evaluate) = (Vec::new(), false);
+    for filter in filters {
+        // Without a plan nothing meets this one.
+        let Some(plan) = users(Some(filter), indexed) else {
+            continue;
+        };
+        if !plan.conditions.iter().any(UserCondition::is_look_up) {
+            return Term::Evaluate;
+        }
+        evaluate |= plan.evaluate;
+        branches.push(plan.conditions);
+    }
+    match (branches.is_empty(), evaluate) {
+        (true, _) => Term::Never,
+        (false, true) => Term::Wider(vec![UserCondition::Any(branches)]),
+        (false, false) => Term::Same(vec![UserCondition::Any(branches)]),
+    }
+}
+
+fn user_term(filter: &Filter, indexed: &[String]) -> Term<UserCondition> {
     let comparison = match filter {
         Filter::Compare(comparison) => comparison,
+        Filter::Or(filters) => return any_of(filters, indexed),
         Filter::Element(list, inner) => {
             let wanted = match list.to_string().as_str() {
                 "emails" => "emails.value",
                 "groups" => "groups.value",
                 _ => return Term::Evaluate,
             };
-            return inside(inner, wanted, user_term);
+            return inside(inner, wanted, |filter| user_term(filter, indexed));
         }
-        Filter::And(_) | Filter::Or(_) | Filter::Not(_) | Filter::Present(_) => {
-            return Term::Evaluate;
-        }
+        Filter::And(_) | Filter::Not(_) | Filter::Present(_) => return Term::Evaluate,
     };
+    let path = comparison.path.to_string();
+    if let (true, Operator::Equal, Operand::Text(text)) = (
+        indexed.contains(&path),
+        comparison.operator,
+        &comparison.value,
+    ) {
+        // The key forgets the case, which the attribute may not.
+        let key = name_key(text);
+        return storable(&key).map_or(Term::Never, |key| {
+            Term::Wider(vec![UserCondition::Indexed(path, key)])
+        });
+    }
     match (
         comparison.path.to_string().as_str(),
         comparison.operator,

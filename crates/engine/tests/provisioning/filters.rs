@@ -28,7 +28,9 @@ impl Dice {
     }
 }
 
-const NAMES: [&str; 8] = ["ann", "Anna", "bob", "BOBBY", "é", "Éva", "a_%b", "zoe"];
+const NAMES: [&str; 12] = [
+    "ann", "Anna", "bob", "BOBBY", "é", "Éva", "a_%b", "zoe", "ﬁona", "ΑΣΑ", "Straße", "Ｗide",
+];
 const TITLES: [&str; 4] = ["Boss", "boss", "it's", "a\"b"];
 
 fn user_body(dice: &Dice, number: usize) -> Value {

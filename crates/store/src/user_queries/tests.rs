@@ -49,6 +49,20 @@ async fn every_condition_is_answered_from_its_index_in_every_order() {
             "users_updated (directory_id=? AND updated_at>?)",
         ),
         (UserCondition::Group(generator.id(now)), "(group_id=?)"),
+        (
+            UserCondition::Indexed("title".to_owned(), text()),
+            "autoindex_user_index_1 (directory_id=? AND attribute=? AND value_key=?)",
+        ),
+        (
+            UserCondition::Any(vec![
+                vec![UserCondition::UserName(text())],
+                vec![
+                    UserCondition::ExternalId(text()),
+                    UserCondition::Active(true),
+                ],
+            ]),
+            "users_external_id",
+        ),
     ] {
         for reach in [Reach::Owned, Reach::Adopting] {
             let named = matches!(condition, UserCondition::Id(_) | UserCondition::UserName(_));
