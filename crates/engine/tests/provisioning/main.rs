@@ -12,6 +12,8 @@ mod access;
 mod adoption;
 mod filters;
 mod groups;
+mod mapping;
 mod records;
+mod schemas;
 mod setup;
 mod users;

@@ -180,16 +180,25 @@ async fn join_candidates_come_from_the_named_directory_only(world: World) {
 
 async fn adoption_keeps_the_id_of_a_user(world: World) {
     let company = world.company("acme").await;
-    let directory = world.directory(&company.organization).await;
+    let mut directory = world.directory(&company.organization).await;
     let share = world.sign_in_to_app(&company).await;
     let mut tx = world.write().await;
     let organization = company.organization.id;
     assert!(tx.has_unowned_users(organization).await.unwrap());
-    let counted = tx.count_owned_users(organization, directory.id).await;
-    assert_eq!(counted.unwrap(), (0, 1));
+    let counts = tx.count_adoption(&directory).await.unwrap();
+    assert_eq!((counts.claimed, counts.unowned), (0, 1));
     let name = company.user.user_name.to_uppercase();
-    let user = tx.lock_unowned_user(organization, &name).await.unwrap();
-    tx.claim_user(&user.unwrap(), directory.id).await.unwrap();
+    let user = tx
+        .lock_claimable_user(organization, directory.id, &name)
+        .await;
+    let user = user.unwrap().unwrap();
+    assert!(
+        !tx.claim_user(&user, directory.id).await.unwrap(),
+        "it does not adopt"
+    );
+    directory.state = vestibule_core::DirectoryState::Adopting;
+    tx.set_directory(&directory).await.unwrap();
+    assert!(tx.claim_user(&user, directory.id).await.unwrap());
     tx.commit().await.unwrap();
 
     let claimed = world.user_now(&company.user).await.unwrap();
@@ -197,10 +206,15 @@ async fn adoption_keeps_the_id_of_a_user(world: World) {
     assert!(world.is_share_live(share.id).await);
     let mut tx = world.write().await;
     assert!(!tx.has_unowned_users(organization).await.unwrap());
-    let counted = tx.count_owned_users(organization, directory.id).await;
-    assert_eq!(counted.unwrap(), (1, 0));
-    let again = tx.lock_unowned_user(organization, &name).await.unwrap();
-    assert!(again.is_none(), "nobody claims what a directory owns");
+    let counts = tx.count_adoption(&directory).await.unwrap();
+    assert_eq!((counts.claimed, counts.unowned), (1, 0));
+    let again = tx
+        .lock_claimable_user(organization, directory.id, &name)
+        .await;
+    assert!(
+        again.unwrap().is_none(),
+        "nobody claims what a directory owns"
+    );
     let active = tx.list_active_users_of(directory.id, None, 10).await;
     assert_eq!(active.unwrap(), [company.user.id]);
     let after = Some(company.user.id);
