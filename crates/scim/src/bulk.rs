@@ -1,6 +1,6 @@
 //! Bulk requests (RFC 7644 §3.7): reading them, what refers to what, and in which order they run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -93,13 +93,13 @@ impl Request {
                 limits.operations
             )));
         }
-        let mut names: HashMap<String, ()> = HashMap::new();
+        let mut names: HashSet<String> = HashSet::new();
         let items = operations.into_iter().map(|operation| {
             let mut item = Item::parse(operation);
             let is_post =
                 matches!(&item.operation, Ok(operation) if operation.method == Method::Post);
             if let (true, Some(name)) = (is_post, &item.bulk_id)
-                && names.insert(name.clone(), ()).is_some()
+                && !names.insert(name.clone())
             {
                 item.operation = Err(Error::invalid_value(
                     "the bulkId names another operation of this request",
@@ -195,12 +195,12 @@ impl Item {
 impl Operation {
     /// The operations of the same request that this one refers to, by their bulkId.
     pub(crate) fn references(&mut self) -> Vec<String> {
-        let mut found = Vec::new();
+        let (mut found, mut known) = (Vec::new(), HashSet::new());
         let mut visit = |text: &mut String| {
-            if let Some(name) = reference(text).map(str::to_owned)
-                && !found.contains(&name)
+            if let Some(name) = reference(text)
+                && known.insert(name.to_owned())
             {
-                found.push(name);
+                found.push(name.to_owned());
             }
         };
         visit(&mut self.path);
@@ -241,6 +241,10 @@ impl Operation {
         let Value::Object(data) = &mut self.data else {
             return None;
         };
+        let later: &HashSet<&str> = &later.iter().map(String::as_str).collect();
+        if later.is_empty() {
+            return None;
+        }
         let mut operations = Vec::new();
         let mut add = |path: String, value: Value| {
             operations.push(json!({ "op": "add", "path": path, "value": value }));
@@ -286,11 +290,7 @@ impl Operation {
                 .is_some_and(is_reference);
             for (key, value) in operation.iter_mut() {
                 match value {
-                    Value::String(text) if path(key) => {
-                        if inside {
-                            visit_quoted(text, visit);
-                        }
-                    }
+                    Value::String(text) if inside && path(key) => visit_quoted(text, visit),
                     value if key.eq_ignore_ascii_case("value") => walk(value, inside, visit),
                     _ => {}
                 }
@@ -347,7 +347,7 @@ fn visit_quoted(path: &mut String, visit: &mut dyn FnMut(&mut String)) {
 }
 
 /// Takes what mentions one of these bulkIds: elements of a list, or the whole value.
-fn take_mentions(value: &mut Value, later: &[String]) -> Option<Value> {
+fn take_mentions(value: &mut Value, later: &HashSet<&str>) -> Option<Value> {
     if let Value::Array(elements) = value {
         let (taken, kept) = std::mem::take(elements)
             .into_iter()
@@ -358,11 +358,9 @@ fn take_mentions(value: &mut Value, later: &[String]) -> Option<Value> {
     mentions(value, later).then(|| value.take())
 }
 
-fn mentions(value: &Value, later: &[String]) -> bool {
+fn mentions(value: &Value, later: &HashSet<&str>) -> bool {
     match value {
-        Value::String(text) => {
-            reference(text).is_some_and(|name| later.iter().any(|known| known == name))
-        }
+        Value::String(text) => reference(text).is_some_and(|name| later.contains(name)),
         Value::Array(elements) => elements.iter().any(|element| mentions(element, later)),
         Value::Object(object) => object.values().any(|value| mentions(value, later)),
         _ => false,
@@ -520,7 +518,7 @@ pub(crate) fn response(entries: &[Value]) -> Value {
 mod tests {
     use super::*;
 
-    fn parse(operations: Value) -> Vec<Item> {
+    fn parse(operations: &Value) -> Vec<Item> {
         let body = json!({ "operations": operations });
         let request = Request::parse(body, Dialect::Lenient, BulkLimits::default());
         request.unwrap().items
@@ -541,25 +539,25 @@ mod tests {
 
     #[test]
     fn what_others_refer_to_runs_first_and_a_circle_is_cut_once() {
-        let mut forward = parse(json!([
+        let mut forward = parse(&json!([
             group("a", &["b"]),
             group("b", &["c"]),
             group("c", &[])
         ]));
         assert_eq!(turns(&mut forward), [(2, vec![]), (1, vec![]), (0, vec![])]);
-        let mut circle = parse(json!([group("a", &["b"]), group("b", &["a"])]));
+        let mut circle = parse(&json!([group("a", &["b"]), group("b", &["a"])]));
         assert_eq!(turns(&mut circle), [(1, vec!["a".to_owned()]), (0, vec![])]);
-        let mut own = parse(json!([group("a", &["a", "none"])]));
+        let mut own = parse(&json!([group("a", &["a", "none"])]));
         assert_eq!(turns(&mut own), [(0, vec!["a".to_owned()])]);
         let chain: Vec<Value> = (0..1_000)
             .map(|n| group(&n.to_string(), &[&(n + 1).to_string()]))
             .collect();
-        assert_eq!(turns(&mut parse(json!(chain)))[0].0, 999);
+        assert_eq!(turns(&mut parse(&json!(chain)))[0].0, 999);
     }
 
     #[test]
     fn references_are_found_where_ids_stand_and_nowhere_else() {
-        let mut items = parse(json!([{
+        let mut items = parse(&json!([{
             "method": "PATCH", "path": "/Groups/bulkId:g",
             "data": { "Operations": [
                 { "op": "add", "path": "members", "value": [{ "value": "bulkId:a", "display": "bulkId:not" }] },
@@ -591,7 +589,7 @@ mod tests {
 
     #[test]
     fn circle_is_linked_by_a_change_of_its_own() {
-        let mut items = parse(json!([group("a", &["b", "c"])]));
+        let mut items = parse(&json!([group("a", &["b", "c"])]));
         let operation = items[0].operation.as_mut().unwrap();
         let link = operation.split(&["b".to_owned()]).unwrap();
         assert_eq!(
@@ -609,7 +607,7 @@ mod tests {
 
     #[test]
     fn unreadable_operations_fail_by_themselves() {
-        let items = parse(json!([
+        let items = parse(&json!([
             1,
             { "method": "GET", "path": "/Users/1" },
             { "method": "POST", "path": "/Users", "data": {} },

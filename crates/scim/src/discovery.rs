@@ -231,9 +231,8 @@ pub(crate) fn lookup_document(kind: LookupKind, lookup: &Lookup, base: &str) -> 
 }
 
 fn lookup_location(kind: LookupKind, lookup: &Lookup, base: &str) -> String {
-    let mut url = match Url::parse(base) {
-        Ok(url) => url,
-        Err(_) => return format!("{base}/{}/{}", kind.endpoint(), lookup.value),
+    let Ok(mut url) = Url::parse(base) else {
+        return format!("{base}/{}/{}", kind.endpoint(), lookup.value);
     };
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.push(kind.endpoint()).push(&lookup.value);

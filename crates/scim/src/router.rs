@@ -165,29 +165,28 @@ async fn handle<D: Directory>(
         directory: named("scim_directory"),
         user_agent: headers::user_agent(request.headers()),
     };
-    let (path, method) = (named("scim_path"), request.method().clone());
+    let path = named("scim_path");
+    let (endpoint, method) = (Endpoint::parse(&path), request.method().clone());
     let started = Instant::now();
     // In a task of its own, so that a client that goes away leaves neither half a request nor none in the log.
     let task = serve(service.clone(), opening.clone(), path, request);
-    match tokio::spawn(task).await {
-        Ok(response) => response,
-        Err(_) => {
-            let error = Error::internal("the task of the request panicked");
-            let trace = Trace::new(None, Hints::default());
-            let response = refusal(&error, None, None);
-            let ending = Ending {
-                method,
-                endpoint: "unknown",
-                operation: None,
-                status: response.status().as_u16(),
-                failure: Some(Failure::of(&error)),
-                started,
-            };
-            let exchange = exchange(&opening, trace, ending);
-            service.directory.observe(exchange).await;
-            response
-        }
+    if let Ok(response) = tokio::spawn(task).await {
+        return response;
     }
+    let error = Error::internal("the task of the request panicked");
+    let response = refusal(&error, None, None);
+    let ending = Ending {
+        method,
+        endpoint: endpoint.template(),
+        operation: None,
+        status: response.status().as_u16(),
+        failure: Some(Failure::of(&error)),
+        started,
+    };
+    let trace = Trace::new(None, Hints::default());
+    let exchange = exchange(&opening, trace, ending);
+    service.directory.observe(exchange).await;
+    response
 }
 
 async fn serve<D: Directory>(

@@ -37,7 +37,7 @@ impl Client {
     }
 }
 
-fn patch(operations: Value) -> Value {
+fn patch(operations: &Value) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": operations,
@@ -66,12 +66,12 @@ async fn person_comes_joins_a_team_and_goes() {
     let (_, found) = client.call("GET", question, Value::Null).await;
     assert_eq!(found["Resources"][0]["id"], json!(id));
     let team = format!("/Groups/{}", staff["id"].as_str().unwrap());
-    let leave = patch(json!([{ "op": "remove", "path": format!("members[value eq \"{id}\"]") }]));
+    let leave = patch(&json!([{ "op": "remove", "path": format!("members[value eq \"{id}\"]") }]));
     let (_, staff) = client.call("PATCH", &team, leave).await;
     assert!(staff.get("members").is_none(), "{staff}");
 
     // What Entra ID sends when a person leaves.
-    let deactivate = patch(json!([{ "op": "Replace", "path": "active", "value": "False" }]));
+    let deactivate = patch(&json!([{ "op": "Replace", "path": "active", "value": "False" }]));
     let (_, ann) = client
         .call("PATCH", &format!("/Users/{id}"), deactivate)
         .await;
@@ -102,7 +102,7 @@ async fn deactivation_ends_what_the_person_holds() {
     assert_ne!(ann["id"], bob["id"]);
     let bulk = json!({ "Operations": [{
         "method": "PATCH", "path": format!("/Users/{}", ann["id"].as_str().unwrap()),
-        "data": patch(json!([{ "op": "replace", "value": { "active": false } }])),
+        "data": patch(&json!([{ "op": "replace", "value": { "active": false } }])),
     }] });
     let (_, done) = client.call("POST", "/Bulk", bulk).await;
     assert_eq!(done["Operations"][0]["status"], json!("200"));

@@ -11,6 +11,10 @@ use crate::schema::Registry;
 /// What a directory speaks and grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one answer in the configuration, and independent of the others"
+)]
 pub struct Profile {
     /// The schemas.
     pub registry: Registry,

@@ -137,7 +137,12 @@ impl<D: Directory> Call<'_, D> {
             return Err(Error::internal("a turn without an operation"));
         };
         let mut operation = match &mut item.operation {
-            Ok(operation) => operation.clone(),
+            Ok(operation) => Operation {
+                method: operation.method,
+                path: operation.path.clone(),
+                version: operation.version.take(),
+                data: operation.data.take(),
+            },
             Err(error) => return Err(Error::new(error.kind(), error.detail().to_owned())),
         };
         *endpoint = self.endpoint(&operation.path);
@@ -217,15 +222,14 @@ impl<D: Directory> Call<'_, D> {
     async fn close_circle(&mut self, run: &mut Run, mut link: Link) {
         let started = Instant::now();
         let mut trace = Trace::new(Some(self.access.clone()), self.trace.hints);
-        let linked = match link.change.resolve(&run.ids) {
-            Err(error) => Err(error),
-            Ok(()) => {
-                let mut call = self.within(&mut trace);
-                let body = (Verb::Patch, Ok(link.change.data));
-                let precondition = Precondition::None;
-                call.update_stored(link.kind, &link.id, body, &precondition, Wanted::NOTHING)
-                    .await
-            }
+        let linked = if let Err(error) = link.change.resolve(&run.ids) {
+            Err(error)
+        } else {
+            let mut call = self.within(&mut trace);
+            let body = (Verb::Patch, Ok(link.change.data));
+            let any = Precondition::None;
+            call.update_stored(link.kind, &link.id, body, &any, Wanted::NOTHING)
+                .await
         };
         trace.resource_id = Some(link.id.clone());
         let failure = linked.as_ref().err().map(Failure::of);

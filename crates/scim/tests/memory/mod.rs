@@ -269,9 +269,7 @@ impl Directory for Memory {
         wanted: Wanted,
     ) -> Result<Created, Error> {
         let mut repairs = Repairs::default();
-        if draft.resource.user_name() == Some(PANIC) {
-            panic!("this host panics where it is asked to");
-        }
+        assert_ne!(draft.resource.user_name(), Some(PANIC), "as it is asked to");
         let gate = self
             .gate
             .lock()
