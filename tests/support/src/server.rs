@@ -11,6 +11,7 @@ mod site;
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -172,9 +173,11 @@ impl Node {
         log();
         let offset = Arc::clone(&self.offset);
         let clock = Clock::new(move || now(&offset));
-        let settings = Settings::new(self.public_url.as_str())
+        let mut settings = Settings::new(self.public_url.as_str())
             .with_bootstrap_api_key(&self.bootstrap_key)
             .with_private_network();
+        // Tests push as fast as they can; the limit has tests of its own.
+        settings.scim_requests_per_second = NonZeroU32::MIN.saturating_add(1_000_000);
         let outbound =
             Outbound::new(OutboundPolicy::new().allow_private()).expect("an outbound client");
         let master_key = MasterKey::parse(&self.master_key).expect("a master key");

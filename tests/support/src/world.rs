@@ -3,11 +3,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use vestibule_core::{
     AppSessionId, ApplicationId, ConnectionState, DirectoryId, DirectoryMode, DirectoryState,
-    EndCause, EndScope, Policy, Protocol, Secret, SecretHash, Timestamp, UserId, UserSessionId,
+    EndCause, EndScope, Policy, Protocol, ProvisioningId, Secret, SecretHash, Timestamp, UserId,
+    UserSessionId,
 };
 use vestibule_store::{
     Application, ApplicationRecord, Connection, Directory, Ended, Ending, NewAppSession,
-    NewUserSession, Organization, ReadTx, Store, TakenCode, User, UserRecord, WriteTx,
+    NewProvisioningRecord, NewUserSession, Organization, ProvisioningQuery, ReadTx, Store,
+    TakenCode, User, UserRecord, WriteTx,
 };
 
 use crate::{Database, TestClock};
@@ -172,6 +174,41 @@ impl World {
         added.expect("a directory");
         commit(tx).await;
         directory
+    }
+
+    /// The record of a request that a directory's client sent.
+    pub async fn provisioning_record(&self, directory: &Directory) -> ProvisioningId {
+        let record = NewProvisioningRecord {
+            organization_id: directory.organization_id,
+            directory_id: directory.id,
+            token_id: None,
+            client_id: None,
+            request_id: None,
+            method: "GET".to_owned(),
+            path: "/Users".to_owned(),
+            resource_id: None,
+            user_agent: None,
+            dialect: None,
+            changed: None,
+            status: 200,
+            scim_type: None,
+            detail: None,
+            repairs: json!([]),
+            duration_micros: 1,
+            created_at: self.now(),
+        };
+        let mut tx = self.write().await;
+        let added = tx.add_provisioning_records(&[record]).await;
+        added.expect("a record");
+        tx.commit().await.expect("a commit");
+        let wanted = ProvisioningQuery {
+            directory_id: Some(directory.id),
+            ..ProvisioningQuery::default()
+        };
+        let mut tx = self.read().await;
+        let listed = tx.list_provisioning_records(directory.organization_id, &wanted, 1);
+        let listed = listed.await.expect("the log");
+        listed.first().expect("the record").id
     }
 
     /// An active user.

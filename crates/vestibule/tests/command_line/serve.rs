@@ -238,3 +238,35 @@ async fn https_is_served_by_certificate_files() {
     ]));
     assert!(error.contains("holds no certificate"), "{error}");
 }
+
+#[test]
+fn records_of_scim_requests_are_stored_before_the_end() {
+    let folder = Folder::new();
+    let server = folder.serve(&["--bootstrap-api-key", BOOTSTRAP]);
+    let made = |path: &str, body: &str| {
+        let headers =
+            format!("Authorization: Bearer {BOOTSTRAP}\r\nContent-Type: application/json\r\n");
+        let made = server.post(&format!("/api/v1{path}"), &headers, body);
+        assert_eq!(made.0, 201, "{}", made.1);
+        serde_json::from_str::<Value>(&made.1).unwrap()
+    };
+    let text = |value: &Value, member: &str| value[member].as_str().unwrap().to_owned();
+    let organization = text(&made("/organizations", r#"{"name":"Acme"}"#), "id");
+    let directory = made(&format!("/organizations/{organization}/directories"), "{}");
+    let tokens = format!("/directories/{}/tokens", text(&directory, "id"));
+    let token = text(&made(&tokens, "{}"), "token");
+    let scim = text(&directory, "scim_url").replace(&server.url, "");
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    for _ in 0..10 {
+        assert_eq!(server.get(&format!("{scim}/Users"), &bearer).0, 200);
+    }
+    server.terminate();
+    assert!(server.wait().0.success());
+
+    let server = folder.serve(&["--bootstrap-api-key", BOOTSTRAP]);
+    let bearer = format!("Authorization: Bearer {BOOTSTRAP}\r\n");
+    let place = format!("/api/v1/organizations/{organization}/provisioning-log");
+    let (status, log) = server.get(&place, &bearer);
+    let log: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!((status, log["data"].as_array().unwrap().len()), (200, 10));
+}

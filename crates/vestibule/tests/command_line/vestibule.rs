@@ -131,6 +131,19 @@ impl Server {
         get(self.address(), path, headers)
     }
 
+    /// Status and body of a POST.
+    pub(crate) fn post(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let mut stream = self.connect();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            self.address(),
+            body.len()
+        )
+        .unwrap();
+        answer(&mut stream)
+    }
+
     pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();

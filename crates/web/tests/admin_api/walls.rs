@@ -77,6 +77,7 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         .get(&format!("/organizations/{organization}/offboardings"))
         .await
         .expect(200)["data"][0]);
+    let record = api.world.provisioning_record(&directory).await.to_string();
     let stranger = api.bound_key(&api.organization("Other").await).await;
 
     let before = rows(&api).await;
@@ -93,6 +94,7 @@ async fn another_organizations_rows_do_not_exist(world: World) {
             "deliveries" => delivery.clone(),
             "api-keys" => id(&api_key),
             "offboardings" => receipt.clone(),
+            "provisioning-log" => record.clone(),
             _ => String::new(),
         };
         let path = template

@@ -18,6 +18,8 @@ on_every_server!(
     a_version_guards_a_write,
     discovery_needs_no_token,
     what_was_forgiven_is_written_down,
+    a_client_that_goes_away_is_written_down,
+    the_log_is_searched_and_read,
 );
 
 async fn call(company: &Company, method: Method, path: &str, body: Option<&Value>) -> Call {
@@ -471,4 +473,85 @@ async fn logged(server: &TestServer, company: &Company, method: &str, status: i6
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+async fn a_client_that_goes_away_is_written_down(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    let path = company.scim_url.replace(server.issuer(), "");
+    let url = server.url(&format!("{path}/Users"));
+    let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    for number in 0..20 {
+        let body = json!({ "userName": format!("gone-{number}") }).to_string();
+        let request = format!(
+            "POST {} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nUser-Agent: gone\r\n\
+             Content-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n{body}",
+            url.path(),
+            company.scim_token,
+            body.len()
+        );
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        // Nobody waits for the answer.
+        drop(stream);
+    }
+    let made = "SELECT COUNT(*) FROM users WHERE user_name LIKE 'gone-%'";
+    let written =
+        "SELECT COUNT(*) FROM provisioning_log WHERE user_agent = 'gone' AND status = 201";
+    let begun = Instant::now();
+    loop {
+        server.engine.flush_records().await;
+        let counts = (
+            server.database.number(made).await,
+            server.database.number(written).await,
+        );
+        if counts.0 > 0 && counts.0 == counts.1 {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{counts:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn the_log_is_searched_and_read(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let repaired = company.scim.deactivate(&ada.user_id).await.unwrap();
+    repaired.success().unwrap();
+    let nobody = "usr_01h455vb4pex5vsknk084sn02q";
+    company.scim.read(nobody).await.unwrap();
+    server.engine.flush_records().await;
+    let place = format!(
+        "/organizations/{}/provisioning-log",
+        company.organization_id
+    );
+    let search = async |query: &str| {
+        let found = server.admin.get(&format!("{place}?{query}")).await;
+        let found = found["data"].as_array().unwrap().clone();
+        let brief = |record: &Value| {
+            let method = record["method"].as_str().unwrap();
+            format!("{method} {}", record["status"])
+        };
+        found.iter().map(brief).collect::<Vec<_>>()
+    };
+    assert_eq!(search("status=4xx").await, ["GET 404"]);
+    assert_eq!(search("repaired=true").await, ["PATCH 200"]);
+    let of_ada = format!("resource_id={}", ada.user_id);
+    assert_eq!(search(&of_ada).await, ["PATCH 200", "POST 201"]);
+    let of_directory = format!("directory_id={}&limit=1", company.directory_id);
+    assert_eq!(search(&of_directory).await, ["GET 404"]);
+    let refused = server
+        .admin
+        .call(Method::GET, &format!("{place}?status=9"), None);
+    assert_eq!(refused.await.status, 400);
+
+    let list = server.admin.get(&format!("{place}?repaired=true")).await;
+    let record = &list["data"][0];
+    let id = record["id"].as_str().unwrap();
+    let read = server.admin.get(&format!("/provisioning-log/{id}")).await;
+    assert_eq!(&read, record);
+    assert_eq!(
+        (read["changed"].as_bool(), read["dialect"].as_str()),
+        (Some(true), Some("entra"))
+    );
+    assert!(read["request_id"].is_string() && read["token_id"].is_string());
 }

@@ -206,7 +206,12 @@ async fn belongings(server: &TestServer, company: &Company) -> Vec<(&'static str
             json!({ "name": "own", "scopes": ["users:read"], "organization_id": organization }),
         )
         .await);
+    server.engine.flush_records().await;
+    let record = id(&admin
+        .get(&format!("/organizations/{organization}/provisioning-log"))
+        .await["data"][0]);
     vec![
+        ("provisioning-log", record),
         ("organizations", organization.clone()),
         ("connections", company.connection_id.clone()),
         ("directories", company.directory_id.clone()),
