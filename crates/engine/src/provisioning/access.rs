@@ -34,6 +34,17 @@ impl Grant {
         format!("directory:{}", self.directory.id)
     }
 
+    /// Refuses a change in a directory whose users another one takes over: two masters of one person would undo each
+    /// other's work. It can still be read.
+    pub(super) fn check_replaced(&self) -> Result<(), Error> {
+        match self.directory.replaced_by {
+            None => Ok(()),
+            Some(_) => Err(Error::forbidden(
+                "another directory is taking over the users of this one, which takes no more changes; stop provisioning to it",
+            )),
+        }
+    }
+
     /// How far a look-up by name or id reaches.
     pub(super) fn reach(&self) -> Reach {
         match self.directory.state {
