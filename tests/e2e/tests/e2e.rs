@@ -21,6 +21,8 @@ mod provider;
 mod refusals;
 #[path = "e2e/relying.rs"]
 mod relying;
+#[path = "e2e/replay.rs"]
+mod replay;
 #[path = "e2e/saml.rs"]
 mod saml;
 #[path = "e2e/saml_connections.rs"]

@@ -539,10 +539,9 @@ async fn the_log_is_searched_and_read(server: TestServer) {
     assert_eq!(search(&of_ada).await, ["PATCH 200", "POST 201"]);
     let of_directory = format!("directory_id={}&limit=1", company.directory_id);
     assert_eq!(search(&of_directory).await, ["GET 404"]);
-    let refused = server
-        .admin
-        .call(Method::GET, &format!("{place}?status=9"), None);
-    assert_eq!(refused.await.status, 400);
+    let unknown = format!("{place}?status=9");
+    let refused = server.admin.call(Method::GET, &unknown, None).await;
+    assert_eq!(refused.status, 400);
 
     let list = server.admin.get(&format!("{place}?repaired=true")).await;
     let record = &list["data"][0];
