@@ -84,3 +84,10 @@ ALTER TABLE provisioning_log ADD COLUMN request_id TEXT;
 -- The client whose assertion opened the directory, in the place of a token.
 ALTER TABLE provisioning_log ADD COLUMN client_id TEXT;
 CREATE INDEX provisioning_log_directory ON provisioning_log (directory_id, id);
+
+-- A verified answer ends with the sign-in at the identity provider that it tells of.
+ALTER TABLE login_answers ADD COLUMN upstream_issuer TEXT;
+ALTER TABLE login_answers ADD COLUMN upstream_subject TEXT;
+ALTER TABLE login_answers ADD COLUMN upstream_session TEXT;
+ALTER TABLE login_answers ADD COLUMN ended_at INTEGER;
+CREATE INDEX login_answers_subject ON login_answers (connection_id, upstream_subject);
