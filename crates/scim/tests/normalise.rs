@@ -327,6 +327,11 @@ fn reference_of_a_manager_is_never_stored() {
         manager(wrong.clone()),
         (stored.clone(), vec![Rule::ReadOnly])
     );
+    let nothing = json!({ "op": "add", "path": "manager", "value": { "$ref": null } });
+    assert_eq!(
+        patch(stored.clone(), nothing),
+        Ok((stored.clone(), vec![Rule::ReadOnly]))
+    );
     let old = json!({ ENTERPRISE: { "manager": { "value": "m0", "$ref": "../Users/m0" } } });
     let path = format!("{ENTERPRISE}:manager");
     for operation in [

@@ -290,6 +290,22 @@ fn directory_without_passwords_does_not_list_one() {
     let draft = Draft::parse(body, schema, Dialect::Lenient, &mut repairs).unwrap();
     assert_eq!(draft.password, None);
     assert_eq!(repairs.as_slice()[0].rule, Rule::PasswordDropped);
+    for operation in [
+        json!({ "op": "replace", "path": "password", "value": "x" }),
+        json!({ "op": "replace", "path": format!("{USER}:PASSWORD"), "value": "x" }),
+        json!({ "op": "replace", "value": { "password": "x" } }),
+    ] {
+        let body = json!({ "Operations": [operation] });
+        let mut repairs = Repairs::default();
+        let change = Change::patch(body, schema, Dialect::Lenient, &mut repairs).unwrap();
+        assert!(
+            change
+                .apply(&resource(json!({ "level": 1 })))
+                .unwrap()
+                .is_noop()
+        );
+        assert_eq!(repairs.as_slice()[0].rule, Rule::PasswordDropped);
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::path::{AttributePath, Path};
 use crate::resource::{
     Named, Reader, is_members, is_password, is_unassigned, password, reference_id,
 };
-use crate::schema::{Attribute, Found, Mutability, ResourceSchema, Type};
+use crate::schema::{Attribute, Found, Mutability, ResourceSchema, ResourceType, Type};
 
 /// Most operations on attributes in one PATCH, after values without a path were taken apart; members are rows, and
 /// their number is bounded by the size of the body alone.
@@ -296,6 +296,9 @@ impl Compiler<'_> {
 
     fn at_path(&mut self, verb: Verb, path: &str, value: Option<Value>) -> Result<(), Error> {
         let (dialect, schema) = (self.reader.reading.dialect, self.reader.schema);
+        if self.reader.lenient() && names_no_password(path, schema) {
+            return self.reader.unknown("password");
+        }
         match Path::parse_as(path, schema, dialect, self.reader.repairs)? {
             Path::Attribute(path) => match schema.at(&path) {
                 Some(found) => self.attribute(verb, &found, value),
@@ -417,7 +420,7 @@ impl Compiler<'_> {
             return;
         }
         object.remove(&reference);
-        if value != id && !(is_null && value.is_some()) {
+        if value.is_none() || (value != id && !is_null) {
             let place = found.path.child("$ref").to_string();
             self.reader.repairs.note(Rule::ReadOnly, &place);
         }
@@ -546,6 +549,15 @@ fn derived<'f>(
             found.path
         ))),
     }
+}
+
+/// Whether the path names the password of users where the schema has none: Okta sends one, wanted or not.
+fn names_no_password(path: &str, schema: &ResourceSchema) -> bool {
+    let name = path.trim().rsplit(':').next().unwrap_or_default();
+    name.eq_ignore_ascii_case("password")
+        && schema.kind() == ResourceType::User
+        && schema.top_level_attribute("password").is_none()
+        && schema.find(path).is_none()
 }
 
 /// Whether the sub-attribute is the URL of the resource that the value beside it names.
