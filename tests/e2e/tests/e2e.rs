@@ -11,6 +11,8 @@
 
 #[path = "e2e/below_a_path.rs"]
 mod below_a_path;
+#[path = "e2e/directories.rs"]
+mod directories;
 #[path = "e2e/journey.rs"]
 mod journey;
 #[path = "e2e/password.rs"]
@@ -37,6 +39,8 @@ mod saml_logout;
 mod saml_polling;
 #[path = "e2e/saml_refusals.rs"]
 mod saml_refusals;
+#[path = "e2e/scim_bulk.rs"]
+mod scim_bulk;
 #[path = "e2e/scim_server.rs"]
 mod scim_server;
 #[path = "e2e/tokens.rs"]
