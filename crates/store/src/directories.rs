@@ -204,7 +204,9 @@ impl WriteTx {
     /// needs its own (see [`Directory::next_change`]).
     pub async fn set_directory(&mut self, directory: &Directory) -> Result<()> {
         query(
-            "UPDATE directories SET name = $2, dialect = $3, mode = $4, accept_password = $5, state = $6, updated_at = $7 WHERE id = $1")
+            // The time always moves: who keeps what a directory speaks keeps it under that time.
+            "UPDATE directories SET name = $2, dialect = $3, mode = $4, accept_password = $5, state = $6,
+             updated_at = CASE WHEN updated_at < $7 THEN $7 ELSE updated_at + 1 END WHERE id = $1")
             .bind(directory.id.to_string())
             .bind(&directory.name)
             .bind(&directory.dialect)
@@ -223,7 +225,7 @@ impl WriteTx {
         id: DirectoryId,
         settings: &Value,
     ) -> Result<()> {
-        query("UPDATE directories SET settings = $2 WHERE id = $1")
+        query("UPDATE directories SET settings = $2, updated_at = updated_at + 1 WHERE id = $1")
             .bind(id.to_string())
             .bind(Json(settings))
             .execute(self)

@@ -271,8 +271,14 @@ impl Setup {
 
     pub(crate) fn filter(&self, grant: &Grant, kind: ResourceType, text: &str) -> Filter {
         let profile = self.provisioning.profile(grant);
-        Filter::parse(text, profile.registry.of(kind))
-            .unwrap_or_else(|error| panic!("{text}: {error}"))
+        let mut repairs = Repairs::default();
+        Filter::parse_as(
+            text,
+            profile.registry.of(kind),
+            profile.dialect,
+            &mut repairs,
+        )
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// The first page of a thousand.
