@@ -7,9 +7,9 @@ use vestibule_core::{
     UserSessionId,
 };
 use vestibule_store::{
-    Application, ApplicationRecord, Connection, Directory, Ended, Ending, NewAppSession,
-    NewProvisioningRecord, NewUserSession, Organization, ProvisioningQuery, ReadTx, Store,
-    TakenCode, User, UserRecord, WriteTx,
+    Application, ApplicationRecord, Connection, Directory, Ended, Ending, Group, GroupRecord,
+    NewAppSession, NewProvisioningRecord, NewUserSession, Organization, ProvisioningQuery, ReadTx,
+    Store, TakenCode, User, UserRecord, WriteTx,
 };
 
 use crate::{Database, TestClock};
@@ -225,6 +225,22 @@ impl World {
             .expect("a user");
         commit(tx).await;
         user
+    }
+
+    /// A group without members.
+    pub async fn group(&self, directory: &Directory, name: &str) -> Group {
+        let record = GroupRecord {
+            display_name: name.to_owned(),
+            external_id: None,
+            attributes: Map::new(),
+        };
+        let mut tx = self.write().await;
+        let group = tx
+            .add_group(directory.organization_id, directory.id, &record)
+            .await
+            .expect("a group");
+        commit(tx).await;
+        group
     }
 
     /// An active, public application that wants logout notices.

@@ -9,6 +9,7 @@
 )]
 
 mod credentials;
+mod directories;
 mod nouns;
 mod people;
 mod setup;

@@ -51,6 +51,8 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         .post(&format!("/directories/{}/tokens", directory.id), json!({}))
         .await
         .expect(201);
+    let group = api.world.group(&directory, "Staff").await.id.to_string();
+    let mapping = furnished(&api, &format!("/directories/{}", directory.id), &group).await;
     let sign_in = api.world.login(&company.user, &company.connection).await;
     let webhook = api
         .post(
@@ -101,7 +103,11 @@ async fn another_organizations_rows_do_not_exist(world: World) {
             .replace("{id}", &own)
             .replace("{token_id}", &id(&token))
             .replace("{domain}", "acme.test")
-            .replace("{fingerprint}", "00");
+            .replace("{fingerprint}", "00")
+            .replace("{mapping_id}", &id(&mapping))
+            .replace("{kind}", "roles")
+            .replace("{value}", "admin")
+            .replace("{urn}", "urn:example:badge");
         let reply = api
             .call(&stranger, method.clone(), &path, Some(body_of(&template)))
             .await;
@@ -143,12 +149,40 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         .refused(404);
 }
 
+/// Gives a directory one of each thing that has a route below it, and tells its role mapping.
+async fn furnished(api: &Api, path: &str, group_id: &str) -> Value {
+    let schema = json!({ "id": "urn:example:badge", "name": "Badge", "attributes": [{ "name": "number", "type": "string" }] });
+    api.post(
+        &format!("{path}/schemas"),
+        json!({ "extends": "User", "schema": schema }),
+    )
+    .await
+    .expect(201);
+    api.post(
+        &format!("{path}/lookups/roles"),
+        json!({ "value": "admin" }),
+    )
+    .await
+    .expect(201);
+    let mapping = json!({ "group_id": group_id, "role": "admin" });
+    api.post(&format!("{path}/role-mappings"), mapping)
+        .await
+        .expect(201)
+}
+
 /// A body that would be accepted, so that only the wall can refuse it.
 fn body_of(template: &str) -> Value {
     match template {
         "/organizations/{id}/domains" => json!({ "domain": "stolen.test" }),
         "/connections/{id}/certificates" => json!({ "certificate": "AAAA" }),
         "/connections/{id}/keys/rotate" => json!({ "purpose": "signing" }),
+        "/directories/{id}/role-mappings" => {
+            json!({ "group_id": "grp_01h455vb4pex5vsknk084sn02q", "role": "admin" })
+        }
+        "/directories/{id}/lookups/{kind}" => json!({ "value": "stolen" }),
+        "/directories/{id}/schemas" => {
+            json!({ "extends": "User", "schema": { "id": "urn:example:stolen", "name": "x", "attributes": [{ "name": "x", "type": "string" }] } })
+        }
         "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
         "/organizations/{id}/connections" => {
             json!({ "protocol": "oidc", "oidc": { "issuer": "https://i.test", "client_id": "c" } })
@@ -164,6 +198,9 @@ async fn rows(api: &Api) -> Vec<i64> {
         "SELECT COUNT(*) FROM users WHERE deleted_at IS NULL",
         "SELECT COUNT(*) FROM connections WHERE deleted_at IS NULL",
         "SELECT COUNT(*) FROM directory_tokens WHERE revoked_at IS NULL",
+        "SELECT COUNT(*) FROM role_mappings",
+        "SELECT COUNT(*) FROM directory_lookups",
+        "SELECT COUNT(*) FROM directories WHERE deleted_at IS NULL AND CAST(settings AS TEXT) LIKE '%urn:example:badge%'",
         "SELECT COUNT(*) FROM events",
         "SELECT COUNT(*) FROM offboardings",
     ] {

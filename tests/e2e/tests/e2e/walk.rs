@@ -46,6 +46,11 @@ fn body(method: &Method, path: &str) -> Option<Value> {
         "/connections/{id}/certificates" => json!({ "certificate": "x" }),
         "/connections/{id}/keys/rotate" => json!({ "purpose": "signing" }),
         "/organizations/{id}/users" => json!({ "user_name": "x" }),
+        "/directories/{id}/role-mappings" => {
+            json!({ "group_id": "grp_01h455vb4pex5vsknk084sn02q", "role": "x" })
+        }
+        "/directories/{id}/lookups/{kind}" => json!({ "value": "x" }),
+        "/directories/{id}/schemas" => json!({ "extends": "User", "schema": {} }),
         "/organizations/{id}/domains" => json!({ "domain": "x.test" }),
         "/applications" => json!({ "name": "X", "redirect_uris": ["https://x.test/"] }),
         "/webhooks" => json!({ "url": "https://x.test/" }),
@@ -65,7 +70,11 @@ pub(crate) async fn no_route_answers_without_credentials(server: TestServer) {
         let place = path
             .replace("{domain}", "acme.test")
             .replace("{fingerprint}", &"0f".repeat(32))
-            .replace("{token_id}", &format!("dtk_{some}"));
+            .replace("{token_id}", &format!("dtk_{some}"))
+            .replace("{mapping_id}", &format!("rmp_{some}"))
+            .replace("{kind}", "roles")
+            .replace("{value}", "x")
+            .replace("{urn}", "urn:example:x");
         let place = place.replace("{id}", &format!("org_{some}"));
         for admin in [
             server.admin.without_key(),
@@ -290,6 +299,10 @@ async fn a_key_of_another_organization_opens_nothing(server: TestServer) {
             .replace("{domain}", "acme.test")
             .replace("{fingerprint}", &"0f".repeat(32))
             .replace("{token_id}", &token_id)
+            .replace("{mapping_id}", "rmp_01h455vb4pex5vsknk084sn02q")
+            .replace("{kind}", "roles")
+            .replace("{value}", "x")
+            .replace("{urn}", "urn:example:x")
             .replace("{id}", id);
         let reply = foreign
             .call(method.clone(), &place, body(&method, &path).as_ref())

@@ -57,8 +57,9 @@ async fn preview(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct UsersQuery {
-    /// `claimed`, or `unclaimed`: those who cannot sign in once the adoption ends.
+    /// `claimed`, or `unclaimed`: those who cannot sign in once the adoption ends. Those, unless said otherwise.
     #[param(inline)]
+    #[serde(default)]
     state: Side,
     /// How many items, at most 500.
     limit: Option<i64>,
@@ -66,10 +67,11 @@ struct UsersQuery {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Side {
     Claimed,
+    #[default]
     Unclaimed,
 }
 
