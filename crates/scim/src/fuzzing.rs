@@ -3,6 +3,7 @@
 //! Each function gives `Err` with what was found when its property does not hold.
 
 mod effect;
+mod words;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -148,7 +149,8 @@ pub fn path(text: &str) -> Finding {
     Ok(())
 }
 
-/// A PATCH of a resource: `{"current": {…}, "Operations": […]}`.
+/// A PATCH of a resource: `{"current": {…}, "Operations": […]}`, or bytes that choose one from the words of
+/// operations.
 ///
 /// What comes out is what a strict directory takes as it is, applying is a function, and a success changes
 /// something, or says what is so already, or notes a repair.
@@ -157,8 +159,9 @@ pub fn path(text: &str) -> Finding {
 ///
 /// What was found.
 pub fn patch(json: &[u8]) -> Finding {
-    let Ok(Value::Object(mut input)) = serde_json::from_slice(json) else {
-        return Ok(());
+    let mut input = match serde_json::from_slice(json) {
+        Ok(Value::Object(input)) => input,
+        _ => words::input(json),
     };
     let current = input.remove("current").unwrap_or_default();
     for kind in KINDS {
@@ -250,41 +253,9 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             (0_i64..3).prop_map(Value::from),
-            prop::sample::select(vec![
-                "",
-                "a",
-                "A",
-                "b",
-                "work",
-                "Work",
-                "True",
-                "2026-01-01T00:00:00Z",
-                "\0",
-                "ΑΣ",
-                "https://x/Users/a",
-            ])
-            .prop_map(Value::from),
+            prop::sample::select(words::TEXTS.to_vec()).prop_map(Value::from),
         ];
-        let name = prop::sample::select(vec![
-            "value",
-            "type",
-            "primary",
-            "display",
-            "$ref",
-            "givenName",
-            "title",
-            "emails",
-            "VALUE",
-            "department",
-            "manager",
-            "schemas",
-            "id",
-            "tags",
-            "open",
-            "name.givenName",
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
-            "urn:example:fuzz:1.0:User",
-        ]);
+        let name = prop::sample::select(words::NAMES.to_vec());
         leaf.prop_recursive(3, 12, 4, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
@@ -300,41 +271,7 @@ mod tests {
 
     fn operation() -> impl Strategy<Value = Value> {
         let op = prop::sample::select(vec!["add", "replace", "remove", "Add"]);
-        let path = prop::option::of(prop::sample::select(vec![
-            "",
-            "title",
-            "active",
-            "name",
-            "name.givenName",
-            "emails",
-            "emails.type",
-            "emails.value",
-            "emails[type eq \"work\"]",
-            "emails[type eq \"work\"].value",
-            "emails[type eq \"work\" and value eq \"a\"].display",
-            "emails[not (type eq \"a\")]",
-            "roles",
-            "manager",
-            "manager.value",
-            "manager.$ref",
-            "manager.displayName",
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
-            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
-            "urn:example:fuzz:1.0:User",
-            "tags",
-            "numbers",
-            "doors",
-            "doors[value eq 1].open",
-            "doors.open",
-            "number",
-            "schemas",
-            "id",
-            "meta",
-            "groups",
-            "photos",
-            "addresses",
-            "addresses[type eq \"work\"].country",
-        ]));
+        let path = prop::option::of(prop::sample::select(words::PATHS.to_vec()));
         (op, path, prop::option::of(json())).prop_map(|(op, path, value)| {
             let mut operation = json!({ "op": op });
             if let Some(path) = path {
