@@ -209,7 +209,7 @@ impl Setup {
     ) -> Result<Change, Error> {
         let profile = self.provisioning.profile(grant);
         Change::patch(
-            json!({ "Operations": operations }),
+            json!({ "schemas": [vestibule_scim::patch::PATCH_URN], "Operations": operations }),
             profile.registry.of(kind),
             profile.dialect,
             &mut Repairs::default(),
