@@ -24,8 +24,8 @@ pub(crate) fn standard() -> AttributeMapping {
 
 /// Overrules the columns of a user as the directory's settings say, and says what the user is found by.
 pub(super) fn record(settings: &DirectorySettings, record: &mut UserRecord) -> Result<(), Error> {
-    if let Some(email) = email(&settings.mapping, &record.attributes) {
-        record.email = email;
+    if let Some(path) = &settings.mapping.email {
+        record.email = address_at(path, &record.attributes);
     }
     record.indexed = index(settings, &record.attributes)?;
     Ok(())
@@ -66,19 +66,20 @@ pub(crate) fn index(
     if let Some(name) = login_name(mapping, attributes) {
         add(LOGIN_NAME, name)?;
     }
-    if let Some(Some(email)) = email(mapping, attributes) {
+    if let Some(path) = &mapping.email
+        && let Some(email) = address_at(path, attributes)
+    {
         add(EMAIL, &email)?;
     }
     Ok(Some(keys))
 }
 
-/// The e-mail address where the directory says which attribute it is: that one's first value, if it is an address.
-fn email(mapping: &AttributeMapping, attributes: &Map<String, Value>) -> Option<Option<String>> {
-    let path = mapping.email.as_deref()?;
-    let address = texts(attributes, path)
+/// The first value of the attribute that is the e-mail address, if it is one.
+fn address_at(path: &str, attributes: &Map<String, Value>) -> Option<String> {
+    texts(attributes, path)
         .into_iter()
-        .find(|text| email_domain(text).is_some());
-    Some(address.map(str::to_owned))
+        .find(|text| email_domain(text).is_some())
+        .map(str::to_owned)
 }
 
 /// The address of a user: what the directory says is the address, or else the primary one of `emails`.
@@ -86,11 +87,12 @@ pub(crate) fn email_of(
     mapping: &AttributeMapping,
     attributes: &Map<String, Value>,
 ) -> Option<String> {
-    email(mapping, attributes).unwrap_or_else(|| {
-        Resource::from_stored(attributes.clone())
+    match &mapping.email {
+        Some(path) => address_at(path, attributes),
+        None => Resource::from_stored(attributes.clone())
             .email()
-            .map(str::to_owned)
-    })
+            .map(str::to_owned),
+    }
 }
 
 /// The login name where the directory says which attribute it is: that one's first value.
@@ -219,16 +221,18 @@ mod tests {
 
     #[test]
     fn address_is_the_chosen_attribute_or_none() {
-        let user = attributes(json!({ "userName": "bob", "x": "bob@a.test" }));
-        let mapping = |path: &str| AttributeMapping {
-            email: Some(path.to_owned()),
-            ..AttributeMapping::default()
+        let user = attributes(json!({
+            "userName": "bob", "x": "bob@a.test", "emails": [{ "value": "first@a.test" }],
+        }));
+        let of = |path: Option<&str>| {
+            let mapping = AttributeMapping {
+                email: path.map(str::to_owned),
+                ..AttributeMapping::default()
+            };
+            email_of(&mapping, &user)
         };
-        assert_eq!(
-            email(&mapping("x"), &user),
-            Some(Some("bob@a.test".to_owned()))
-        );
-        assert_eq!(email(&mapping("userName"), &user), Some(None));
-        assert_eq!(email(&AttributeMapping::default(), &user), None);
+        assert_eq!(of(Some("x")).as_deref(), Some("bob@a.test"));
+        assert_eq!(of(Some("userName")), None);
+        assert_eq!(of(None).as_deref(), Some("first@a.test"));
     }
 }

@@ -101,7 +101,23 @@ async fn a_directory_takes_over_another_one(world: World) {
         .await
         .refused(409);
 
-    let path = format!("/directories/{}/adoption", id(&new));
+    an_adoption_is_previewed(
+        &api,
+        &organization,
+        (&id(&new), &old_id),
+        &ada.id.to_string(),
+    )
+    .await;
+}
+
+/// `ada` belongs to the old directory, and nobody is claimed yet.
+async fn an_adoption_is_previewed(
+    api: &Api,
+    organization: &str,
+    (new, old): (&str, &str),
+    ada: &str,
+) {
+    let path = format!("/directories/{new}/adoption");
     assert_eq!(
         api.get(&path).await.expect(200),
         json!({ "claimed": 0, "unclaimed": 1, "unclaimed_of_replaced": 1 })
@@ -112,7 +128,7 @@ async fn a_directory_takes_over_another_one(world: World) {
         .expect(200);
     assert_eq!(
         (&listed["data"][0]["id"], &listed["data"][0]["directory_id"]),
-        (&json!(ada.id.to_string()), &json!(old_id))
+        (&json!(ada), &json!(old))
     );
     let cursor = listed["next_cursor"].as_str().unwrap();
     let rest = api
@@ -143,11 +159,7 @@ async fn a_directory_takes_over_another_one(world: World) {
             &conflict["user_id"],
             &conflict["other_user_id"]
         ),
-        (
-            &json!("same_name"),
-            &shadow["id"],
-            &json!(ada.id.to_string())
-        )
+        (&json!("same_name"), &shadow["id"], &json!(ada))
     );
     assert!(conflict["remedy"].as_str().unwrap().len() > 10);
     let cursor = conflicts["next_cursor"].as_str().unwrap();

@@ -99,15 +99,7 @@ async fn another_organizations_rows_do_not_exist(world: World) {
             "provisioning-log" => record.clone(),
             _ => String::new(),
         };
-        let path = template
-            .replace("{id}", &own)
-            .replace("{token_id}", &id(&token))
-            .replace("{domain}", "acme.test")
-            .replace("{fingerprint}", "00")
-            .replace("{mapping_id}", &id(&mapping))
-            .replace("{kind}", "roles")
-            .replace("{value}", "admin")
-            .replace("{urn}", "urn:example:badge");
+        let path = placed(&template, &own, [&id(&token), &id(&mapping)]);
         let reply = api
             .call(&stranger, method.clone(), &path, Some(body_of(&template)))
             .await;
@@ -147,6 +139,19 @@ async fn another_organizations_rows_do_not_exist(world: World) {
     api.call(&stranger, Method::POST, "/webhooks", Some(body))
         .await
         .refused(404);
+}
+
+/// A path with the ids of what there is in it.
+fn placed(template: &str, own: &str, [token_id, mapping_id]: [&str; 2]) -> String {
+    template
+        .replace("{id}", own)
+        .replace("{token_id}", token_id)
+        .replace("{domain}", "acme.test")
+        .replace("{fingerprint}", "00")
+        .replace("{mapping_id}", mapping_id)
+        .replace("{kind}", "roles")
+        .replace("{value}", "admin")
+        .replace("{urn}", "urn:example:badge")
 }
 
 /// Gives a directory one of each thing that has a route below it, and tells its role mapping.
