@@ -8,6 +8,7 @@ mod applications;
 mod check;
 mod connections;
 mod directories;
+mod directory_clients;
 mod directory_tokens;
 mod idempotency;
 mod operators;
@@ -39,6 +40,7 @@ pub use directories::{
     DirectoryChange, DirectoryDetails, ExternalIdFinding, FormerUsers, HeldValues, LookupChange,
     NewRoleMapping, RoleMappingChange, SettingsChange,
 };
+pub use directory_clients::DirectoryClientChange;
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
@@ -47,9 +49,10 @@ pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
-    Delivery, Directory, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose, KeyState,
-    LoginRecord, LookupKind, Offboarding, Operator, OrganizationDomain, ProvisioningQuery,
-    ProvisioningRecord, RoleMapping, StoredSigningKey, User, UserSession, Webhook,
+    Delivery, Directory, DirectoryClient, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose,
+    KeyState, LoginRecord, LookupKind, Offboarding, Operator, OrganizationDomain,
+    ProvisioningQuery, ProvisioningRecord, RoleMapping, StoredSigningKey, User, UserSession,
+    Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

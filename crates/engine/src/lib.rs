@@ -9,6 +9,7 @@ mod authorize;
 mod browser;
 mod clock;
 mod delivery;
+mod directory_clients;
 mod engine;
 mod fault;
 mod health;

@@ -82,7 +82,7 @@ impl ClientCredentials {
     ) -> Result<Self, TokenError> {
         refuse_query(query)?;
         if body.has("client_assertion") || body.has("client_assertion_type") {
-            return Err(invalid_client("client assertions are not supported"));
+            return Err(invalid_client("an application proves itself by its secret"));
         }
         let body_id = body.get("client_id")?;
         let body_secret = body.get("client_secret")?;
@@ -138,7 +138,8 @@ impl ClientCredentials {
     }
 }
 
-fn refuse_query(query: Option<&str>) -> Result<(), TokenError> {
+/// Refuses credentials in the URL's query, where logs and histories keep them.
+pub fn refuse_query(query: Option<&str>) -> Result<(), TokenError> {
     let query = query.unwrap_or_default();
     let forbidden = |name: &str| NOT_IN_QUERY.contains(&name);
     if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| forbidden(&name)) {

@@ -27,6 +27,7 @@
 
 pub mod access_token;
 pub mod authorize;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod code;
 pub mod id_token;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::authorize::Prompt;
+use crate::client_assertion::ScimScope;
 use crate::client_auth::ClientAuthMethod;
 use crate::issuer::Issuer;
 use crate::keys::{Algorithm, KeySet};
@@ -44,11 +45,12 @@ pub struct Metadata {
     end_session_endpoint: String,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
-    grant_types_supported: [&'static str; 2],
+    grant_types_supported: [&'static str; 3],
     code_challenge_methods_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<Algorithm>,
-    token_endpoint_auth_methods_supported: [ClientAuthMethod; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 4],
+    token_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
     revocation_endpoint_auth_methods_supported: [ClientAuthMethod; 3],
     introspection_endpoint_auth_methods_supported: [ClientAuthMethod; 2],
     scopes_supported: Vec<&'static str>,
@@ -104,14 +106,25 @@ impl Metadata {
             end_session_endpoint: issuer.endpoint(paths::LOGOUT),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
-            grant_types_supported: ["authorization_code", "refresh_token"],
+            grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
             code_challenge_methods_supported: ["S256"],
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: keys.algorithms(),
-            token_endpoint_auth_methods_supported: ClientAuthMethod::ALL,
+            // The last one is for the clients of directories, with the grant client_credentials.
+            token_endpoint_auth_methods_supported: [
+                "client_secret_basic",
+                "client_secret_post",
+                "none",
+                "private_key_jwt",
+            ],
+            token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
             revocation_endpoint_auth_methods_supported: ClientAuthMethod::ALL,
             introspection_endpoint_auth_methods_supported: [ClientSecretBasic, ClientSecretPost],
-            scopes_supported: ScopeValue::ALL.map(ScopeValue::as_str).to_vec(),
+            scopes_supported: ScopeValue::ALL
+                .map(ScopeValue::as_str)
+                .into_iter()
+                .chain(ScimScope::ALL.map(ScimScope::as_str))
+                .collect(),
             claims_supported: &CLAIMS,
             prompt_values_supported: Prompt::VALUES,
             authorization_response_iss_parameter_supported: true,

@@ -52,7 +52,7 @@ impl TokenRequest {
             })),
             _ => Err(TokenError::new(
                 TokenErrorCode::UnsupportedGrantType,
-                "grant_type must be authorization_code or refresh_token",
+                "grant_type must be authorization_code or refresh_token, or client_credentials with a client_assertion",
             )),
         }
     }
@@ -169,7 +169,7 @@ impl TokenResponse {
 }
 
 /// The one place where a secret is serialized: the wire answer that hands it over.
-fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn expose<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
 
@@ -215,6 +215,8 @@ pub enum TokenErrorCode {
     UnsupportedGrantType,
     /// More than was granted.
     InvalidScope,
+    /// `resource` names something else than what the client may reach (RFC 8707 §2).
+    InvalidTarget,
     /// A kind of token that cannot be revoked.
     UnsupportedTokenType,
     /// We failed; the client may try again.
@@ -233,6 +235,7 @@ impl TokenErrorCode {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",

@@ -9,6 +9,7 @@ mod applications;
 mod body;
 mod connections;
 mod directories;
+mod directory_clients;
 mod directory_tokens;
 mod idempotency;
 mod organizations;
@@ -111,6 +112,7 @@ fn routes() -> OpenApiRouter<Engine> {
         .merge(connections::routes())
         .merge(directories::routes())
         .merge(directory_tokens::routes())
+        .merge(directory_clients::routes())
         .merge(applications::routes())
         .merge(users::routes())
         .merge(webhooks::routes())

@@ -13,6 +13,8 @@
 mod below_a_path;
 #[path = "e2e/directories.rs"]
 mod directories;
+#[path = "e2e/directory_clients.rs"]
+mod directory_clients;
 #[path = "e2e/journey.rs"]
 mod journey;
 #[path = "e2e/password.rs"]

@@ -5,9 +5,11 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use vestibule_engine::admin::Application;
 use vestibule_issuer::{
-    client_auth::ClientCredentials,
+    client_assertion::{ClientAssertion, ScimRequest},
+    client_auth::{self, ClientCredentials},
     introspect::IntrospectRequest,
     params::Params,
     revoke::RevokeRequest,
@@ -25,24 +27,7 @@ struct ClientRequest {
 
 impl ClientRequest {
     fn read(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Self, TokenError> {
-        let invalid = |description| TokenError::new(TokenErrorCode::InvalidRequest, description);
-        let content_type = single(headers, &header::CONTENT_TYPE)
-            .map_err(|()| invalid("several Content-Type headers"))?;
-        let form = content_type.is_some_and(|value| {
-            value.split(';').next().is_some_and(|kind| {
-                kind.trim()
-                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-            })
-        });
-        if !form {
-            return Err(invalid(
-                "the body has to be application/x-www-form-urlencoded",
-            ));
-        }
-        let text = std::str::from_utf8(body).map_err(|_| invalid("the body is not UTF-8"))?;
-        let params = Params::from_urlencoded(text).map_err(|_| invalid("the body is malformed"))?;
-        let authorization = single(headers, &header::AUTHORIZATION)
-            .map_err(|()| invalid("several Authorization headers"))?;
+        let (authorization, params) = form(headers, body)?;
         let credentials = ClientCredentials::parse(authorization, query, &params)?;
         Ok(Self {
             params,
@@ -51,7 +36,51 @@ impl ClientRequest {
     }
 }
 
-/// `POST /oauth/token` (RFC 6749 §4.1.3 and §6).
+/// What the token endpoint is asked, and by whom.
+enum TokenCall {
+    /// An application, for a person.
+    Application(ClientCredentials, TokenRequest),
+    /// A directory's client, for itself.
+    Directory(ClientAssertion, ScimRequest),
+}
+
+impl TokenCall {
+    fn read(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Self, TokenError> {
+        let (authorization, params) = form(headers, body)?;
+        if let Some(assertion) = ClientAssertion::parse(authorization, &params)? {
+            client_auth::refuse_query(query)?;
+            return Ok(Self::Directory(assertion, ScimRequest::parse(&params)?));
+        }
+        let credentials = ClientCredentials::parse(authorization, query, &params)?;
+        let request = TokenRequest::parse(&params)?;
+        Ok(Self::Application(credentials, request))
+    }
+}
+
+/// The `Authorization` header and the parameters of a request's body.
+fn form<'h>(headers: &'h HeaderMap, body: &[u8]) -> Result<(Option<&'h str>, Params), TokenError> {
+    let invalid = |description| TokenError::new(TokenErrorCode::InvalidRequest, description);
+    let content_type = single(headers, &header::CONTENT_TYPE)
+        .map_err(|()| invalid("several Content-Type headers"))?;
+    let form = content_type.is_some_and(|value| {
+        value.split(';').next().is_some_and(|kind| {
+            kind.trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        })
+    });
+    if !form {
+        return Err(invalid(
+            "the body has to be application/x-www-form-urlencoded",
+        ));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| invalid("the body is not UTF-8"))?;
+    let params = Params::from_urlencoded(text).map_err(|_| invalid("the body is malformed"))?;
+    let authorization = single(headers, &header::AUTHORIZATION)
+        .map_err(|()| invalid("several Authorization headers"))?;
+    Ok((authorization, params))
+}
+
+/// `POST /oauth/token` (RFC 6749 §4.1.3, §6, and §4.4 for the clients of directories).
 pub(crate) async fn token(
     State(web): State<Web>,
     Now(now): Now,
@@ -60,19 +89,28 @@ pub(crate) async fn token(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Result<Response, OAuthFailure> {
-    let read = ClientRequest::read(&headers, query.as_deref(), &body).and_then(|client| {
-        TokenRequest::parse(&client.params).map(|request| (client.credentials, request))
-    });
-    let (credentials, request) = match read {
-        Ok(read) => read,
+    let call = match TokenCall::read(&headers, query.as_deref(), &body) {
+        Ok(call) => call,
         Err(error) => return Ok(refused(&error)),
     };
-    Ok(
-        match web.engine.token(credentials, request, address, now).await? {
-            Ok(response) => NoStore(Json(response)).into_response(),
-            Err(error) => refused(&error),
-        },
-    )
+    let engine = &web.engine;
+    Ok(match call {
+        TokenCall::Application(credentials, request) => {
+            granted(engine.token(credentials, request, address, now).await?)
+        }
+        TokenCall::Directory(assertion, request) => granted(
+            engine
+                .directory_token(assertion, request, address, now)
+                .await?,
+        ),
+    })
+}
+
+fn granted<T: Serialize>(answer: Result<T, TokenError>) -> Response {
+    match answer {
+        Ok(response) => NoStore(Json(response)).into_response(),
+        Err(error) => refused(&error),
+    }
 }
 
 /// `POST /oauth/introspect` (RFC 7662).

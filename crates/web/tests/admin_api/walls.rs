@@ -53,6 +53,11 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         .expect(201);
     let group = api.world.group(&directory, "Staff").await.id.to_string();
     let mapping = furnished(&api, &format!("/directories/{}", directory.id), &group).await;
+    let clients = format!("/directories/{}/clients", directory.id);
+    let client = api
+        .post(&clients, json!({ "jwks": jwks() }))
+        .await
+        .expect(201);
     let sign_in = api.world.login(&company.user, &company.connection).await;
     let webhook = api
         .post(
@@ -99,7 +104,7 @@ async fn another_organizations_rows_do_not_exist(world: World) {
             "provisioning-log" => record.clone(),
             _ => String::new(),
         };
-        let path = placed(&template, &own, [&id(&token), &id(&mapping)]);
+        let path = placed(&template, &own, [&id(&token), &id(&mapping), &id(&client)]);
         let reply = api
             .call(&stranger, method.clone(), &path, Some(body_of(&template)))
             .await;
@@ -142,13 +147,14 @@ async fn another_organizations_rows_do_not_exist(world: World) {
 }
 
 /// A path with the ids of what there is in it.
-fn placed(template: &str, own: &str, [token_id, mapping_id]: [&str; 2]) -> String {
+fn placed(template: &str, own: &str, [token_id, mapping_id, client_id]: [&str; 3]) -> String {
     template
         .replace("{id}", own)
         .replace("{token_id}", token_id)
         .replace("{domain}", "acme.test")
         .replace("{fingerprint}", "00")
         .replace("{mapping_id}", mapping_id)
+        .replace("{client_id}", client_id)
         .replace("{kind}", "roles")
         .replace("{value}", "admin")
         .replace("{urn}", "urn:example:badge")
@@ -175,6 +181,12 @@ async fn furnished(api: &Api, path: &str, group_id: &str) -> Value {
         .expect(201)
 }
 
+/// A set with the public key of RFC 8037, appendix A.2.
+fn jwks() -> Value {
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] })
+}
+
 /// A body that would be accepted, so that only the wall can refuse it.
 fn body_of(template: &str) -> Value {
     match template {
@@ -189,6 +201,7 @@ fn body_of(template: &str) -> Value {
             json!({ "extends": "User", "schema": { "id": "urn:example:stolen", "name": "x", "attributes": [{ "name": "x", "type": "string" }] } })
         }
         "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
+        "/directories/{id}/clients" => json!({ "jwks": jwks() }),
         "/organizations/{id}/connections" => {
             json!({ "protocol": "oidc", "oidc": { "issuer": "https://i.test", "client_id": "c" } })
         }
@@ -206,6 +219,7 @@ async fn rows(api: &Api) -> Vec<i64> {
         "SELECT COUNT(*) FROM role_mappings",
         "SELECT COUNT(*) FROM directory_lookups",
         "SELECT COUNT(*) FROM directories WHERE deleted_at IS NULL AND CAST(settings AS TEXT) LIKE '%urn:example:badge%'",
+        "SELECT COUNT(*) FROM directory_clients WHERE revoked_at IS NULL",
         "SELECT COUNT(*) FROM events",
         "SELECT COUNT(*) FROM offboardings",
     ] {

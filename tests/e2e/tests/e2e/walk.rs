@@ -37,6 +37,10 @@ async fn operations(server: &TestServer) -> Vec<(Method, String)> {
 }
 
 /// A body that the route would take.
+/// A public key; the one of RFC 8037, appendix A.2.
+const JWKS: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
 fn body(method: &Method, path: &str) -> Option<Value> {
     let full = match path {
         "/organizations" => json!({ "name": "X" }),
@@ -55,6 +59,7 @@ fn body(method: &Method, path: &str) -> Option<Value> {
         "/applications" => json!({ "name": "X", "redirect_uris": ["https://x.test/"] }),
         "/webhooks" => json!({ "url": "https://x.test/" }),
         "/api-keys" => json!({ "name": "X", "scopes": ["*"] }),
+        "/directories/{id}/clients" => json!({ "jwks": JWKS.parse::<Value>().unwrap() }),
         _ => json!({}),
     };
     match *method {
@@ -74,7 +79,8 @@ pub(crate) async fn no_route_answers_without_credentials(server: TestServer) {
             .replace("{mapping_id}", &format!("rmp_{some}"))
             .replace("{kind}", "roles")
             .replace("{value}", "x")
-            .replace("{urn}", "urn:example:x");
+            .replace("{urn}", "urn:example:x")
+            .replace("{client_id}", &format!("dcl_{some}"));
         let place = place.replace("{id}", &format!("org_{some}"));
         for admin in [
             server.admin.without_key(),
@@ -245,6 +251,7 @@ async fn counts(server: &TestServer) -> Vec<(&'static str, i64)> {
         "connection_keys",
         "directories",
         "directory_tokens",
+        "directory_clients",
         "users",
         "user_sessions",
         "app_sessions",
@@ -285,6 +292,11 @@ async fn a_key_of_another_organization_opens_nothing(server: TestServer) {
         .get(&format!("/directories/{}/tokens", acme.directory_id))
         .await;
     let token_id = tokens["data"][0]["id"].as_str().unwrap().to_owned();
+    let clients = format!("/directories/{}/clients", acme.directory_id);
+    let client = server
+        .admin
+        .post(&clients, json!({ "jwks": JWKS.parse::<Value>().unwrap() }));
+    let client_id = client.await["id"].as_str().unwrap().to_owned();
     let before = counts(&server).await;
     for (method, path) in operations(&server).await {
         if !path.contains('{') {
@@ -303,6 +315,7 @@ async fn a_key_of_another_organization_opens_nothing(server: TestServer) {
             .replace("{kind}", "roles")
             .replace("{value}", "x")
             .replace("{urn}", "urn:example:x")
+            .replace("{client_id}", &client_id)
             .replace("{id}", id);
         let reply = foreign
             .call(method.clone(), &place, body(&method, &path).as_ref())
