@@ -74,7 +74,7 @@ async fn measure(installation: &Installation, database: &str) {
     let before = cpu_time(process);
     let run = tokio::task::block_in_place(|| {
         send_all(forge.address, CONNECTIONS, &answers, |answer| {
-            answered(&answer)
+            answered(&answer);
         })
     });
     let used = cpu_time(process)
@@ -198,7 +198,8 @@ fn answered(answer: &Answer) {
     let head = &answer.head;
     assert!(
         answer.status == 303 && head.contains("/finish?answer="),
-        "{head}"
+        "{head}{}",
+        String::from_utf8_lossy(&answer.body)
     );
 }
 

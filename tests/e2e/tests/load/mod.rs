@@ -55,12 +55,17 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-    [head.as_bytes(), body].concat()
+    let mut lines = vec![
+        format!("{method} {target} HTTP/1.1"),
+        "Host: 127.0.0.1".to_owned(),
+    ];
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    lines.push(format!("Content-Length: {}\r\n\r\n", body.len()));
+    [lines.join("\r\n").as_bytes(), body].concat()
 }
 
 /// Sends each request once, over so many connections; what `read` makes of the answers comes in the order of requests.
