@@ -126,9 +126,14 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         }
     }
     assert_eq!(rows(&api).await, before, "nothing changed");
+    names_in_parameters_are_refused(&api, &stranger, &organization).await;
+}
+
+/// The organization is named beside the path, too.
+async fn names_in_parameters_are_refused(api: &Api, stranger: &str, organization: &str) {
     for path in ["/events", "/audit"] {
         api.call(
-            &stranger,
+            stranger,
             Method::GET,
             &format!("{path}?organization_id={organization}"),
             None,
@@ -137,11 +142,11 @@ async fn another_organizations_rows_do_not_exist(world: World) {
         .refused(404);
     }
     let body = json!({ "name": "x", "scopes": ["users:read"], "organization_id": organization });
-    api.call(&stranger, Method::POST, "/api-keys", Some(body))
+    api.call(stranger, Method::POST, "/api-keys", Some(body))
         .await
         .refused(404);
     let body = json!({ "url": "https://x.test", "organization_id": organization });
-    api.call(&stranger, Method::POST, "/webhooks", Some(body))
+    api.call(stranger, Method::POST, "/webhooks", Some(body))
         .await
         .refused(404);
 }
