@@ -72,10 +72,12 @@ impl Projection {
     /// The choice that `attributes` and `excludedAttributes` make for one resource type.
     ///
     /// Names that the schema does not know are ignored. Where a client sends both, `attributes` counts.
+    /// A choice of elements in `attributes`, which the standard does not have, chooses the whole attribute.
     pub fn new(attributes: &[String], excluded: &[String], schema: &ResourceSchema) -> Self {
         let is_given = |names: &[String]| names.iter().any(|name| !name.trim().is_empty());
         Self(if is_given(attributes) {
-            Choice::Only(names(attributes, schema))
+            let attributes: Vec<String> = attributes.iter().map(|text| whole(text)).collect();
+            Choice::Only(names(&attributes, schema))
         } else if is_given(excluded) {
             Choice::Except(names(excluded, schema))
         } else {
@@ -227,6 +229,21 @@ impl Projection {
             Choice::Only(names) | Choice::Except(names) => names.contains(&name()),
         }
     }
+}
+
+/// The names without choices of elements, such as `emails[type eq "work"]`.
+///
+/// RFC 7644 §3.9 knows no such thing, and Microsoft's test collection asks so: who chooses an element gets all of them,
+/// not none.
+fn whole(text: &str) -> String {
+    let mut inside = false;
+    let mut outside = |character: &char| {
+        inside = *character == '[' || (inside && *character != ']');
+        !inside && *character != ']'
+    };
+    text.chars()
+        .filter(|character| outside(character))
+        .collect()
 }
 
 fn names(texts: &[String], schema: &ResourceSchema) -> BTreeSet<Name> {

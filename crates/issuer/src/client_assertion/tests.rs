@@ -210,10 +210,11 @@ fn only_public_keys_for_signatures_are_a_set() {
 
 #[test]
 fn scope_is_at_most_the_clients() {
+    use ScimScope::{Read, Write};
+
     let request = |text: &str| ScimRequest::parse(&Params::from_urlencoded(text).unwrap());
     let scope = |text: &str, most| request(text).and_then(|request| request.scope(most));
     let grant = "grant_type=client_credentials";
-    use ScimScope::{Read, Write};
     assert_eq!(scope(grant, Write), Ok(Write));
     assert_eq!(scope(grant, Read), Ok(Read));
     assert_eq!(scope(&format!("{grant}&scope=scim:read"), Write), Ok(Read));

@@ -163,13 +163,15 @@ impl Endpoint {
 fn resource_type(segment: &str) -> Option<ResourceType> {
     [ResourceType::User, ResourceType::Group]
         .into_iter()
-        .find(|kind| kind.endpoint() == segment)
+        // Microsoft's test collection asks for `/users`; a path in other letters means nothing else.
+        .find(|kind| kind.endpoint().eq_ignore_ascii_case(segment))
 }
 
 fn lookup_kind(segment: &str) -> Option<LookupKind> {
     [LookupKind::Role, LookupKind::Entitlement]
         .into_iter()
-        .find(|kind| kind.endpoint() == segment)
+        // Microsoft's test collection asks for `/users`; a path in other letters means nothing else.
+        .find(|kind| kind.endpoint().eq_ignore_ascii_case(segment))
 }
 
 #[cfg(test)]
@@ -201,7 +203,8 @@ mod tests {
                 "Roles/a/b",
                 Endpoint::Lookup(LookupKind::Role, "a/b".to_owned()),
             ),
-            ("users", Endpoint::Unknown),
+            ("users", Endpoint::Collection(ResourceType::User)),
+            ("user", Endpoint::Unknown),
         ] {
             assert_eq!(Endpoint::parse(path), endpoint, "{path}");
         }

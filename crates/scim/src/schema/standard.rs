@@ -136,7 +136,8 @@ pub(super) fn user() -> Schema {
     let mut attributes = person();
     attributes.extend(contacts());
     attributes.extend(rights());
-    Schema::new(USER_URN, "User", "A person.", attributes)
+    // The words of RFC 7643 §8.7.1, which Microsoft's test collection looks for.
+    Schema::new(USER_URN, "User", "User Account", attributes)
 }
 
 fn person() -> Vec<Attribute> {

@@ -100,6 +100,27 @@ async fn lookups_of_identity_providers_find() {
 }
 
 #[tokio::test]
+async fn microsofts_collection_finds_paths_and_attributes_in_its_own_spelling() {
+    let server = server();
+    let body = json!({
+        "userName": "ann", "title": "x",
+        "emails": [{ "value": "ann@example.test", "type": "work" }],
+    });
+    server.call("POST", "/Users", body).await.created();
+    for chosen in [
+        "emails%5Btype+eq+%22work%22%5D",
+        "emails%5Bvalue+eq+%22a,b%22%5D.value",
+    ] {
+        let answer = server.get(&format!("/users?attributes={chosen}")).await;
+        let user = &answer.body["Resources"][0];
+        assert_eq!(user["emails"][0]["value"], "ann@example.test", "{chosen}");
+        assert!(user.get("title").is_none());
+    }
+    let schemas = server.get("/Schemas").await;
+    assert!(schemas.body.to_string().contains("User Account"));
+}
+
+#[tokio::test]
 async fn search_takes_the_same_question_as_a_body() {
     let server = server();
     let ann = server.user("ann").await;
