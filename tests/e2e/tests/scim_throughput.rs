@@ -249,7 +249,9 @@ impl Bench {
 
     /// One member comes and goes, in a small group and in one of everybody.
     fn change_groups(&self, ids: &[String]) {
-        for size in [SMALL_GROUP.min(ids.len()), ids.len()] {
+        let mut sizes = vec![SMALL_GROUP.min(ids.len()), ids.len()];
+        sizes.dedup();
+        for size in sizes {
             let name = format!("group of {size} {}", ids.len());
             let group = self.group(&name, &ids[1..size]);
             let change = |op: &str| {
