@@ -15,6 +15,13 @@ export async function binary() {
   return path.join(JSON.parse(said).target_directory, 'debug', 'vestibule');
 }
 
+/** The binary of one of the examples. */
+export async function example(name) {
+  await finish('cargo', ['build', '--quiet', '-p', name], { cwd: root, within: 1_800_000 });
+  const { said } = await finish('cargo', ['metadata', '--quiet', '--format-version', '1', '--no-deps'], { cwd: root });
+  return path.join(JSON.parse(said).target_directory, 'debug', name);
+}
+
 /** Starts a server with an empty SQLite database, or with the one that `VESTIBULE_DATABASE_URL` names. */
 export async function startVestibule(workshop, report) {
   const program = await binary();
@@ -29,6 +36,8 @@ export async function startVestibule(workshop, report) {
       VESTIBULE_MASTER_KEY: randomBytes(32).toString('base64'),
       VESTIBULE_BOOTSTRAP_API_KEY: key,
       VESTIBULE_ALLOW_PRIVATE_NETWORK: 'true',
+      // The tools send as fast as they can.
+      VESTIBULE_SCIM_REQUESTS_PER_SECOND: '100000',
     },
   });
   await workshop.ready(state, async () => (await fetch(`${url}/readyz`)).ok);
