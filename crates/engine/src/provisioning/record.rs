@@ -124,6 +124,13 @@ pub(super) fn keep_active(record: &mut UserRecord, user: &User) {
     record.attributes.insert("active".to_owned(), Value::Null);
 }
 
+/// A resource that does not say whether the person is active.
+pub(super) fn without_active(resource: Resource) -> Resource {
+    let mut attributes = resource.into_attributes();
+    attributes.remove("active");
+    Resource::from_stored(attributes)
+}
+
 /// The resource of a user.
 ///
 /// The columns have the last word: an operator may have made or deactivated the user without writing SCIM attributes.

@@ -242,7 +242,11 @@ pub(super) async fn update(
     let mut stored = [record::stored_user(&user)?];
     lists::load(&mut tx, ResourceType::User, &mut stored, edit.wanted).await?;
     tx.commit().await?;
-    let [stored] = stored;
+    let [mut stored] = stored;
+    if unsaid {
+        // The answer shows that it was removed; whoever reads a deactivated person afterwards is told so again.
+        stored.resource = record::without_active(stored.resource);
+    }
     Ok(Updated::new(stored, !changed.is_empty(), changes.repairs).with_touched(changes.touched))
 }
 
