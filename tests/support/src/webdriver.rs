@@ -1,9 +1,9 @@
 //! A real browser: Chromium without a screen, driven by chromedriver (W3C WebDriver) over plain HTTP.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead, BufReader, Read as _},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -24,6 +24,7 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 const DRIVER: &str = "chromedriver";
+const ATTEMPTS_TO_START: usize = 5;
 /// How long a page may take to show what is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The name under which WebDriver hides an element's id (W3C WebDriver §12.1).
@@ -51,7 +52,7 @@ impl WebBrowser {
             );
             return None;
         };
-        let (driver, address) = start_driver(driver);
+        let (driver, address) = start_driver(&driver);
         let profile = tempfile::tempdir().expect("a folder for the browser's profile");
         let arguments = [
             "--headless",
@@ -242,35 +243,46 @@ impl Drop for WebBrowser {
 }
 
 /// Starts chromedriver on a free port, and reads from its output which one that is.
-fn start_driver(path: PathBuf) -> (Child, String) {
-    let mut driver = Command::new(path)
-        .arg("--port=0")
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver starts");
-    let mut output = BufReader::new(driver.stdout.take().expect("chromedriver's output"));
-    let port = loop {
-        let mut line = String::new();
-        let read = output
-            .read_line(&mut line)
-            .expect("chromedriver prints text");
-        assert!(read > 0, "chromedriver ended without naming its port");
-        let port = line
-            .trim()
-            .trim_end_matches('.')
-            .rsplit_once("on port ")
-            .map(|(_, port)| port.parse::<u16>());
-        if let Some(Ok(port)) = port
-            && port > 0
-        {
-            break port;
+///
+/// It picks the port for one family of addresses and then needs the same one for the other, which another process may
+/// hold; then it ends, and is started again.
+fn start_driver(path: &Path) -> (Child, String) {
+    let mut printed = String::new();
+    for _ in 0..ATTEMPTS_TO_START {
+        let mut driver = Command::new(path)
+            .arg("--port=0")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts");
+        let mut output = BufReader::new(driver.stdout.take().expect("chromedriver's output"));
+        printed.clear();
+        if let Some(port) = port_in(&mut output, &mut printed) {
+            std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
+            return (driver, format!("http://127.0.0.1:{port}"));
         }
-    };
-    std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
-    (driver, format!("http://127.0.0.1:{port}"))
+        driver.wait().expect("chromedriver has ended");
+    }
+    panic!("chromedriver ended without naming its port {ATTEMPTS_TO_START} times:\n{printed}");
+}
+
+/// The port that chromedriver says it listens on; none where its output ends before that.
+fn port_in(output: &mut impl BufRead, printed: &mut String) -> Option<u16> {
+    loop {
+        let start = printed.len();
+        let read = output.read_line(printed).expect("chromedriver prints text");
+        if read == 0 {
+            return None;
+        }
+        let line = printed[start..].trim().trim_end_matches('.');
+        if let Some((_, port)) = line.rsplit_once("on port ")
+            && let Ok(port @ 1..) = port.parse()
+        {
+            return Some(port);
+        }
+    }
 }
 
 fn find(program: &str) -> Option<PathBuf> {

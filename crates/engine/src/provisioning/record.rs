@@ -117,18 +117,11 @@ impl std::io::Write for Size {
     }
 }
 
-/// Leaves the person as they are, and marks that the directory removed `active`: of an active person it is shown no more
-/// until somebody says it again.
+/// Leaves the person as they are, and marks that the directory removed `active`: it is shown no more until somebody says
+/// it again; of a deactivated person only until the next change, for who reads no `active` takes them for active.
 pub(super) fn keep_active(record: &mut UserRecord, user: &User) {
     record.active = user.active;
     record.attributes.insert("active".to_owned(), Value::Null);
-}
-
-/// A resource that does not say whether the person is active.
-pub(super) fn without_active(resource: Resource) -> Resource {
-    let mut attributes = resource.into_attributes();
-    attributes.remove("active");
-    Resource::from_stored(attributes)
 }
 
 /// The resource of a user.
@@ -137,9 +130,7 @@ pub(super) fn without_active(resource: Resource) -> Resource {
 pub(super) fn resource_of_user(user: &User) -> Resource {
     let mut attributes = user.attributes.clone();
     attributes.insert("userName".to_owned(), json!(user.user_name));
-    // Who reads no `active` takes the person for active, so the other answer is always there.
-    let removed = attributes.remove("active") == Some(Value::Null);
-    if !removed || !user.active {
+    if attributes.remove("active") != Some(Value::Null) {
         attributes.insert("active".to_owned(), json!(user.active));
     }
     put_external_id(&mut attributes, user.external_id.as_deref());

@@ -211,9 +211,11 @@ pub(super) async fn update(
     let mut user = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
     let current = record::resource_of_user(&user);
     let changes = edit.change.apply(&current)?;
-    let resource = changes.resource;
+    let mut resource = changes.resource;
     // Who removes the attribute says nothing about the person: nobody is reactivated and nobody is locked out.
-    let unsaid = !resource.attributes().contains_key("active");
+    // A deactivated person whose `active` was removed by an earlier change has it again with this one.
+    let is_said = |resource: &Resource| resource.attributes().contains_key("active");
+    let unsaid = !is_said(&resource) && (user.active || is_said(&current));
     let mut changed: Vec<String> = Vec::new();
     if resource != current {
         changed.extend(changes.touched.iter().map(ToString::to_string));
@@ -226,6 +228,9 @@ pub(super) async fn update(
         changed.push("directory_id".to_owned());
     }
     if !changed.is_empty() {
+        if !unsaid && !is_said(&resource) {
+            resource.set_active(user.active);
+        }
         let mut record = record::user(resource, &grant.settings)?;
         if unsaid {
             record::keep_active(&mut record, &user);
@@ -242,11 +247,7 @@ pub(super) async fn update(
     let mut stored = [record::stored_user(&user)?];
     lists::load(&mut tx, ResourceType::User, &mut stored, edit.wanted).await?;
     tx.commit().await?;
-    let [mut stored] = stored;
-    if unsaid {
-        // The answer shows that it was removed; whoever reads a deactivated person afterwards is told so again.
-        stored.resource = record::without_active(stored.resource);
-    }
+    let [stored] = stored;
     Ok(Updated::new(stored, !changed.is_empty(), changes.repairs).with_touched(changes.touched))
 }
 
