@@ -307,34 +307,36 @@ fn is_other_version(schema: &str, urn: &str) -> bool {
 }
 
 /// The ListResponse message of a page by index.
-pub fn response(total: u64, start_index: u64, resources: &[Map<String, Value>]) -> Value {
-    json!({
-        "schemas": [LIST_URN],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
-    })
+pub fn response(total: u64, start_index: u64, resources: Vec<Map<String, Value>>) -> Value {
+    Value::Object(Map::from_iter([
+        ("schemas".to_owned(), json!([LIST_URN])),
+        ("totalResults".to_owned(), json!(total)),
+        ("startIndex".to_owned(), json!(start_index)),
+        ("itemsPerPage".to_owned(), json!(resources.len())),
+        ("Resources".to_owned(), array(resources)),
+    ]))
 }
 
 /// The ListResponse message of a page by cursor (RFC 9865 §2.1), with `nextCursor` unless it is the last one.
 pub fn cursor_response(
     total: Option<u64>,
     next: Option<String>,
-    resources: &[Map<String, Value>],
+    resources: Vec<Map<String, Value>>,
 ) -> Value {
-    let mut response = json!({
-        "schemas": [LIST_URN],
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
-    });
-    if let Some(object) = response.as_object_mut() {
-        if let Some(total) = total {
-            object.insert("totalResults".to_owned(), json!(total));
-        }
-        if let Some(next) = next {
-            object.insert("nextCursor".to_owned(), json!(next));
-        }
+    let mut response = Map::from_iter([
+        ("schemas".to_owned(), json!([LIST_URN])),
+        ("itemsPerPage".to_owned(), json!(resources.len())),
+        ("Resources".to_owned(), array(resources)),
+    ]);
+    if let Some(total) = total {
+        response.insert("totalResults".to_owned(), json!(total));
     }
-    response
+    if let Some(next) = next {
+        response.insert("nextCursor".to_owned(), json!(next));
+    }
+    Value::Object(response)
+}
+
+fn array(resources: Vec<Map<String, Value>>) -> Value {
+    resources.into_iter().map(Value::Object).collect()
 }

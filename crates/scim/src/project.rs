@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::directory::{Load, Stored, Wanted};
 use crate::path::AttributePath;
@@ -12,27 +12,33 @@ use crate::schema::{Attribute, Mutability, ResourceSchema, ResourceType, Returne
 impl Stored {
     /// The whole resource with everything the server adds, before projection; `base` is the URL of the directory.
     pub fn document(&self, schema: &ResourceSchema, base: &str) -> Map<String, Value> {
+        self.clone().into_document(schema, base)
+    }
+
+    /// As [`document`](Self::document), of a resource that is needed no more.
+    pub fn into_document(self, schema: &ResourceSchema, base: &str) -> Map<String, Value> {
         let kind = schema.kind();
-        let mut document = self.resource.attributes().clone();
+        let schemas = self.resource.schemas(schema).map(Value::from).collect();
+        let meta = Map::from_iter([
+            ("resourceType".to_owned(), kind.name().into()),
+            ("created".to_owned(), self.created.to_string().into()),
+            (
+                "lastModified".to_owned(),
+                self.last_modified.to_string().into(),
+            ),
+            ("location".to_owned(), self.location(kind, base).into()),
+            ("version".to_owned(), self.etag().into()),
+        ]);
+        let mut document = self.resource.into_attributes();
         put_references(&mut document, schema, base);
-        let schemas: Vec<&str> = self.resource.schemas(schema).collect();
-        document.insert("schemas".to_owned(), json!(schemas));
-        document.insert("id".to_owned(), json!(self.id));
-        document.insert(
-            "meta".to_owned(),
-            json!({
-                "resourceType": kind.name(),
-                "created": self.created.to_string(),
-                "lastModified": self.last_modified.to_string(),
-                "location": self.location(kind, base),
-                "version": self.etag(),
-            }),
-        );
-        if let Some(members) = self.members.as_ref().filter(|members| !members.is_empty()) {
+        document.insert("schemas".to_owned(), Value::Array(schemas));
+        document.insert("id".to_owned(), Value::String(self.id));
+        document.insert("meta".to_owned(), Value::Object(meta));
+        if let Some(members) = self.members.filter(|members| !members.is_empty()) {
             let members = members.iter().map(|member| member.to_json(base)).collect();
             document.insert("members".to_owned(), Value::Array(members));
         }
-        if let Some(groups) = self.groups.as_ref().filter(|groups| !groups.is_empty()) {
+        if let Some(groups) = self.groups.filter(|groups| !groups.is_empty()) {
             let groups = groups.iter().map(|group| group.to_json(base)).collect();
             document.insert("groups".to_owned(), Value::Array(groups));
         }
@@ -122,85 +128,78 @@ impl Projection {
     /// [`Change::named`](crate::Change::named)): those that are `returned: request` are shown then, too.
     pub fn apply(
         &self,
-        document: Map<String, Value>,
+        mut document: Map<String, Value>,
         schema: &ResourceSchema,
         touched: &[AttributePath],
     ) -> Map<String, Value> {
-        let mut result = Map::new();
-        for (key, value) in document {
-            let kept = match (schema.extension(&key), value) {
-                (Some(extension), Value::Object(object)) => {
-                    let mut kept = Map::new();
-                    for (name, value) in object {
-                        let Some(attribute) = extension.attribute(&name) else {
-                            continue;
-                        };
-                        let path = AttributePath::new(Some(&extension.id), &name, None);
-                        if let Some(value) =
-                            self.attribute(&path, attribute, value, touched, schema)
-                        {
-                            kept.insert(name, value);
-                        }
-                    }
-                    Some(Value::Object(kept))
-                        .filter(|kept| kept.as_object().is_some_and(|kept| !kept.is_empty()))
-                }
-                (_, value) => schema.top_level_attribute(&key).and_then(|attribute| {
-                    let path = AttributePath::new(None, &key, None);
-                    self.attribute(&path, attribute, value, touched, schema)
-                }),
-            };
-            if let Some(value) = kept {
-                result.insert(key, value);
+        let answer = Answer { schema, touched };
+        document.retain(|key, value| match (schema.extension(key), value) {
+            (Some(extension), Value::Object(object)) => {
+                let urn = Some(extension.id.as_str());
+                object.retain(|name, value| {
+                    let attribute = extension.attribute(name);
+                    attribute.is_some_and(|attribute| self.keeps(urn, attribute, value, &answer))
+                });
+                !object.is_empty()
             }
-        }
-        result
+            (_, value) => schema
+                .top_level_attribute(key)
+                .is_some_and(|attribute| self.keeps(None, attribute, value, &answer)),
+        });
+        document
     }
 
-    fn attribute(
+    /// Whether the answer has this attribute; of its parts only those stay that the answer has.
+    fn keeps(
         &self,
-        path: &AttributePath,
+        urn: Option<&str>,
         attribute: &Attribute,
-        value: Value,
-        touched: &[AttributePath],
-        schema: &ResourceSchema,
-    ) -> Option<Value> {
+        value: &mut Value,
+        answer: &Answer<'_>,
+    ) -> bool {
+        let name = attribute.name.as_str();
         let whole = match attribute.returned {
-            Returned::Never => return None,
+            Returned::Never => return false,
             Returned::Always => true,
-            Returned::Request => (self.names(path) && !self.excludes()) || touched.contains(path),
+            Returned::Request => {
+                (self.names(urn, name, None) && !self.excludes()) || answer.touches(urn, name, None)
+            }
             Returned::Default => match &self.0 {
                 Choice::Default => true,
-                Choice::Only(_) => self.names(path) || self.names_schema(path, schema),
-                Choice::Except(_) => !self.names(path) && !self.names_schema(path, schema),
+                Choice::Only(_) => {
+                    self.names(urn, name, None) || self.names_schema(urn, name, answer.schema)
+                }
+                Choice::Except(_) => {
+                    !self.names(urn, name, None) && !self.names_schema(urn, name, answer.schema)
+                }
             },
         };
-        if attribute.sub_attributes.is_empty() {
-            return whole.then_some(value);
-        }
         let parts = &attribute.sub_attributes;
-        let some = whole
-            || (!self.excludes() && parts.iter().any(|sub| self.names(&path.child(&sub.name))));
-        let keep = |name: &str| {
-            let sub_path = path.child(name);
-            let sub = attribute.sub_attribute(name);
-            let returned = sub.map_or(Returned::Default, |sub| sub.returned);
-            // What only the server writes was not written with the attribute.
-            let written = touched.contains(&sub_path)
-                || (sub.is_some_and(|sub| sub.mutability != Mutability::ReadOnly)
-                    && touched.contains(path));
+        if parts.is_empty() {
+            return whole;
+        }
+        let names = |part: &str| self.names(urn, name, Some(part));
+        let some = whole || (!self.excludes() && parts.iter().any(|part| names(&part.name)));
+        keep_parts(value, &|part| {
+            let known = attribute.sub_attribute(part);
+            let is_written = || {
+                // What only the server writes was not written with the attribute.
+                answer.touches(urn, name, Some(part))
+                    || (known.is_some_and(|part| part.mutability != Mutability::ReadOnly)
+                        && answer.touches(urn, name, None))
+            };
+            let returned = known.map_or(Returned::Default, |part| part.returned);
             match (returned, &self.0) {
                 (Returned::Never, _) => false,
                 // What is always returned comes with its attribute.
                 (Returned::Always, _) => some,
-                (Returned::Request, Choice::Default | Choice::Except(_)) => whole && written,
-                (Returned::Request, Choice::Only(_)) => self.names(&sub_path) || (whole && written),
+                (Returned::Request, Choice::Default | Choice::Except(_)) => whole && is_written(),
+                (Returned::Request, Choice::Only(_)) => names(part) || (whole && is_written()),
                 (Returned::Default, Choice::Default) => whole,
-                (Returned::Default, Choice::Only(_)) => whole || self.names(&sub_path),
-                (Returned::Default, Choice::Except(_)) => whole && !self.names(&sub_path),
+                (Returned::Default, Choice::Only(_)) => whole || names(part),
+                (Returned::Default, Choice::Except(_)) => whole && !names(part),
             }
-        };
-        keep_parts(value, &keep)
+        })
     }
 
     fn excludes(&self) -> bool {
@@ -208,26 +207,41 @@ impl Projection {
     }
 
     /// Whether the client named this attribute, to have it or to leave it out.
-    fn names(&self, path: &AttributePath) -> bool {
+    fn names(&self, urn: Option<&str>, name: &str, part: Option<&str>) -> bool {
         match &self.0 {
             Choice::Default => false,
             Choice::Only(names) | Choice::Except(names) => {
-                names.contains(&Name::Attribute(path.clone()))
+                names.contains(&Name::Attribute(AttributePath::new(urn, name, part)))
             }
         }
     }
 
     /// Whether the client named the schema of this attribute.
-    fn names_schema(&self, path: &AttributePath, schema: &ResourceSchema) -> bool {
+    fn names_schema(&self, urn: Option<&str>, name: &str, schema: &ResourceSchema) -> bool {
         // The common attributes are of no schema (RFC 7643 §3.1).
-        if path.extension().is_none() && schema.core().attribute(path.name()).is_none() {
+        if urn.is_none() && schema.core().attribute(name).is_none() {
             return false;
         }
-        let name = || Name::Schema(path.extension().map(str::to_owned));
         match &self.0 {
             Choice::Default => false,
-            Choice::Only(names) | Choice::Except(names) => names.contains(&name()),
+            Choice::Only(names) | Choice::Except(names) => {
+                names.contains(&Name::Schema(urn.map(str::to_owned)))
+            }
         }
+    }
+}
+
+/// What a projection has to know about one answer.
+struct Answer<'a> {
+    schema: &'a ResourceSchema,
+    touched: &'a [AttributePath],
+}
+
+impl Answer<'_> {
+    fn touches(&self, urn: Option<&str>, name: &str, part: Option<&str>) -> bool {
+        self.touched
+            .iter()
+            .any(|path| (path.extension(), path.name(), path.sub()) == (urn, name, part))
     }
 }
 
@@ -265,14 +279,7 @@ fn names(texts: &[String], schema: &ResourceSchema) -> BTreeSet<Name> {
 
 /// Makes the references that follow from a value beside them, whatever was stored once.
 fn put_references(document: &mut Map<String, Value>, schema: &ResourceSchema, base: &str) {
-    for (path, attribute) in schema.each() {
-        let Some(kind) = attribute.refers_to() else {
-            continue;
-        };
-        // Groups of users are made with their references.
-        if attribute.mutability == Mutability::ReadOnly {
-            continue;
-        }
+    for (path, kind) in schema.references() {
         let object = match path.extension() {
             None => Some(&mut *document),
             Some(urn) => document.get_mut(urn).and_then(Value::as_object_mut),
@@ -309,21 +316,17 @@ fn segment(text: &str) -> String {
     segment
 }
 
-/// The parts of a complex value, or of every element of a list, that are kept.
-fn keep_parts(value: Value, keep: &dyn Fn(&str) -> bool) -> Option<Value> {
+/// Leaves the parts of a complex value, or of every element of a list, that are kept; false where there are none.
+fn keep_parts(value: &mut Value, keep: &dyn Fn(&str) -> bool) -> bool {
     match value {
         Value::Object(object) => {
-            let kept: Map<String, Value> =
-                object.into_iter().filter(|(name, _)| keep(name)).collect();
-            (!kept.is_empty()).then_some(Value::Object(kept))
+            object.retain(|name, _| keep(name));
+            !object.is_empty()
         }
         Value::Array(elements) => {
-            let kept: Vec<Value> = elements
-                .into_iter()
-                .filter_map(|element| keep_parts(element, keep))
-                .collect();
-            (!kept.is_empty()).then_some(Value::Array(kept))
+            elements.retain_mut(|element| keep_parts(element, keep));
+            !elements.is_empty()
         }
-        _ => None,
+        _ => false,
     }
 }

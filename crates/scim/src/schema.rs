@@ -229,6 +229,8 @@ pub struct ResourceSchema {
     extensions: Vec<Schema>,
     /// The URNs of the extensions that every resource has.
     required: Vec<String>,
+    /// The attributes that a client writes and that hold references, and what they refer to.
+    references: Vec<(AttributePath, ResourceType)>,
 }
 
 /// An attribute that was found, with its canonical path.
@@ -258,7 +260,19 @@ impl ResourceSchema {
             common: standard::common(),
             extensions: Vec::new(),
             required: Vec::new(),
+            references: Vec::new(),
         }
+        .with_references()
+    }
+
+    fn with_references(mut self) -> Self {
+        let references = self.each().filter_map(|(path, attribute)| {
+            // Groups of users are made with their references.
+            let kind = attribute.refers_to()?;
+            (attribute.mutability != Mutability::ReadOnly).then_some((path, kind))
+        });
+        self.references = references.collect();
+        self
     }
 
     /// Adds an extension, optional for clients; a schema of the same URN is replaced.
@@ -268,7 +282,7 @@ impl ResourceSchema {
         self.extensions.retain(|known| !same(&known.id));
         self.required.retain(|urn| !same(urn));
         self.extensions.push(extension);
-        self
+        self.with_references()
     }
 
     /// Adds an extension that every resource has to have (RFC 7643 §6, `schemaExtensions.required`).
@@ -392,6 +406,11 @@ impl ResourceSchema {
         self.each()
             .filter(|(_, attribute)| attribute.uniqueness != Uniqueness::None)
             .filter(|(path, _)| path.extension().is_some() || path.name() != "id")
+    }
+
+    /// The attributes that a client writes and whose `$ref` follows from the `value` beside it.
+    pub(crate) fn references(&self) -> &[(AttributePath, ResourceType)] {
+        &self.references
     }
 
     /// Every attribute of the core schema, the common ones and the extensions, with the canonical path.

@@ -47,6 +47,8 @@ pub(crate) struct Query<'q> {
     /// What PostgreSQL gets behind it.
     clause: &'static str,
     values: Vec<Value<'q>>,
+    /// Values that SQLite runs it with as well, one after the other.
+    more: Vec<Vec<Value<'q>>>,
     long: bool,
 }
 
@@ -62,6 +64,7 @@ impl<'q> Query<'q> {
             postgres: None,
             clause: "",
             values,
+            more: Vec::new(),
             long: false,
         }
     }
@@ -89,16 +92,26 @@ impl<'q> Query<'q> {
         self
     }
 
+    /// Runs it with these values as well; on SQLite alone, where a statement that has been parsed costs little to repeat.
+    pub(crate) fn and_for_each(mut self, more: Vec<Vec<Value<'q>>>) -> Self {
+        self.more = more;
+        self
+    }
+
     /// Runs it, and gives how many rows it changed.
     pub(crate) async fn execute(self, tx: &mut ReadTx) -> Result<u64> {
         match tx.on() {
-            On::Sqlite(connection) => {
-                self.step(connection, |mut rows| {
+            On::Sqlite(connection) => self.prepared(connection, |statement| {
+                let mut changed = 0;
+                for values in std::iter::once(&self.values).chain(&self.more) {
+                    bind(statement, &self.sql, values)?;
+                    let mut rows = statement.raw_query();
                     while rows.next()?.is_some() {}
-                    Ok(())
-                })?;
-                Ok(connection.changes())
-            }
+                    drop(rows);
+                    changed += connection.changes();
+                }
+                Ok(changed)
+            }),
             On::Postgres(connection) => {
                 let (sql, arguments) = self.for_postgres()?;
                 let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
@@ -152,32 +165,24 @@ impl<'q> Query<'q> {
     }
 
     fn step<T>(
-        self,
+        &self,
         connection: &rusqlite::Connection,
         read: impl FnOnce(rusqlite::Rows<'_>) -> Result<T>,
     ) -> Result<T> {
-        let run = || {
-            let (mut kept, mut once);
-            let statement: &mut rusqlite::Statement<'_> = if self.sql.len() > LONGEST_KEPT {
-                once = connection.prepare(&self.sql)?;
-                &mut once
-            } else {
-                kept = connection.prepare_cached(&self.sql)?;
-                &mut kept
-            };
-            for place in 1..=statement.parameter_count() {
-                // `$2` is a name to SQLite, not a number; without a name they come in order.
-                let named = statement.parameter_name(place).map(str::to_owned);
-                let number = match named {
-                    Some(name) => name.get(1..).and_then(|digits| digits.parse().ok()),
-                    None => Some(place),
-                };
-                let value =
-                    number.and_then(|number: usize| self.values.get(number.checked_sub(1)?));
-                let value = value.ok_or_else(|| Error::corrupt("parameter of a statement"))?;
-                statement.raw_bind_parameter(place, value)?;
-            }
+        self.prepared(connection, |statement| {
+            bind(statement, &self.sql, &self.values)?;
             read(statement.raw_query())
+        })
+    }
+
+    fn prepared<T>(
+        &self,
+        connection: &rusqlite::Connection,
+        run: impl FnOnce(&mut rusqlite::Statement<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let run = || match self.sql.len() > LONGEST_KEPT {
+            true => run(&mut connection.prepare(&self.sql)?),
+            false => run(&mut *connection.prepare_cached(&self.sql)?),
         };
         match self.long {
             true => sqlite::off_worker(run),
@@ -203,6 +208,34 @@ impl<'q> Query<'q> {
         }
         let sql = self.postgres.unwrap_or(self.sql);
         Ok((sql.into_owned() + self.clause, arguments))
+    }
+}
+
+/// Binds each value to its parameter.
+///
+/// `$2` is a name to SQLite, not a number: it counts parameters in the order in which they appear first. Asking it for
+/// the name of each walks through all of them every time.
+fn bind(statement: &mut rusqlite::Statement<'_>, sql: &str, values: &[Value<'_>]) -> Result<()> {
+    let lacking = || Error::corrupt("parameter of a statement");
+    let mut is_bound = vec![false; values.len()];
+    let mut place = 0;
+    for text in sql.split('$').skip(1) {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        // The paths of JSON functions have a sign like this, too, and no number.
+        let number = text.get(..digits).and_then(|digits| digits.parse().ok());
+        let Some(number) = number else { continue };
+        let number = usize::checked_sub(number, 1).ok_or_else(lacking)?;
+        let (Some(value), Some(is_bound)) = (values.get(number), is_bound.get_mut(number)) else {
+            return Err(lacking());
+        };
+        if !std::mem::replace(is_bound, true) {
+            place += 1;
+            statement.raw_bind_parameter(place, value)?;
+        }
+    }
+    match place == statement.parameter_count() {
+        true => Ok(()),
+        false => Err(lacking()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -109,10 +109,12 @@ pub(crate) fn open(path: &Path, pragma: &str) -> Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A plan may not depend on what is bound: statements would be parsed anew for other values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // FULL: an answered deactivation has to survive a power cut.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = on;
-         PRAGMA temp_store = memory; PRAGMA cache_size = -65536; PRAGMA {pragma};"
+         PRAGMA temp_store = memory; PRAGMA cache_size = -16384; PRAGMA {pragma};"
     ))?;
     Ok(connection)
 }

@@ -10,6 +10,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Statement {
     pieces: Vec<Piece>,
+    /// What stands where [`Piece::Rows`] is.
+    rows: Vec<Vec<Value<'static>>>,
     long: bool,
 }
 
@@ -18,6 +20,7 @@ enum Piece {
     Sql(&'static str),
     Value(Value<'static>),
     List(String),
+    Rows,
 }
 
 /// What stands before and after a JSON array whose texts are the rows.
@@ -34,7 +37,7 @@ impl Statement {
     pub(crate) fn new(sql: &'static str) -> Self {
         Self {
             pieces: vec![Piece::Sql(sql)],
-            long: false,
+            ..Self::default()
         }
     }
 
@@ -70,15 +73,12 @@ impl Statement {
 
     /// The values of one more row of an `INSERT` that ends in `VALUES`.
     pub(crate) fn row<const N: usize>(&mut self, values: [Value<'static>; N]) -> &mut Self {
-        let first = matches!(self.pieces.as_slice(), [Piece::Sql(_)]);
-        self.sql(if first { " (" } else { ", (" });
-        for (place, value) in values.into_iter().enumerate() {
-            if place > 0 {
-                self.sql(", ");
-            }
-            self.bind(value);
+        if self.rows.is_empty() {
+            self.pieces.push(Piece::Rows);
         }
-        self.sql(")")
+        self.rows.push(values.into());
+        self.long |= self.rows.len() > SHORT_LIST;
+        self
     }
 
     /// As [`Query::long`].
@@ -94,7 +94,16 @@ impl Statement {
         self
     }
 
-    fn query(self, on: &On<'_>) -> Query<'static> {
+    /// The statement for one row at a time, and the rows.
+    ///
+    /// SQLite takes longer to parse a long list of rows than to store them by a statement that it has parsed before.
+    fn by_row(mut self) -> (Self, Vec<Vec<Value<'static>>>) {
+        let mut rows = std::mem::take(&mut self.rows);
+        self.rows.extend(rows.pop());
+        (self, rows)
+    }
+
+    fn query(mut self, on: &On<'_>) -> Query<'static> {
         let (before, after) = match on {
             On::Sqlite(_) => SQLITE_LIST,
             On::Postgres(_) => POSTGRES_LIST,
@@ -113,6 +122,19 @@ impl Statement {
                     sql.push_str(before);
                     push_place(&mut sql, values.len());
                     sql.push_str(after);
+                }
+                Piece::Rows => {
+                    for (place, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+                        sql.push_str(if place == 0 { " (" } else { ", (" });
+                        for (place, value) in row.into_iter().enumerate() {
+                            if place > 0 {
+                                sql.push_str(", ");
+                            }
+                            values.push(value);
+                            push_place(&mut sql, values.len());
+                        }
+                        sql.push(')');
+                    }
                 }
             }
         }
@@ -140,7 +162,13 @@ impl ReadTx {
 impl WriteTx {
     /// Runs it, and gives how many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64> {
-        statement.query(&self.on()).execute(self).await
+        let on = self.on();
+        let (statement, more) = match on {
+            On::Sqlite(_) => statement.by_row(),
+            On::Postgres(_) => (statement, Vec::new()),
+        };
+        let query = statement.query(&on);
+        query.and_for_each(more).execute(self).await
     }
 
     /// As [`fetch`](ReadTx::fetch); on PostgreSQL the statement ends in a locking clause, on SQLite the writer is alone.

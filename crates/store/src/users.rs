@@ -227,8 +227,13 @@ impl WriteTx {
             .bind(now.micros())
             .execute(self)
             .await?;
-        self.add_emails(organization_id, directory_id, id, &record.emails)
-            .await?;
+        self.add_emails(
+            organization_id,
+            directory_id,
+            id,
+            email_keys(&record.emails),
+        )
+        .await?;
         self.set_index(directory_id, id, record.indexed.as_deref())
             .await?;
         let user = User {
@@ -262,32 +267,41 @@ impl WriteTx {
     ) -> Result<User> {
         let now = self.now();
         let version = user.version + 1;
-        query(
-            "UPDATE users SET user_name = $2, user_name_key = $3, external_id = $4, display_name_key = $5, email = $6, active = $7,
-             attributes = $8, version = $9, updated_at = $10 WHERE id = $1")
-            .bind(user.id.to_string())
-            .bind(&record.user_name)
-            .bind(name_key(&record.user_name))
-            .bind(&record.external_id)
-            .bind(record.display_name.as_deref().map(name_key))
-            .bind(&record.email)
-            .bind(record.active)
+        let mut statement = Statement::new("UPDATE users SET attributes = ");
+        statement
             .bind(Json(&record.attributes))
-            .bind(version)
-            .bind(now.micros())
-            .execute(self)
-            .await?;
-        query("DELETE FROM user_emails WHERE user_id = $1")
-            .bind(user.id.to_string())
-            .execute(self)
-            .await?;
-        self.add_emails(
-            user.organization_id,
-            user.directory_id,
-            user.id,
-            &record.emails,
-        )
-        .await?;
+            .sql(", version = ")
+            .number(version)
+            .sql(", updated_at = ")
+            .number(now.micros());
+        // Each column that is set is written into its indexes anew, also where it stays what it was.
+        if user.user_name != record.user_name {
+            statement
+                .sql(", user_name = ")
+                .text(&record.user_name)
+                .sql(", user_name_key = ")
+                .text(&name_key(&record.user_name));
+        }
+        if user.external_id != record.external_id {
+            statement
+                .sql(", external_id = ")
+                .bind(record.external_id.clone());
+        }
+        if user.email != record.email {
+            statement.sql(", email = ").bind(record.email.clone());
+        }
+        if user.active != record.active {
+            statement.sql(", active = ").bind(record.active);
+        }
+        let display_name = user.attributes.get("displayName").and_then(Value::as_str);
+        if display_name != record.display_name.as_deref() {
+            statement
+                .sql(", display_name_key = ")
+                .bind(record.display_name.as_deref().map(name_key));
+        }
+        statement.sql(" WHERE id = ").text(&user.id);
+        self.execute(statement).await?;
+        self.set_emails(user, &record.emails).await?;
         self.set_index(user.directory_id, user.id, record.indexed.as_deref())
             .await?;
         let mut after = User {
@@ -388,16 +402,32 @@ impl WriteTx {
         Ok(ended)
     }
 
+    /// Makes these the addresses by which a user is found.
+    async fn set_emails(&mut self, user: &User, emails: &[String]) -> Result<()> {
+        let keys = email_keys(emails);
+        let mut known: Vec<String> = query("SELECT value_key FROM user_emails WHERE user_id = $1")
+            .bind(user.id.to_string())
+            .fetch_all(self)
+            .await?;
+        known.sort_unstable();
+        if keys == known {
+            return Ok(());
+        }
+        query("DELETE FROM user_emails WHERE user_id = $1")
+            .bind(user.id.to_string())
+            .execute(self)
+            .await?;
+        self.add_emails(user.organization_id, user.directory_id, user.id, keys)
+            .await
+    }
+
     async fn add_emails(
         &mut self,
         organization_id: OrganizationId,
         directory_id: Option<DirectoryId>,
         id: UserId,
-        emails: &[String],
+        keys: Vec<String>,
     ) -> Result<()> {
-        let mut keys: Vec<String> = emails.iter().map(|email| email_key(email)).collect();
-        keys.sort_unstable();
-        keys.dedup();
         if keys.is_empty() {
             return Ok(());
         }
@@ -443,4 +473,12 @@ impl WriteTx {
         .await?;
         Ok(())
     }
+}
+
+/// What addresses are found by, each once, in order.
+fn email_keys(emails: &[String]) -> Vec<String> {
+    let mut keys: Vec<String> = emails.iter().map(|email| email_key(email)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }

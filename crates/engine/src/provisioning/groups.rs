@@ -32,7 +32,7 @@ impl Provisioning {
         let Some(group) = tx.find_group(grant.directory.id, id).await? else {
             return Ok(None);
         };
-        let mut stored = [record::stored_group(&group)?];
+        let mut stored = [record::stored_group(group)?];
         lists::load(&mut tx, ResourceType::Group, &mut stored, wanted).await?;
         let [stored] = stored;
         Ok(Some(stored))
@@ -55,7 +55,7 @@ pub(super) async fn create(
     let mut repairs = Repairs::default();
     let ids = held(&mut tx, &grant, &draft.members, &mut repairs).await?;
     tx.add_members(&group, &ids).await?;
-    let mut stored = [record::stored_group(&group)?];
+    let mut stored = [record::stored_group(group)?];
     lists::load(&mut tx, ResourceType::Group, &mut stored, wanted).await?;
     tx.commit().await?;
     let [stored] = stored;
@@ -69,7 +69,9 @@ pub(super) async fn update(
 ) -> Result<Updated, Trouble> {
     let mut tx = own.store().write(own.now()).await?;
     let mut group = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
-    let changes = edit.change.apply(&record::resource_of_group(&group))?;
+    let changes = edit
+        .change
+        .apply(&record::resource_of_group(group.clone()))?;
     let mut repairs = changes.repairs;
     let mut moved = 0;
     for change in &changes.members {
@@ -86,7 +88,7 @@ pub(super) async fn update(
         group = tx.touch_group(&group).await?;
     }
     let changed = moved > 0 || !changes.touched.is_empty();
-    let mut stored = [record::stored_group(&group)?];
+    let mut stored = [record::stored_group(group)?];
     lists::load(&mut tx, ResourceType::Group, &mut stored, edit.wanted).await?;
     tx.commit().await?;
     let [stored] = stored;

@@ -317,11 +317,11 @@ impl Source {
         match self {
             Self::Users(query) => {
                 let users = tx.list_directory_users(query, slice).await?;
-                users.iter().map(record::stored_user).collect()
+                users.into_iter().map(record::stored_user).collect()
             }
             Self::Groups(query) => {
                 let groups = tx.list_groups(query, slice).await?;
-                groups.iter().map(record::stored_group).collect()
+                groups.into_iter().map(record::stored_group).collect()
             }
         }
     }
@@ -337,12 +337,12 @@ impl Source {
             Self::Users(query) => {
                 let after = after.and_then(|id| id.parse().ok());
                 let users = tx.list_directory_users_after(query, after, limit).await?;
-                users.iter().map(record::stored_user).collect()
+                users.into_iter().map(record::stored_user).collect()
             }
             Self::Groups(query) => {
                 let after = after.and_then(|id| id.parse().ok());
                 let groups = tx.list_groups_after(query, after, limit).await?;
-                groups.iter().map(record::stored_group).collect()
+                groups.into_iter().map(record::stored_group).collect()
             }
         }
     }
@@ -352,12 +352,12 @@ impl Source {
             Self::Users(query) => {
                 let ids: Vec<UserId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
                 let users = tx.list_directory_users_by_id(query, &ids).await?;
-                users.iter().map(record::stored_user).collect()
+                users.into_iter().map(record::stored_user).collect()
             }
             Self::Groups(query) => {
                 let ids: Vec<GroupId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
                 let groups = tx.list_groups_by_id(query, &ids).await?;
-                groups.iter().map(record::stored_group).collect()
+                groups.into_iter().map(record::stored_group).collect()
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -18,7 +18,9 @@ use super::{Grant, detect::detect};
 /// Records that wait at most; a request that finds no room waits for the writer.
 const ROOM: usize = 10_000;
 /// Records that one transaction stores.
-const BATCH: usize = 200;
+const BATCH: usize = 500;
+/// How long a record waits for others; each transaction costs a flush of the disk that the requests' own would share.
+const GATHERING: Duration = Duration::from_millis(50);
 /// Requests without an accepted token that are recorded for one directory in a minute; anybody can send them.
 const STRANGERS: u32 = 10;
 /// How often the product that a directory's client seems to be is written down at most.
@@ -143,6 +145,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
     // When a detection was last written, for each directory: two clients of one directory must not make a writer busy.
     let mut written: HashMap<DirectoryId, Timestamp> = HashMap::new();
     while entries.recv_many(&mut batch, BATCH).await > 0 {
+        gather(&mut batch, &mut entries).await;
         let (mut records, mut detected, mut waiting) = (Vec::new(), HashMap::new(), Vec::new());
         for entry in batch.drain(..) {
             match entry {
@@ -169,6 +172,24 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
         for done in waiting {
             // Who does not wait any more needs no answer.
             let _ = done.send(());
+        }
+    }
+}
+
+/// Waits for more, unless somebody waits for what there is.
+async fn gather(batch: &mut Vec<Entry>, entries: &mut mpsc::Receiver<Entry>) {
+    let waits = |batch: &[Entry]| batch.iter().any(|entry| matches!(entry, Entry::Flush(_)));
+    let end = Instant::now() + GATHERING;
+    while !waits(batch) && batch.len() < BATCH {
+        // Asleep for a while, it is not woken for each record.
+        tokio::time::sleep(GATHERING / 10).await;
+        while batch.len() < BATCH
+            && let Ok(entry) = entries.try_recv()
+        {
+            batch.push(entry);
+        }
+        if Instant::now() >= end || entries.is_closed() {
+            break;
         }
     }
 }

@@ -127,14 +127,14 @@ pub(super) fn keep_active(record: &mut UserRecord, user: &User) {
 /// The resource of a user.
 ///
 /// The columns have the last word: an operator may have made or deactivated the user without writing SCIM attributes.
-pub(super) fn resource_of_user(user: &User) -> Resource {
-    let mut attributes = user.attributes.clone();
-    attributes.insert("userName".to_owned(), json!(user.user_name));
+pub(super) fn resource_of_user(user: User) -> Resource {
+    let mut attributes = user.attributes;
+    attributes.insert("userName".to_owned(), Value::String(user.user_name));
     if attributes.remove("active") != Some(Value::Null) {
-        attributes.insert("active".to_owned(), json!(user.active));
+        attributes.insert("active".to_owned(), Value::Bool(user.active));
     }
-    put_external_id(&mut attributes, user.external_id.as_deref());
-    if let (Some(email), false) = (&user.email, attributes.contains_key("emails")) {
+    put_external_id(&mut attributes, user.external_id);
+    if let (Some(email), false) = (user.email, attributes.contains_key("emails")) {
         attributes.insert(
             "emails".to_owned(),
             json!([{ "value": email, "primary": true }]),
@@ -144,40 +144,34 @@ pub(super) fn resource_of_user(user: &User) -> Resource {
 }
 
 /// The resource of a group.
-pub(super) fn resource_of_group(group: &Group) -> Resource {
-    let mut attributes = group.attributes.clone();
-    attributes.insert("displayName".to_owned(), json!(group.display_name));
-    put_external_id(&mut attributes, group.external_id.as_deref());
+pub(super) fn resource_of_group(group: Group) -> Resource {
+    let mut attributes = group.attributes;
+    attributes.insert("displayName".to_owned(), Value::String(group.display_name));
+    put_external_id(&mut attributes, group.external_id);
     Resource::from_stored(attributes)
 }
 
-fn put_external_id(attributes: &mut Map<String, Value>, id: Option<&str>) {
+fn put_external_id(attributes: &mut Map<String, Value>, id: Option<String>) {
     match id {
-        Some(id) => attributes.insert("externalId".to_owned(), json!(id)),
+        Some(id) => attributes.insert("externalId".to_owned(), Value::String(id)),
         None => attributes.remove("externalId"),
     };
 }
 
 /// A user as the router knows it, without groups.
-pub(super) fn stored_user(user: &User) -> Result<Stored, Trouble> {
-    Ok(Stored::new(
-        user.id.to_string(),
-        resource_of_user(user),
-        user.version.to_string(),
-        moment(user.created_at)?,
-        moment(user.updated_at)?,
-    ))
+pub(super) fn stored_user(user: User) -> Result<Stored, Trouble> {
+    let (id, version) = (user.id.to_string(), user.version.to_string());
+    let (created, updated) = (moment(user.created_at)?, moment(user.updated_at)?);
+    let resource = resource_of_user(user);
+    Ok(Stored::new(id, resource, version, created, updated))
 }
 
 /// A group as the router knows it, without members.
-pub(super) fn stored_group(group: &Group) -> Result<Stored, Trouble> {
-    Ok(Stored::new(
-        group.id.to_string(),
-        resource_of_group(group),
-        group.version.to_string(),
-        moment(group.created_at)?,
-        moment(group.updated_at)?,
-    ))
+pub(super) fn stored_group(group: Group) -> Result<Stored, Trouble> {
+    let (id, version) = (group.id.to_string(), group.version.to_string());
+    let (created, updated) = (moment(group.created_at)?, moment(group.updated_at)?);
+    let resource = resource_of_group(group);
+    Ok(Stored::new(id, resource, version, created, updated))
 }
 
 fn moment(instant: Timestamp) -> Result<DateTime, Trouble> {

@@ -64,7 +64,7 @@ impl Provisioning {
         let current = tx.find_password(id).await?;
         drop(tx);
         // A change that cannot be applied is refused later, in the transaction.
-        let Ok(set) = change.apply(&record::resource_of_user(&user)) else {
+        let Ok(set) = change.apply(&record::resource_of_user(user.clone())) else {
             return Ok(NewPassword::Keep);
         };
         let password = match set.password {
@@ -95,7 +95,7 @@ impl Provisioning {
         let Some(user) = found.filter(|user| is_reached(grant, user)) else {
             return Ok(None);
         };
-        let mut stored = [record::stored_user(&user)?];
+        let mut stored = [record::stored_user(user)?];
         lists::load(&mut tx, ResourceType::User, &mut stored, wanted).await?;
         let [stored] = stored;
         Ok(Some(stored))
@@ -141,7 +141,7 @@ pub(super) async fn create(
     if let Some(phc) = &phc {
         tx.set_password(user.id, phc, &actor).await?;
     }
-    let mut stored = [record::stored_user(&user)?];
+    let mut stored = [record::stored_user(user)?];
     if !is_new {
         lists::load(&mut tx, ResourceType::User, &mut stored, wanted).await?;
     }
@@ -209,7 +209,7 @@ pub(super) async fn update(
 ) -> Result<Updated, Trouble> {
     let mut tx = own.store().write(own.now()).await?;
     let mut user = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
-    let current = record::resource_of_user(&user);
+    let current = record::resource_of_user(user.clone());
     let changes = edit.change.apply(&current)?;
     let mut resource = changes.resource;
     // Who removes the attribute says nothing about the person: nobody is reactivated and nobody is locked out.
@@ -244,7 +244,7 @@ pub(super) async fn update(
             }
         }
     }
-    let mut stored = [record::stored_user(&user)?];
+    let mut stored = [record::stored_user(user)?];
     lists::load(&mut tx, ResourceType::User, &mut stored, edit.wanted).await?;
     tx.commit().await?;
     let [stored] = stored;

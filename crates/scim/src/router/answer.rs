@@ -9,7 +9,6 @@ use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 
 use super::headers::SCIM_JSON;
-use crate::directory::Stored;
 use crate::error::{Error, ErrorKind};
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -46,8 +45,8 @@ impl Answer {
     }
 
     /// Adds the version of the resource.
-    pub(super) fn version_of(mut self, stored: &Stored) -> Self {
-        self.etag = Some(stored.etag());
+    pub(super) fn version(mut self, etag: String) -> Self {
+        self.etag = Some(etag);
         self
     }
 

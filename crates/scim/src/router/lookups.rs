@@ -47,7 +47,7 @@ impl<D: Directory> Call<'_, D> {
                 .collect()
         };
         let Some(cursor) = &parameters.cursor else {
-            let response = list::response(total, query.start_index, &page(query.start_index));
+            let response = list::response(total, query.start_index, page(query.start_index));
             return Ok(Answer::ok(response));
         };
         let filter = filter.as_ref().map(ToString::to_string);
@@ -66,7 +66,7 @@ impl<D: Directory> Call<'_, D> {
         let behind = start.saturating_add(resources.len().try_into().unwrap_or(u64::MAX));
         let position = (behind <= total).then(|| behind.to_string());
         let next = self.next(&walk, position.as_deref())?;
-        let response = list::cursor_response(Some(total), next, &resources);
+        let response = list::cursor_response(Some(total), next, resources);
         Ok(Answer::ok(response))
     }
 

@@ -53,8 +53,8 @@ impl<D: Directory> Call<'_, D> {
                 &mut self.trace.repairs,
             )?);
         }
-        let project = |page: &Page| -> Vec<_> {
-            let resources = page.resources.iter();
+        let project = |resources: Vec<Stored>| -> Vec<_> {
+            let resources = resources.into_iter();
             resources
                 .map(|stored| self.project(kind, stored, &projection, &[]))
                 .collect()
@@ -62,7 +62,7 @@ impl<D: Directory> Call<'_, D> {
         let Some(cursor) = &parameters.cursor else {
             let page = self.directory.list(&self.access, kind, &query).await?;
             let total = page.total.unwrap_or_default();
-            let response = list::response(total, query.start_index, &project(&page));
+            let response = list::response(total, query.start_index, project(page.resources));
             return Ok(Answer::ok(response));
         };
         let filter = query.filter.as_ref().map(ToString::to_string);
@@ -76,7 +76,7 @@ impl<D: Directory> Call<'_, D> {
         query.after = Some(self.after(&walk, cursor)?);
         let page = self.directory.list(&self.access, kind, &query).await?;
         let next = self.next(&walk, page.next.as_deref())?;
-        let response = list::cursor_response(page.total, next, &project(&page));
+        let response = list::cursor_response(page.total, next, project(page.resources));
         Ok(Answer::ok(response))
     }
 
@@ -145,10 +145,10 @@ impl<D: Directory> Call<'_, D> {
             let of_kind = found.total.unwrap_or_default();
             let told = start.saturating_add(found.resources.len().try_into().unwrap_or(u64::MAX));
             is_whole &= told >= wanted.min(of_kind.saturating_add(1));
-            resources.extend(self.project_all(kind, parameters, &found));
+            resources.extend(self.project_all(kind, parameters, found.resources));
             total = total.saturating_add(of_kind);
         }
-        let response = list::response(total, page.start_index, &resources);
+        let response = list::response(total, page.start_index, resources);
         Ok(Answer::ok(response))
     }
 
@@ -177,10 +177,10 @@ impl<D: Directory> Call<'_, D> {
         &self,
         kind: ResourceType,
         parameters: &Parameters,
-        page: &Page,
+        resources: Vec<Stored>,
     ) -> Vec<Map<String, Value>> {
         let projection = parameters.projection(&self.schema(kind));
-        let resources = page.resources.iter();
+        let resources = resources.into_iter();
         resources
             .map(|stored| self.project(kind, stored, &projection, &[]))
             .collect()
@@ -210,7 +210,7 @@ impl<D: Directory> Call<'_, D> {
             let mut query = Query::new(room);
             query.after = Some(after);
             let page = self.list_kind(kind, parameters, query).await?;
-            resources.extend(self.project_all(kind, parameters, &page));
+            resources.extend(self.project_all(kind, parameters, page.resources));
             stand = match (page.next, kind) {
                 (Some(next), _) => Some((kind, After::Position(next))),
                 (None, ResourceType::User) => Some((ResourceType::Group, After::Start)),
@@ -223,7 +223,7 @@ impl<D: Directory> Call<'_, D> {
         }
         let position = stand.map(|(kind, after)| print_stand(kind, &after));
         let next = self.next(&walk, position.as_deref())?;
-        let response = list::cursor_response(None, next, &resources);
+        let response = list::cursor_response(None, next, resources);
         Ok(Answer::ok(response))
     }
 
@@ -264,7 +264,7 @@ impl<D: Directory> Call<'_, D> {
         let projections = KINDS.map(|kind| parameters.projection(&self.schema(kind)));
         let [users, groups] = &projections;
         let resources: Vec<_> = merged
-            .iter()
+            .into_iter()
             .skip(skip)
             .take(take)
             .map(|(kind, stored, _)| {
@@ -272,10 +272,10 @@ impl<D: Directory> Call<'_, D> {
                     ResourceType::User => users,
                     ResourceType::Group => groups,
                 };
-                self.project(*kind, stored, projection, &[])
+                self.project(kind, stored, projection, &[])
             })
             .collect();
-        let response = list::response(total, page.start_index, &resources);
+        let response = list::response(total, page.start_index, resources);
         Ok(Answer::ok(response))
     }
 

@@ -37,16 +37,16 @@ pub(super) fn discovery(
     }
     let body = match endpoint {
         Endpoint::Config => discovery::service_provider_config(profile, base),
-        Endpoint::ResourceTypes => all(&discovery::resource_types(profile, base)),
+        Endpoint::ResourceTypes => all(discovery::resource_types(profile, base)),
         Endpoint::ResourceType(name) => one(discovery::resource_types(profile, base), name)?,
-        Endpoint::Schemas => all(&discovery::schemas(profile, base)),
+        Endpoint::Schemas => all(discovery::schemas(profile, base)),
         Endpoint::Schema(urn) => one(discovery::schemas(profile, base), urn)?,
         _ => return Err(no_such_endpoint()),
     };
     Ok(Answer::ok(body))
 }
 
-fn all(resources: &[Map<String, Value>]) -> Value {
+fn all(resources: Vec<Map<String, Value>>) -> Value {
     let total = u64::try_from(resources.len()).unwrap_or(u64::MAX);
     list::response(total, 1, resources)
 }
@@ -84,13 +84,14 @@ impl<D: Directory> Call<'_, D> {
         if headers::names_versions(&parts.headers) && is_versioned(kind, &projection) {
             let stored = self.find_stored(kind, id, Wanted::NOTHING).await?;
             if headers::has_version(&parts.headers, &stored.version) {
-                return Ok(Answer::empty(StatusCode::NOT_MODIFIED).version_of(&stored));
+                return Ok(Answer::empty(StatusCode::NOT_MODIFIED).version(stored.etag()));
             }
         }
         let wanted = projection.wanted(kind, Load::Everything);
         let stored = self.find_stored(kind, id, wanted).await?;
-        let body = self.project(kind, &stored, &projection, &[]);
-        Ok(Answer::ok(Value::Object(body)).version_of(&stored))
+        let etag = stored.etag();
+        let body = self.project(kind, stored, &projection, &[]);
+        Ok(Answer::ok(Value::Object(body)).version(etag))
     }
 
     async fn find_stored(
@@ -107,12 +108,12 @@ impl<D: Directory> Call<'_, D> {
     pub(super) fn project(
         &self,
         kind: ResourceType,
-        stored: &Stored,
+        stored: Stored,
         projection: &Projection,
         touched: &[AttributePath],
     ) -> Map<String, Value> {
-        let schema = self.schema(kind);
-        let document = stored.document(&schema, self.base);
-        projection.apply(document, &schema, touched)
+        let schema = self.profile.registry.of(kind);
+        let document = stored.into_document(schema, self.base);
+        projection.apply(document, schema, touched)
     }
 }

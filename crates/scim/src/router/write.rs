@@ -44,13 +44,14 @@ impl<D: Directory> Call<'_, D> {
         let body = self.resource_body(kind, request).await?;
         let wanted = projection.wanted(kind, Load::Everything);
         let (created, touched) = self.create_stored(kind, body, wanted).await?;
-        let stored = &created.stored;
+        let stored = created.stored;
+        let (etag, location) = (stored.etag(), stored.location(kind, self.base));
         let body = self.project(kind, stored, &projection, &touched);
         Ok(Answer {
             status: StatusCode::CREATED,
             body: Some(Value::Object(body)),
-            etag: Some(stored.etag()),
-            location: Some(stored.location(kind, self.base)),
+            etag: Some(etag),
+            location: Some(location),
             preference: None,
         })
     }
@@ -101,7 +102,7 @@ impl<D: Directory> Call<'_, D> {
             .update_stored(kind, id, (verb, body), &precondition, wanted)
             .await?;
         let patch = (verb == Verb::Patch).then_some(&headers);
-        Ok(self.updated(kind, &updated, &projection, patch))
+        Ok(self.updated(kind, updated, &projection, patch))
     }
 
     /// Changes a resource; of a body that could not be read the refusal comes after those of id and version.
@@ -184,24 +185,27 @@ impl<D: Directory> Call<'_, D> {
     fn updated(
         &self,
         kind: ResourceType,
-        updated: &Updated,
+        updated: Updated,
         projection: &Projection,
         patch: Option<&HeaderMap>,
     ) -> Answer {
-        let stored = &updated.stored;
+        let Updated {
+            stored, touched, ..
+        } = updated;
+        let etag = stored.etag();
         if let Some(headers) = patch.filter(|_| !projection.is_chosen()) {
             let is_minimal = headers::prefers_minimal(headers);
             let is_too_large = kind == ResourceType::Group
                 && projection.carries("members")
                 && stored.members.is_none();
             if is_minimal || is_too_large {
-                let mut answer = Answer::empty(StatusCode::NO_CONTENT).version_of(stored);
+                let mut answer = Answer::empty(StatusCode::NO_CONTENT).version(etag);
                 answer.preference = is_minimal.then_some("return=minimal");
                 return answer;
             }
         }
-        let body = self.project(kind, stored, projection, &updated.touched);
-        Answer::ok(Value::Object(body)).version_of(stored)
+        let body = self.project(kind, stored, projection, &touched);
+        Answer::ok(Value::Object(body)).version(etag)
     }
 
     pub(super) async fn delete(
