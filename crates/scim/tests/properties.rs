@@ -6,13 +6,14 @@
     reason = "helpers of tests fail loudly and read shortly"
 )]
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use vestibule_scim::{
-    AttributePath, Change, ChangeSet, Comparison, DateTime, Dialect, Filter, Operand, Operator,
-    Path, Registry, Repairs, Resource, ResourceSchema, ResourceType,
+    AttributePath, Change, ChangeSet, Comparison, DateTime, Dialect, Filter, Member, MemberChange,
+    Operand, Operator, Path, Registry, Repairs, Resource, ResourceSchema, ResourceType,
+    evaluate::matches_element,
 };
 
 fn users() -> Arc<ResourceSchema> {
@@ -165,6 +166,92 @@ fn apply(current: &Resource, operations: Vec<Value>) -> Option<ChangeSet> {
     change.apply(current).ok()
 }
 
+/// An operation on the members of a group, and what it means for the set of their ids.
+#[derive(Debug, Clone)]
+enum Membership {
+    Add(Vec<u8>),
+    Remove(Vec<u8>, u8),
+}
+
+impl Membership {
+    fn ids(&self) -> &[u8] {
+        match self {
+            Self::Add(ids) | Self::Remove(ids, _) => ids,
+        }
+    }
+
+    /// As a client writes it: additions as a list or one object, removals by filters or as a list beside the path.
+    fn operation(&self) -> Value {
+        let listed = |ids: &[u8]| -> Value {
+            ids.iter()
+                .map(|id| json!({ "value": id.to_string() }))
+                .collect()
+        };
+        match self {
+            Self::Add(ids) => match ids.as_slice() {
+                [id] => {
+                    json!({ "op": "add", "path": "members", "value": { "value": id.to_string() } })
+                }
+                ids => json!({ "op": "Add", "path": "members", "value": listed(ids) }),
+            },
+            Self::Remove(ids, 0) => {
+                json!({ "op": "remove", "path": "members", "value": listed(ids) })
+            }
+            Self::Remove(ids, how) => {
+                let terms: Vec<String> =
+                    ids.iter().map(|id| format!("value eq \"{id}\"")).collect();
+                let joined = terms.join(" or ");
+                // The second form is one that only an evaluator understands.
+                let filter = if *how == 1 {
+                    joined
+                } else {
+                    format!("not (not ({joined}))")
+                };
+                json!({ "op": "remove", "path": format!("members[{filter}]") })
+            }
+        }
+    }
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    let ids = || prop::collection::vec(0_u8..8, 1..4);
+    prop_oneof![
+        ids().prop_map(Membership::Add),
+        (ids(), 0_u8..3).prop_map(|(ids, how)| Membership::Remove(ids, how)),
+    ]
+}
+
+/// The members after one PATCH, as a host that keeps rows applies its change set.
+fn members_after(before: &BTreeSet<String>, operations: &[Membership]) -> BTreeSet<String> {
+    let groups = Arc::clone(Registry::standard().of(ResourceType::Group));
+    let body: Vec<Value> = operations.iter().map(Membership::operation).collect();
+    let body = json!({ "Operations": body });
+    let change = Change::patch(body, &groups, Dialect::Lenient, &mut Repairs::default());
+    let group = Resource::from_stored(Map::from_iter([("displayName".to_owned(), json!("Staff"))]));
+    let set = change
+        .expect("good operations")
+        .apply(&group)
+        .expect("operations that always apply");
+    assert!(
+        set.touched.is_empty(),
+        "members are no attribute of the resource"
+    );
+    let mut members = before.clone();
+    for change in set.members {
+        match change {
+            MemberChange::Add(new) => members.extend(new.into_iter().map(|member| member.value)),
+            MemberChange::Remove(ids) => members.retain(|id| !ids.contains(id)),
+            MemberChange::RemoveWhere(filter) => members.retain(|id| {
+                !matches_element(&filter, &Member::new(id.clone()).to_json("https://a.test"))
+            }),
+            MemberChange::ReplaceAll(new) => {
+                members = new.into_iter().map(|member| member.value).collect()
+            }
+        }
+    }
+    members
+}
+
 proptest! {
     #[test]
     fn printed_filter_parses_to_the_same(filter in tree(top().boxed())) {
@@ -231,6 +318,42 @@ proptest! {
         prop_assert_eq!(&both.resource, &one.resource);
         let repeated = apply(&both.resource, vec![replace(&last)]).expect("good operations");
         prop_assert!(repeated.is_noop());
+    }
+
+    #[test]
+    fn member_operations_commute(
+        before in prop::collection::btree_set((0_u8..8).prop_map(|id| id.to_string()), 0..8),
+        operations in prop::collection::vec(membership(), 1..6),
+        keys in prop::collection::vec(any::<u32>(), 6),
+        cut in 0_usize..6,
+    ) {
+        // What one operation after the other means.
+        let mut expected = before.clone();
+        for operation in &operations {
+            let ids = operation.ids().iter().map(u8::to_string);
+            match operation {
+                Membership::Add(_) => expected.extend(ids),
+                Membership::Remove(..) => ids.for_each(|id| { expected.remove(&id); }),
+            }
+        }
+        prop_assert_eq!(members_after(&before, &operations), expected.clone());
+        // In one request or in two, it is the same.
+        let (first, second) = operations.split_at(cut.min(operations.len()));
+        let between = if first.is_empty() { before.clone() } else { members_after(&before, first) };
+        let after = if second.is_empty() { between } else { members_after(&between, second) };
+        prop_assert_eq!(after, expected.clone());
+        // In any order, as long as operations of different kinds are about different members.
+        let conflicts = |left: &Membership, right: &Membership| {
+            matches!(left, Membership::Add(_)) != matches!(right, Membership::Add(_))
+                && left.ids().iter().any(|id| right.ids().contains(id))
+        };
+        let mut shuffled: Vec<(u32, &Membership)> = keys.iter().copied().zip(&operations).collect();
+        shuffled.sort_by_key(|(key, _)| *key);
+        let independent = operations.iter().enumerate().all(|(at, left)| operations[at + 1..].iter().all(|right| !conflicts(left, right)));
+        if independent {
+            let shuffled: Vec<Membership> = shuffled.into_iter().map(|(_, operation)| operation.clone()).collect();
+            prop_assert_eq!(members_after(&before, &shuffled), expected);
+        }
     }
 
     #[test]

@@ -302,26 +302,32 @@ impl WriteTx {
     }
 
     /// Takes the users of a directory out of the groups of the one that it has replaced: those say nothing any more.
+    /// Each group that loses somebody changes and tells so.
     pub async fn leave_replaced_groups(
         &mut self,
         directory: DirectoryId,
         replaced: DirectoryId,
     ) -> Result<()> {
-        query(
-            "DELETE FROM group_members WHERE directory_id = $2 AND member_id IN (
-               SELECT u.id FROM users u WHERE u.directory_id = $1 AND u.deleted_at IS NULL)",
-        )
-        .bind(directory.to_string())
-        .bind(replaced.to_string())
-        .long()
-        .execute(self)
-        .await?;
-        let now = self.now().micros();
-        query("UPDATE groups SET version = version + 1, updated_at = $2 WHERE directory_id = $1 AND deleted_at IS NULL")
+        let (mut group, mut member) = (String::new(), String::new());
+        loop {
+            let rows: Vec<(String, String)> = query(
+                "SELECT m.group_id, m.member_id FROM groups g JOIN group_members m ON m.group_id = g.id
+                 JOIN users u ON u.id = m.member_id AND u.directory_id = $1 AND u.deleted_at IS NULL
+                 WHERE g.directory_id = $2 AND g.deleted_at IS NULL AND (m.group_id, m.member_id) > ($3, $4)
+                 ORDER BY m.group_id, m.member_id LIMIT 1000",
+            )
+            .bind(directory.to_string())
             .bind(replaced.to_string())
-            .bind(now)
-            .execute(self)
+            .bind(&group)
+            .bind(&member)
+            .long()
+            .fetch_all(self)
             .await?;
-        Ok(())
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            (group, member) = last.clone();
+            self.leave(&rows).await?;
+        }
     }
 }

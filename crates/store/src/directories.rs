@@ -263,10 +263,12 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Leaves a tombstone of a directory: its tokens and groups go, and no directory owns its users any more.
+    /// Leaves a tombstone of a directory: its tokens and groups go, and no directory owns its users any more. The end of
+    /// each group is told.
     ///
     /// An error that [`is_taken`](crate::Error::is_taken) means that a user whom no directory owns has the name of one of its users.
-    pub async fn delete_directory(&mut self, id: DirectoryId) -> Result<()> {
+    pub async fn delete_directory(&mut self, id: DirectoryId, actor: &str) -> Result<()> {
+        self.tell_groups_deleted(id, actor).await?;
         let (now, id) = (self.now().micros(), id.to_string());
         {
             for sql in [

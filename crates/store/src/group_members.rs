@@ -1,6 +1,6 @@
 //! Who is in a group: one row a member, so that a change costs what it changes and not what the group holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::json;
 use vestibule_core::{DirectoryId, EventKind, GroupId, OrganizationId, UserId};
@@ -340,6 +340,32 @@ impl WriteTx {
         for group in &groups {
             self.push_member_event(EventKind::GroupMemberRemoved, group, &[id])
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Takes members out of groups, given as pairs of ids in the order of the groups; each of those groups changes and
+    /// tells so.
+    pub(crate) async fn leave(&mut self, pairs: &[(String, String)]) -> Result<()> {
+        let mut leaving: BTreeMap<&str, Vec<MemberId>> = BTreeMap::new();
+        for (group, member) in pairs {
+            let member = MemberId::parse(member).ok_or_else(|| Error::corrupt("id of a member"))?;
+            leaving.entry(group).or_default().push(member);
+        }
+        let ids: Vec<&str> = leaving.keys().copied().collect();
+        let mut held = Statement::new(groups::select!());
+        held.sql("g.id IN ").list(&ids).sql(" ORDER BY g.id");
+        let groups: Vec<Group> = self.fetch_locked(held, " FOR UPDATE").await?;
+        let mut changed = Statement::new("UPDATE groups SET version = version + 1, updated_at = ");
+        changed
+            .number(self.now().micros())
+            .sql(" WHERE id IN ")
+            .list(&ids);
+        self.execute(changed).await?;
+        for group in &groups {
+            if let Some(members) = leaving.get(group.id.to_string().as_str()) {
+                self.remove_members(group, members).await?;
+            }
         }
         Ok(())
     }

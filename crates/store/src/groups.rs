@@ -374,6 +374,32 @@ impl WriteTx {
             .await
     }
 
+    /// Tells of every group of a directory that it goes.
+    pub(crate) async fn tell_groups_deleted(
+        &mut self,
+        directory_id: DirectoryId,
+        actor: &str,
+    ) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let mut page = Statement::new(select!());
+            page.sql("g.directory_id = ")
+                .text(&directory_id)
+                .sql(" AND g.deleted_at IS NULL AND g.id > ")
+                .text(&after)
+                .sql(" ORDER BY g.id LIMIT 500");
+            let groups: Vec<Group> = self.fetch_locked(page, " FOR UPDATE").await?;
+            let Some(last) = groups.last() else {
+                return Ok(());
+            };
+            after = last.id.to_string();
+            for group in &groups {
+                self.push_group_event(EventKind::GroupDeleted, group, json!({ "actor": actor }))
+                    .await?;
+            }
+        }
+    }
+
     /// Tells about a group; `more` adds to what every such event says.
     pub(crate) async fn push_group_event(
         &mut self,

@@ -97,6 +97,7 @@ pub use role_mappings::RoleMapping;
 pub use signing_keys::StoredSigningKey;
 pub use transaction::{ReadTx, Store, WriteTx};
 pub use upstream_logouts::UpstreamLogout;
+pub use user_index::UNIQUE;
 pub use user_queries::{Direction, ListOrder, Reach, Slice, UserCondition, UserQuery, When};
 pub use user_sessions::{NewUserSession, UserSession};
 pub use users::{HasUser, User, UserRecord};

@@ -6,6 +6,9 @@ use vestibule_core::{DirectoryId, OrganizationId, UserId};
 
 use crate::{ReadTx, Result, User, WriteTx, query::query, statement::Statement, users};
 
+/// How the name of an index begins that holds each value once in a directory. No SCIM path begins so.
+pub const UNIQUE: &str = "=unique:";
+
 /// Rows that one statement makes.
 const ROWS_AT_ONCE: usize = 500;
 
@@ -86,7 +89,29 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Forgets the unique values of a schema that a directory has no more.
+    pub async fn clear_unique_values(
+        &mut self,
+        directory_id: DirectoryId,
+        urn: &str,
+    ) -> Result<()> {
+        query(
+            "DELETE FROM user_index WHERE directory_id = $1 AND attribute >= $2 AND attribute < $3",
+        )
+        .bind(directory_id.to_string())
+        .bind(format!("{UNIQUE}{urn}:"))
+        // The character after the colon.
+        .bind(format!("{UNIQUE}{urn};"))
+        .long()
+        .execute(self)
+        .await?;
+        Ok(())
+    }
+
     /// Adds what users of a directory are found by: user, attribute, key.
+    ///
+    /// An error that [`is_taken`](crate::Error::is_taken) means that another user has a value that is unique
+    /// (its attribute begins with [`UNIQUE`]).
     pub async fn add_index_rows(
         &mut self,
         directory_id: DirectoryId,
@@ -94,7 +119,7 @@ impl WriteTx {
     ) -> Result<()> {
         for chunk in rows.chunks(ROWS_AT_ONCE) {
             let mut statement = Statement::new(
-                "INSERT INTO user_index (directory_id, attribute, value_key, user_id) VALUES",
+                "INSERT INTO user_index (directory_id, attribute, value_key, user_id, single) VALUES",
             );
             for (user_id, attribute, key) in chunk {
                 statement.row([
@@ -102,9 +127,11 @@ impl WriteTx {
                     (*attribute).to_owned().into(),
                     (*key).to_owned().into(),
                     user_id.to_string().into(),
+                    attribute.starts_with(UNIQUE).into(),
                 ]);
             }
-            statement.sql(" ON CONFLICT DO NOTHING");
+            // Of this key only: a unique value that another user has is an error.
+            statement.sql(" ON CONFLICT (directory_id, attribute, value_key, user_id) DO NOTHING");
             self.execute(statement).await?;
         }
         Ok(())

@@ -225,7 +225,9 @@ impl Engine {
                 .map_err(taken(NAME_TAKEN_IN_OLD))?;
             tx.move_connections(id, old).await?;
         }
-        tx.delete_directory(id).await.map_err(taken(NAME_TAKEN))?;
+        tx.delete_directory(id, &actor.name)
+            .await
+            .map_err(taken(NAME_TAKEN))?;
         audit(&mut tx, actor, "directory.delete", &directory).await?;
         tx.commit().await?;
         self.wake();

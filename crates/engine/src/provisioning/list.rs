@@ -18,6 +18,8 @@ use super::{
 
 /// Resources that are read at most to answer one question; beyond it the client has to narrow it down.
 const BUDGET: u64 = 100_000;
+/// Comparisons in a filter that may be evaluated for all of those; of one with more fewer resources are read.
+const TERMS: u64 = 32;
 /// Resources that are read at once.
 const CHUNK: i64 = 500;
 
@@ -154,7 +156,7 @@ impl Question<'_> {
             };
             return Ok((total, page));
         }
-        if self.source.count(tx).await? > BUDGET {
+        if self.source.count(tx).await? > budget(self.filter) {
             return Err(Error::too_many(
                 "the query would have to look at too many resources; narrow it with an indexed attribute",
             )
@@ -203,7 +205,7 @@ impl Question<'_> {
             let Some(last) = chunk.last() else { break };
             after.clone_from(&last.id);
             examined += count(chunk.len());
-            check_budget(examined)?;
+            check_budget(examined, budget(self.filter))?;
             lists::load(tx, self.kind, &mut chunk, needed).await?;
             let found = chunk
                 .into_iter()
@@ -226,8 +228,14 @@ impl Question<'_> {
     }
 }
 
-fn check_budget(examined: u64) -> Result<(), Trouble> {
-    if examined > BUDGET + u64::try_from(CHUNK).unwrap_or(0) {
+/// How many resources a filter may be evaluated for.
+fn budget(filter: Option<&Filter>) -> u64 {
+    let terms = filter.map_or(1, Filter::cost).max(TERMS);
+    BUDGET.saturating_mul(TERMS) / terms
+}
+
+fn check_budget(examined: u64, budget: u64) -> Result<(), Trouble> {
+    if examined > budget + u64::try_from(CHUNK).unwrap_or(0) {
         return Err(Error::too_many("the query looks at too many resources").into());
     }
     Ok(())
@@ -386,7 +394,7 @@ impl Scan<'_> {
             let Some(last) = chunk.last() else { break };
             after = Some(last.id.clone());
             examined += count(chunk.len());
-            check_budget(examined)?;
+            check_budget(examined, budget(self.filter))?;
             lists::load(tx, self.kind, &mut chunk, needed(self.filter, self.sort)).await?;
             for stored in chunk {
                 let document = stored.document(schema, &self.grant.base);
@@ -474,4 +482,26 @@ fn sort_key(sort: &Sort, mut document: Map<String, Value>) -> Map<String, Value>
         key.insert(sort.by.extension().unwrap_or(name).to_owned(), value);
     }
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use vestibule_scim::Registry;
+
+    use super::*;
+
+    #[test]
+    fn filter_of_many_terms_is_evaluated_for_fewer_resources() {
+        let registry = Registry::standard();
+        let of = |terms: usize| {
+            let text = vec!["title co \"x\""; terms].join(" or ");
+            budget(
+                Filter::parse(&text, registry.of(ResourceType::User))
+                    .ok()
+                    .as_ref(),
+            )
+        };
+        assert_eq!([budget(None), of(1), of(32)], [BUDGET; 3]);
+        assert_eq!([of(64), of(256)], [50_000, 12_500]);
+    }
 }

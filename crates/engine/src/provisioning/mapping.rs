@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value};
 use vestibule_core::{email_domain, name_key};
-use vestibule_scim::{Error, Resource};
-use vestibule_store::UserRecord;
+use vestibule_scim::{DateTime, Error, Resource};
+use vestibule_store::{UNIQUE, UserRecord};
 
 use super::settings::{AttributeMapping, DirectorySettings};
 
@@ -42,12 +42,12 @@ pub(crate) fn index(
     if settings.indexed_attributes.is_empty()
         && mapping.login_name.is_none()
         && mapping.email.is_none()
+        && settings.unique.is_empty()
     {
         return Ok(None);
     }
     let mut keys = Vec::new();
-    let mut add = |name: &str, value: &str| {
-        let key = name_key(value);
+    let mut add_key = |name: &str, value: &str, key: String| {
         if value.len() > INDEXED || key.len() > INDEXED {
             return Err(Error::invalid_value(format!(
                 "a value that the directory indexes is longer than {INDEXED} bytes"
@@ -58,6 +58,28 @@ pub(crate) fn index(
         }
         Ok(())
     };
+    for unique in &settings.unique {
+        let name = format!("{UNIQUE}{}", unique.path);
+        for value in values(attributes, &unique.path) {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => match number.as_i64() {
+                    Some(whole) => whole.to_string(),
+                    // 1.0 is 1, too.
+                    None => number.as_f64().unwrap_or_default().to_string(),
+                },
+                _ => continue,
+            };
+            let time = DateTime::parse(&text).filter(|_| unique.is_time);
+            let key = match time {
+                Some(time) => time.unix_micros().to_string(),
+                None if unique.case_exact => text.clone(),
+                None => name_key(&text),
+            };
+            add_key(&name, &text, key)?;
+        }
+    }
+    let mut add = |name: &str, value: &str| add_key(name, value, name_key(value));
     for path in &settings.indexed_attributes {
         for value in texts(attributes, path) {
             add(path, value)?;
@@ -138,6 +160,13 @@ fn role_in(text: &str) -> String {
 /// The texts at a canonical path: `name`, `name.sub`, or either behind the URN of an extension. The primary element of
 /// a list goes first, and of an object without sub-attribute its `value` is meant.
 pub(crate) fn texts<'a>(attributes: &'a Map<String, Value>, path: &str) -> Vec<&'a str> {
+    values(attributes, path)
+        .into_iter()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+fn values<'a>(attributes: &'a Map<String, Value>, path: &str) -> Vec<&'a Value> {
     let (urn, name) = match path.rsplit_once(':') {
         Some((urn, name)) => (Some(urn), name),
         None => (None, path),
@@ -160,9 +189,8 @@ pub(crate) fn texts<'a>(attributes: &'a Map<String, Value>, path: &str) -> Vec<&
     elements
         .into_iter()
         .filter_map(|element| match element {
-            Value::String(text) => Some(text.as_str()),
-            Value::Object(object) => object.get(sub).and_then(Value::as_str),
-            _ => None,
+            Value::Object(object) => object.get(sub),
+            value => Some(value),
         })
         .collect()
 }

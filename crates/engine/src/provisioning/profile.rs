@@ -85,6 +85,8 @@ impl Profiles {
         };
         profile.accept_password = directory.accept_password;
         profile.json_roles = settings.mapping.json_roles;
+        // Every directory's clients may prove themselves at the token endpoint (RFC 7643 §5, authenticationSchemes).
+        profile.oauth = true;
         Ok(profile)
     }
 }

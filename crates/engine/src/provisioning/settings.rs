@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vestibule_scim::{
     Error, Registry, ResourceType,
-    schema::{Need, Schema},
+    schema::{Attribute, Need, Schema, Type, Uniqueness},
 };
 use vestibule_store::ReadTx;
 
@@ -23,6 +23,20 @@ pub struct DirectorySettings {
     /// Schemas of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<DirectorySchema>,
+    /// What those schemas say is unique; read off them.
+    #[serde(skip)]
+    pub(crate) unique: Vec<UniqueAttribute>,
+}
+
+/// An attribute of users of which no two in the directory may have the same value (RFC 7643 §7, `uniqueness`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UniqueAttribute {
+    /// Its canonical path.
+    pub(crate) path: String,
+    /// Whether its values are times, of which one can be written in many ways.
+    pub(crate) is_time: bool,
+    /// Whether letter case makes a value another one.
+    pub(crate) case_exact: bool,
 }
 
 /// Which SCIM attributes of a directory become what in the user store; without a choice the standard's.
@@ -87,6 +101,23 @@ impl DirectorySchema {
             .and_then(Value::as_str)
             .unwrap_or_default()
     }
+
+    fn unique_attribute(
+        &self,
+        name: &str,
+        attribute: &Attribute,
+    ) -> Result<UniqueAttribute, Error> {
+        if self.extends == SchemaOf::Group {
+            return Err(Error::invalid_value(format!(
+                "{name}: uniqueness is kept for attributes of users only; say none"
+            )));
+        }
+        Ok(UniqueAttribute {
+            path: format!("{}:{name}", self.urn()),
+            is_time: attribute.kind == Type::DateTime,
+            case_exact: attribute.case_exact,
+        })
+    }
 }
 
 impl DirectorySettings {
@@ -128,7 +159,35 @@ impl DirectorySettings {
         id: vestibule_core::DirectoryId,
     ) -> Result<Self, Fault> {
         let stored = tx.find_directory_settings(id).await?;
-        serde_json::from_value(stored)
-            .map_err(|_| Fault::internal("the settings of a directory cannot be read"))
+        let mut settings: Self = serde_json::from_value(stored)
+            .map_err(|_| Fault::internal("the settings of a directory cannot be read"))?;
+        settings.unique = settings
+            .uniquely()
+            .map_err(|_| Fault::internal("a schema of a directory cannot be read"))?;
+        Ok(settings)
+    }
+
+    /// What the directory's own schemas say is unique.
+    ///
+    /// Fails with `invalid_value` where that is nothing which can be kept unique.
+    pub(crate) fn uniquely(&self) -> Result<Vec<UniqueAttribute>, Error> {
+        let mut unique = Vec::new();
+        for own in &self.schemas {
+            let schema = Schema::parse(&own.schema)?;
+            for attribute in &schema.attributes {
+                let parts = attribute
+                    .sub_attributes
+                    .iter()
+                    .map(|part| (format!("{}.{}", attribute.name, part.name), part));
+                let all = std::iter::once((attribute.name.clone(), attribute)).chain(parts);
+                for (name, attribute) in all {
+                    if attribute.uniqueness == Uniqueness::None {
+                        continue;
+                    }
+                    unique.push(own.unique_attribute(&name, attribute)?);
+                }
+            }
+        }
+        Ok(unique)
     }
 }

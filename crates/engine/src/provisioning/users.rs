@@ -8,6 +8,7 @@ use vestibule_store::{MemberId, Reach, User, UserRecord, WriteTx};
 use super::{Grant, Provisioning, lists, record, trouble::Trouble};
 
 const TAKEN: &str = "userName is taken by another user of this directory";
+const UNIQUE_TAKEN: &str = "userName, or a value that its schema says is unique, is taken by another user of this directory";
 
 /// A change of a user, with its password hashed.
 pub(super) struct Edit {
@@ -136,7 +137,7 @@ pub(super) async fn create(
         let record = record::user(resource, &grant.settings)?;
         tx.add_user(directory.organization_id, Some(directory.id), &record)
             .await
-            .map_err(|error| Trouble::taken(error, TAKEN))?
+            .map_err(|error| taken(&grant, error))?
     };
     if let Some(phc) = &phc {
         tx.set_password(user.id, phc, &actor).await?;
@@ -172,11 +173,18 @@ async fn adopt(
     set(tx, grant, &user, &record, &changed).await
 }
 
+fn taken(grant: &Grant, error: vestibule_store::Error) -> Trouble {
+    match grant.settings.unique.is_empty() {
+        true => Trouble::taken(error, TAKEN),
+        false => Trouble::taken(error, UNIQUE_TAKEN),
+    }
+}
+
 async fn claim(tx: &mut WriteTx, grant: &Grant, user: User) -> Result<User, Trouble> {
     let claimed = tx
         .claim_user(&user, grant.directory.id)
         .await
-        .map_err(|error| Trouble::taken(error, TAKEN))?;
+        .map_err(|error| taken(grant, error))?;
     if !claimed {
         // The adoption ended after the token was checked; the next request sees it.
         return Err(Error::unavailable(
@@ -199,7 +207,7 @@ async fn set(
 ) -> Result<User, Trouble> {
     tx.set_user(user, record, changed, &grant.actor())
         .await
-        .map_err(|error| Trouble::taken(error, TAKEN))
+        .map_err(|error| taken(grant, error))
 }
 
 pub(super) async fn update(

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 use vestibule_core::DirectoryState;
 use vestibule_engine::admin::{
     Actor, AdminError, AdoptionSide, ConflictKind, DirectoryChange, FormerUsers,
@@ -340,6 +340,8 @@ async fn groups_of_the_replaced_directory_are_not_shown_and_left_with_the_adopti
         let bob = setup.user(&old, "bob").await;
         let members = json!({ "displayName": "Staff", "members": [{ "value": bob.id }] });
         let staff = setup.create(&old, GROUP, members).await;
+        let others = json!({ "displayName": "Others" });
+        let others = setup.create(&old, GROUP, others).await;
         let (directory, token) = setup.replacement().await;
         let new = setup.authorize(directory.id, &token).await.unwrap();
         let claimed = setup.user(&new, "bob").await;
@@ -354,8 +356,46 @@ async fn groups_of_the_replaced_directory_are_not_shown_and_left_with_the_adopti
         );
         end(&setup, directory.id).await;
         let old = setup.grant().await;
-        let staff = setup.find(&old, GROUP, &staff.id).await.unwrap();
-        assert_eq!(staff.members.as_deref(), Some([].as_slice()));
+        let left = setup.find(&old, GROUP, &staff.id).await.unwrap();
+        assert_eq!(left.members.as_deref(), Some([].as_slice()));
+        assert_ne!(left.version, staff.version);
+        let same = setup.find(&old, GROUP, &others.id).await.unwrap();
+        assert_eq!(same.version, others.version);
+        let told = setup.events("group.member_removed").await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0]["group_id"], json!(staff.id));
+        assert_eq!(told[0]["member_ids"], json!([bob.id]));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_of_a_deleted_directory_are_told_to_be_gone() {
+    on_both(async |setup| {
+        let grant = setup.grant().await;
+        let bob = setup.user(&grant, "bob").await;
+        let mut groups = Vec::new();
+        for name in ["Staff", "Others"] {
+            let body = json!({ "displayName": name, "members": [{ "value": bob.id }] });
+            groups.push(setup.create(&grant, GROUP, body).await.id);
+        }
+        setup
+            .delete(&grant, GROUP, &groups.pop().unwrap())
+            .await
+            .unwrap();
+        let before = setup.events("group.deleted").await.len();
+        let (id, users) = (setup.directory.id, Some(FormerUsers::Release));
+        let actor = Actor::command_line();
+        let deleted = setup
+            .engine
+            .delete_directory(&actor, id, users, setup.now());
+        deleted.await.unwrap();
+        let told: Vec<Value> = setup.events("group.deleted").await.split_off(before);
+        let told: Vec<_> = told
+            .iter()
+            .map(|event| (&event["group_id"], &event["display_name"]))
+            .collect();
+        assert_eq!(told, [(&json!(groups[0]), &json!("Staff"))]);
     })
     .await;
 }

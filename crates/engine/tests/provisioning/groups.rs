@@ -111,6 +111,69 @@ async fn members_come_and_go_as_told_and_events_name_only_those_who_did() {
     .await;
 }
 
+/// Changes of one group at once, each by a writer of its own, in an order that nobody knows.
+async fn at_once(setup: &Arc<Setup>, group: &str, changes: Vec<Value>) {
+    let grant = setup.grant().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for change in changes {
+        let (setup, grant, group) = (Arc::clone(setup), grant.clone(), group.to_owned());
+        tasks.spawn(async move {
+            setup.patch(&grant, GROUP, &group, change).await.unwrap();
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_changes_of_members_commute() {
+    on_both(async |setup| {
+        let setup = Arc::new(setup);
+        let grant = setup.grant().await;
+        let users = users(&setup, 30).await;
+        let group = setup.create(&grant, GROUP, json!({ "displayName": "Staff" })).await.id;
+        let some = |from: usize, many: usize| -> Vec<&str> {
+            (from..from + many).map(|at| users[at % users.len()].as_str()).collect()
+        };
+        let remove = |ids: &[&str]| -> Value {
+            let one = |id: &&str| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") });
+            ids.iter().map(one).collect()
+        };
+        let are = async |expected: &BTreeSet<&str>, what: &str| {
+            let after = setup.find(&grant, GROUP, &group).await.unwrap();
+            assert_eq!(ids(&after), expected.iter().map(|&id| id.to_owned()).collect(), "{what}");
+        };
+        // Additions that overlap, then removals that do, then both of different people.
+        at_once(&setup, &group, (0..12).map(|writer| add(&some(writer * 2, 5))).collect()).await;
+        let mut expected: BTreeSet<&str> = some(0, 27).into_iter().collect();
+        are(&expected, "additions").await;
+        at_once(&setup, &group, (0..6).map(|writer| remove(&some(writer, 4))).collect()).await;
+        expected.retain(|id| !some(0, 9).contains(id));
+        are(&expected, "removals").await;
+        let mut both: Vec<Value> = (0..3).map(|writer| add(&some(writer * 3, 3))).collect();
+        both.extend((4..8).map(|writer| remove(&some(writer * 3, 3))));
+        at_once(&setup, &group, both).await;
+        expected.extend(some(0, 9));
+        expected.retain(|id| !some(12, 12).contains(id));
+        are(&expected, "both").await;
+        // Each one's coming and going was told as often as it happened.
+        let mut balance: std::collections::BTreeMap<String, i32> = Default::default();
+        for (kind, step) in [("group.member_added", 1), ("group.member_removed", -1)] {
+            for event in setup.events(kind).await {
+                for id in event["member_ids"].as_array().unwrap() {
+                    *balance.entry(id.as_str().unwrap().to_owned()).or_default() += step;
+                }
+            }
+        }
+        for user in &users {
+            let told = balance.get(user).copied().unwrap_or_default();
+            assert_eq!(told, i32::from(expected.contains(user.as_str())), "{user}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn large_replacement_tells_a_thousand_ids_an_event() {
     on_both(async |setup| {

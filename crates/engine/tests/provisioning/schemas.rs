@@ -171,6 +171,124 @@ async fn schema_that_is_none_is_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_schema_says_is_unique_nobody_has_twice() {
+    on_both(async |setup| {
+        let unique = |name: &str, kind: &str, exact: bool| json!({ "name": name, "type": kind, "uniqueness": "server", "caseExact": exact });
+        let schema = json!({ "id": BADGE, "name": "Badge", "attributes": [
+            unique("number", "integer", false), unique("key", "string", true), unique("since", "dateTime", false),
+            { "name": "doors", "type": "complex", "multiValued": true, "subAttributes": [unique("lock", "string", false)] },
+        ] });
+        add(&setup, schema.clone()).await.unwrap();
+        let grant = setup.grant().await;
+        let person = async |name: &str, badge: Value| {
+            setup.try_create(&grant, USER, json!({ "userName": name, BADGE: badge })).await
+        };
+        let doors = |locks: &[&str]| -> Value { locks.iter().map(|lock| json!({ "lock": lock })).collect() };
+        let badge = json!({ "number": 7, "key": "a", "since": "2026-01-01T01:00:00+01:00", "doors": doors(&["Gate", "Roof"]) });
+        let ann = person("ann", badge.clone()).await.unwrap();
+        for taken in [
+            json!({ "number": 7 }),
+            json!({ "key": "a" }),
+            json!({ "since": "2026-01-01T00:00:00.000Z" }),
+            json!({ "doors": doors(&["cellar", "ROOF"]) }),
+        ] {
+            let refused = person("bob", taken.clone()).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Uniqueness, "{taken}");
+            assert!(refused.detail().contains("unique"), "{}", refused.detail());
+        }
+        // Nothing is left of what was refused, and another letter case is another key.
+        let bob = person("bob", json!({ "number": 8, "key": "A", "doors": doors(&["cellar"]) })).await.unwrap();
+        let replace = |value: Value| json!([{ "op": "replace", "path": format!("{BADGE}:number"), "value": value }]);
+        let refused = setup.patch(&grant, USER, &bob.id, replace(json!(7))).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Uniqueness);
+        // Who gives a value up, or goes, leaves it to others; the own one is no obstacle.
+        setup.patch(&grant, USER, &ann.id, replace(json!(9))).await.unwrap();
+        setup.patch(&grant, USER, &ann.id, json!([{ "op": "replace", "path": "title", "value": "x" }])).await.unwrap();
+        setup.patch(&grant, USER, &bob.id, replace(json!(7))).await.unwrap();
+        setup.delete(&grant, USER, &ann.id).await.unwrap();
+        person("cat", json!({ "number": 9, "doors": doors(&["gate"]) })).await.unwrap();
+        // Another directory has its own values, and the schema's end frees them.
+        let other = setup.other_grant().await;
+        setup.user(&other, "ann").await;
+        remove(&setup, Some(HeldValues::Remove)).await.unwrap();
+        add(&setup, schema).await.unwrap();
+        setup.try_create(&setup.grant().await, USER, json!({ "userName": "dan", BADGE: badge })).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixteen_who_want_a_unique_value_at_once_one_gets_it() {
+    on_both(async |setup| {
+        let schema = json!({ "id": BADGE, "name": "Badge", "attributes": [
+            { "name": "number", "type": "string", "uniqueness": "global" },
+        ] });
+        add(&setup, schema).await.unwrap();
+        let grant = setup.grant().await;
+        let setup = std::sync::Arc::new(setup);
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..16 {
+            let (setup, grant) = (std::sync::Arc::clone(&setup), grant.clone());
+            tasks.spawn(async move {
+                let body = json!({ "userName": format!("user{number}"), BADGE: { "number": "7" } });
+                setup
+                    .try_create(&grant, USER, body)
+                    .await
+                    .map_err(|error| error.kind())
+            });
+        }
+        let outcomes = tasks.join_all().await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| matches!(outcome, Ok(_) | Err(ErrorKind::Uniqueness)))
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uniqueness_that_cannot_be_kept_is_refused() {
+    on_both(async |setup| {
+        let refused = |outcome: Result<DirectorySchema, AdminError>| {
+            assert!(
+                matches!(&outcome, Err(AdminError::Invalid { field, detail }) if field == "schema" && detail.contains("uniq")),
+                "{outcome:?}"
+            );
+        };
+        let attribute = json!({ "name": "a", "type": "boolean", "uniqueness": "server" });
+        refused(add(&setup, json!({ "id": BADGE, "name": "Badge", "attributes": [attribute] })).await);
+        let attribute = json!({ "name": "a", "type": "string", "uniqueness": "server" });
+        let urn = "urn:example:scim:schemas:badge:1.0:Group";
+        let of_groups = DirectorySchema {
+            extends: SchemaOf::Group,
+            required: false,
+            schema: json!({ "id": urn, "name": "Badge", "attributes": [attribute] }),
+        };
+        let (actor, id) = (Actor::command_line(), setup.directory.id);
+        refused(setup.engine.add_directory_schema(&actor, id, of_groups, setup.now()).await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_ways_to_prove_itself_are_told() {
+    on_both(async |setup| {
+        let profile = setup.provisioning.profile(&setup.grant().await);
+        let config =
+            vestibule_scim::discovery::service_provider_config(&profile, "https://a.test/d");
+        let schemes = config["authenticationSchemes"].as_array().unwrap();
+        let kinds: Vec<_> = schemes
+            .iter()
+            .map(|scheme| scheme["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(kinds, ["oauthbearertoken", "oauth2"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_of_roles_are_told_once_there_are_any() {
     on_both(async |setup| {
         let grant = setup.grant().await;

@@ -184,7 +184,7 @@ async fn access_tokens_of_clients_are_live_while_all_they_rest_on_is(world: Worl
         .add_directory_client(&other, "e", DirectoryScope::Write, &jwks, None)
         .await
         .unwrap();
-    tx.delete_directory(other.id).await.unwrap();
+    tx.delete_directory(other.id, "test").await.unwrap();
     assert!(tx.live_directory_client(client.id).await.unwrap().is_none());
     tx.commit().await.unwrap();
 }

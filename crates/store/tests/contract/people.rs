@@ -223,7 +223,7 @@ async fn adoption_keeps_the_id_of_a_user(world: World) {
     tx.commit().await.unwrap();
 
     let mut tx = world.write().await;
-    tx.delete_directory(directory.id).await.unwrap();
+    tx.delete_directory(directory.id, "test").await.unwrap();
     tx.commit().await.unwrap();
     let left = world.user_now(&company.user).await.unwrap();
     assert_eq!(left.directory_id, None);

@@ -8,7 +8,7 @@ use vestibule_scim::{
 };
 use vestibule_store::{Directory, WriteTx};
 
-use super::{adoption::seen, lock_directory};
+use super::{adoption::seen, lock_directory, taken};
 use crate::{
     Engine, Fault,
     admin::{Actor, AdminError, Done, Result, user_attributes::record_of},
@@ -115,6 +115,9 @@ impl Engine {
         let registry = settings
             .registry(Registry::standard())
             .map_err(|error| AdminError::invalid("schema", error.detail()))?;
+        settings
+            .uniquely()
+            .map_err(|error| AdminError::invalid("schema", error.detail()))?;
         // As it is understood: with the defaults written out, and nothing that was not.
         let made = settings.schemas.last_mut();
         let made = made.ok_or(Fault::internal("a schema that was added is gone"))?;
@@ -160,6 +163,7 @@ impl Engine {
             Some(HeldValues::Remove) => tx.remove_extension_values(id, &urn).await?,
             None => {}
         }
+        tx.clear_unique_values(id, &urn).await?;
         settings
             .schemas
             .retain(|schema| !schema.urn().eq_ignore_ascii_case(&urn));
@@ -319,7 +323,11 @@ async fn rebuild(
         let rows = rows
             .iter()
             .map(|(id, attribute, key)| (*id, attribute.as_str(), key.as_str()));
-        tx.add_index_rows(directory.id, rows.collect()).await?;
+        tx.add_index_rows(directory.id, rows.collect())
+            .await
+            .map_err(taken(
+                "two users have the same value of an attribute that its schema says is unique",
+            ))?;
     }
 }
 
