@@ -72,9 +72,12 @@ CREATE TABLE user_index (
     attribute TEXT NOT NULL,
     value_key TEXT NOT NULL,
     user_id TEXT NOT NULL,
+    single INTEGER NOT NULL,
     PRIMARY KEY (directory_id, attribute, value_key, user_id)
 ) STRICT;
 CREATE INDEX user_index_user ON user_index (user_id);
+-- A value whose schema says that it is unique (RFC 7643 §7).
+CREATE UNIQUE INDEX user_index_single ON user_index (directory_id, attribute, value_key) WHERE single = TRUE;
 
 CREATE INDEX groups_updated ON groups (directory_id, updated_at, id);
 
@@ -91,3 +94,12 @@ ALTER TABLE login_answers ADD COLUMN upstream_subject TEXT;
 ALTER TABLE login_answers ADD COLUMN upstream_session TEXT;
 ALTER TABLE login_answers ADD COLUMN ended_at INTEGER;
 CREATE INDEX login_answers_subject ON login_answers (connection_id, upstream_subject);
+
+-- What a person took away comes back only by a person, whatever metadata says later.
+CREATE TABLE removed_certificates (
+    connection_id TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    removed_at INTEGER NOT NULL,
+    PRIMARY KEY (connection_id, fingerprint)
+) STRICT;

@@ -53,6 +53,8 @@ pub struct LoginRefusal {
     pub remedy: String,
     /// The record; the person can name it.
     pub reference: Option<LoginId>,
+    /// Whether it was a matter of the moment, such as an answer that came too late.
+    momentary: bool,
 }
 
 impl LoginRefusal {
@@ -70,7 +72,24 @@ impl LoginRefusal {
             fault,
             remedy: remedy.into(),
             reference: None,
+            momentary: false,
         }
+    }
+
+    /// Whether the next try may succeed although nobody but the person in front of the browser does anything.
+    pub const fn may_be_tried_again(&self) -> bool {
+        self.momentary || matches!(self.fault, Actor::Person | Actor::Network)
+    }
+
+    /// What is shown in the place of a refusal that stands in a record.
+    pub(crate) const fn recorded_as(mut self, reference: Option<LoginId>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    const fn momentary(mut self, momentary: bool) -> Self {
+        self.momentary = momentary;
+        self
     }
 
     pub(crate) fn compared(mut self, wanted: impl Into<String>, got: impl Into<String>) -> Self {
@@ -99,7 +118,9 @@ impl LoginRefusal {
             _ => (Actor::Person, "this sign-in cannot be continued"),
         };
         let (wanted, got) = error.wanted_got().unwrap_or_default();
-        Self::new(error.rule(), title, fault, error.remedy()).compared(wanted, got)
+        Self::new(error.rule(), title, fault, error.remedy())
+            .compared(wanted, got)
+            .momentary(matches!(error.fault(), At::Time))
     }
 
     pub(crate) fn of_saml(error: &vestibule_saml::Error) -> Self {
@@ -119,6 +140,7 @@ impl LoginRefusal {
         };
         Self::new(error.rule().as_str(), title, fault, error.remedy())
             .compared(error.wanted(), error.got())
+            .momentary(matches!(error.fault(), At::Time))
     }
 
     /// Writes the record and the event; the caller commits.

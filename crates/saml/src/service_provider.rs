@@ -1,6 +1,6 @@
 //! Our own metadata (SAML metadata §2.4.4), one document for each connection.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     Certificate, MessageError,
@@ -25,7 +25,9 @@ pub struct ServiceProvider {
     signing: Vec<Certificate>,
     encryption: Vec<Certificate>,
     name_id_formats: Vec<String>,
+    unsigned_requests: bool,
     valid_until: Option<i64>,
+    cache_duration: Option<Duration>,
 }
 
 impl ServiceProvider {
@@ -44,7 +46,9 @@ impl ServiceProvider {
             signing: Vec::new(),
             encryption: Vec::new(),
             name_id_formats: Vec::new(),
+            unsigned_requests: false,
             valid_until: None,
+            cache_duration: None,
         })
     }
 
@@ -56,11 +60,18 @@ impl ServiceProvider {
         Ok(self)
     }
 
-    /// Certificates of the keys that sign our requests: the active one first, then next and retired ones.
+    /// Certificates of the keys that sign our messages: the active one first, then next and retired ones.
     ///
-    /// With at least one, the metadata says that our requests are signed.
+    /// With at least one, the metadata says that our requests are signed, unless
+    /// [they are not](Self::unsigned_requests).
     pub fn signing_certificates(mut self, certificates: Vec<Certificate>) -> Self {
         self.signing = certificates;
+        self
+    }
+
+    /// Says that our requests are not signed although there is a key, which signs logout messages then.
+    pub fn unsigned_requests(mut self) -> Self {
+        self.unsigned_requests = true;
         self
     }
 
@@ -87,6 +98,14 @@ impl ServiceProvider {
         self
     }
 
+    /// How long the document may be kept before it is fetched again, in whole seconds (`cacheDuration`).
+    ///
+    /// Publish a next key for longer than this before it is used, and keep a retired one listed for longer too.
+    pub fn cache_duration(mut self, duration: Duration) -> Self {
+        self.cache_duration = Some(duration);
+        self
+    }
+
     /// The document, in the order of the standard's schema.
     pub fn to_xml(&self) -> String {
         let mut xml = format!(
@@ -97,11 +116,14 @@ impl ServiceProvider {
             // Writing to a string cannot fail, here and below.
             let _ = write!(xml, " validUntil=\"{}\"", format_instant(end));
         }
+        if let Some(duration) = self.cache_duration {
+            let _ = write!(xml, " cacheDuration=\"PT{}S\"", duration.as_secs());
+        }
         let _ = write!(
             xml,
             ">\n<md:SPSSODescriptor AuthnRequestsSigned=\"{}\" WantAssertionsSigned=\"true\" \
              protocolSupportEnumeration=\"{SAMLP}\">\n",
-            !self.signing.is_empty()
+            !self.signing.is_empty() && !self.unsigned_requests
         );
         for certificate in &self.signing {
             key_descriptor(&mut xml, "signing", certificate);
@@ -187,6 +209,7 @@ mod tests {
             .name_id_formats(vec!["urn:x".to_owned(), "urn:y".to_owned()])
             .unwrap()
             .valid_until(1_795_327_200)
+            .cache_duration(Duration::from_secs(86_400))
     }
 
     #[test]
@@ -210,6 +233,7 @@ mod tests {
         let document = Document::parse_file(&xml).unwrap();
         let root = document.root();
         assert_eq!(root.attribute("validUntil"), Some("2026-11-22T06:00:00Z"));
+        assert_eq!(root.attribute("cacheDuration"), Some("PT86400S"));
         let role = root.child(MD, "SPSSODescriptor").unwrap();
         assert_eq!(role.attribute("AuthnRequestsSigned"), Some("true"));
         let names: Vec<_> = role.children().map(Element::local).collect();
@@ -258,6 +282,18 @@ mod tests {
                 ("encryption", rsa, 6)
             ]
         );
+    }
+
+    #[test]
+    fn a_key_for_logout_does_not_say_that_requests_are_signed() {
+        let xml = full().unsigned_requests().to_xml();
+        let document = Document::parse_file(&xml).unwrap();
+        let role = document.root().child(MD, "SPSSODescriptor").unwrap();
+        assert_eq!(role.attribute("AuthnRequestsSigned"), Some("false"));
+        let signing = role
+            .children_named(MD, "KeyDescriptor")
+            .filter(|key| key.attribute("use") == Some("signing"));
+        assert_eq!(signing.count(), 2);
     }
 
     #[test]

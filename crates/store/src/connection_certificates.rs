@@ -87,12 +87,43 @@ impl ReadTx {
     }
 }
 
+impl ReadTx {
+    /// The fingerprints of the certificates that a person removed from a connection and nobody added again.
+    pub async fn list_removed_certificates(
+        &mut self,
+        connection_id: ConnectionId,
+    ) -> Result<Vec<String>> {
+        let removed: Vec<Removed> = query(
+            "SELECT fingerprint FROM removed_certificates WHERE connection_id = $1 ORDER BY removed_at, fingerprint")
+            .bind(connection_id.to_string())
+            .fetch_all(self)
+            .await?;
+        Ok(removed.into_iter().map(|row| row.fingerprint).collect())
+    }
+}
+
+struct Removed {
+    fingerprint: String,
+}
+
+from_row!(Removed, row => Removed {
+    fingerprint: row.get("fingerprint")?,
+});
+
 impl WriteTx {
     /// Pins a certificate; false when the connection trusts it already, and then nothing changes.
+    ///
+    /// That it was removed once is forgotten: whoever takes certificates from metadata asks
+    /// [first](ReadTx::list_removed_certificates).
     pub async fn add_connection_certificate(
         &mut self,
         certificate: &ConnectionCertificate,
     ) -> Result<bool> {
+        query("DELETE FROM removed_certificates WHERE connection_id = $1 AND fingerprint = $2")
+            .bind(certificate.connection_id.to_string())
+            .bind(&certificate.fingerprint)
+            .execute(self)
+            .await?;
         let added = query(
             "INSERT INTO connection_certificates (connection_id, fingerprint, organization_id, pem, not_after, source, added_at, warned_days)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
@@ -109,7 +140,7 @@ impl WriteTx {
         Ok(added == 1)
     }
 
-    /// Removes a certificate from those that a connection trusts; false when it was none of them.
+    /// Removes a certificate from those that a connection trusts, and remembers that; false when it was none of them.
     ///
     /// Whoever takes away trust ends the connection's credentials beside it.
     pub async fn delete_connection_certificate(
@@ -117,6 +148,16 @@ impl WriteTx {
         connection_id: ConnectionId,
         fingerprint: &str,
     ) -> Result<bool> {
+        let now = self.now().micros();
+        query(
+            "INSERT INTO removed_certificates (connection_id, fingerprint, organization_id, removed_at)
+             SELECT connection_id, fingerprint, organization_id, $3 FROM connection_certificates
+             WHERE connection_id = $1 AND fingerprint = $2 ON CONFLICT DO NOTHING")
+            .bind(connection_id.to_string())
+            .bind(fingerprint)
+            .bind(now)
+            .execute(self)
+            .await?;
         let removed = query(
             "DELETE FROM connection_certificates WHERE connection_id = $1 AND fingerprint = $2",
         )

@@ -173,6 +173,10 @@ impl WriteTx {
                 .bind(&id)
                 .execute(self)
                 .await?;
+            query("DELETE FROM removed_certificates WHERE connection_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
             query("DELETE FROM connection_metadata WHERE connection_id = $1")
                 .bind(&id)
                 .execute(self)

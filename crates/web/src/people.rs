@@ -375,7 +375,10 @@ pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
             .reference
             .map(|id| id.to_string())
             .unwrap_or_default(),
-        retry_url: web.engine.url("/login"),
+        retry_url: match refusal.may_be_tried_again() {
+            true => web.engine.url("/login"),
+            false => String::new(),
+        },
     };
     (StatusCode::FORBIDDEN, page).into_response()
 }

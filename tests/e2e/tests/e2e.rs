@@ -41,6 +41,8 @@ mod saml_logout;
 mod saml_polling;
 #[path = "e2e/saml_refusals.rs"]
 mod saml_refusals;
+#[path = "e2e/saml_trust.rs"]
+mod saml_trust;
 #[path = "e2e/scim_bulk.rs"]
 mod scim_bulk;
 #[path = "e2e/scim_server.rs"]

@@ -178,6 +178,8 @@ impl Node {
             .with_private_network();
         // Tests push as fast as they can; the limit has tests of its own.
         settings.scim_requests_per_second = NonZeroU32::MIN.saturating_add(1_000_000);
+        #[cfg(feature = "samael")]
+        let settings = settings.with_saml_second_opinion();
         let outbound =
             Outbound::new(OutboundPolicy::new().allow_private()).expect("an outbound client");
         let master_key = MasterKey::parse(&self.master_key).expect("a master key");

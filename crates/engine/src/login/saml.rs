@@ -34,7 +34,7 @@ use crate::{
 use subject::{amr_of, subject_of};
 
 pub(crate) use subject::StoredNameId;
-pub use unasked::SamlLink;
+pub use unasked::LoginLink;
 pub use verify::SamlVerifier;
 
 const UPSTREAM_PLACE: &str = "pending_logins.upstream";
@@ -202,10 +202,7 @@ impl Engine {
             .await?;
         // The record says what is wrong; the page must not tell whoever posted a ciphertext about its plaintext.
         Ok(SamlAnswer::Refused(match error.is_concealed() {
-            true => LoginRefusal {
-                reference: recorded.reference,
-                ..LoginRefusal::of_saml(&Rule::Decryption.into())
-            },
+            true => LoginRefusal::of_saml(&Rule::Decryption.into()).recorded_as(recorded.reference),
             false => recorded,
         }))
     }

@@ -18,6 +18,10 @@ use crate::{Engine, Fault};
 
 /// How long a retired signing key stays published, and a retired encryption key decrypts.
 pub(crate) const KEY_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long our metadata may be kept before it is fetched again: a next key that has been listed for longer is known.
+///
+/// There is no end of validity beside it: many products are given the file once and would refuse us after that.
+const METADATA_CACHE: Duration = Duration::from_secs(3600);
 /// How long the certificates of our keys last: nobody checks their dates, and some products refuse those that ended.
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 3600);
 /// Machines' clocks differ; a certificate that begins tomorrow would be refused by products that look.
@@ -169,11 +173,10 @@ impl Engine {
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|_| Fault::internal(UNREADABLE))
         };
-        let (mut signing, mut encryption): (Vec<_>, Vec<_>) = keys
+        // Those that sign are listed always: logout messages are signed also where requests are not.
+        let (signing, mut encryption): (Vec<_>, Vec<_>) = keys
             .iter()
             .partition(|key| key.purpose == KeyPurpose::Signing);
-        // A key to check requests with announces that they are signed.
-        signing.retain(|_| settings.sign_requests);
         // Identity providers encrypt for a key that they find, so one that is retired is not shown any more.
         encryption
             .retain(|key| settings.encryption != Encryption::Off && key.state != KeyState::Retired);
@@ -186,7 +189,12 @@ impl Engine {
             })
             .map_err(unwritable)?
             .signing_certificates(certificates(&signing)?)
-            .encryption_certificates(certificates(&encryption)?);
+            .encryption_certificates(certificates(&encryption)?)
+            .cache_duration(METADATA_CACHE);
+        let provider = match settings.sign_requests {
+            true => provider,
+            false => provider.unsigned_requests(),
+        };
         Ok(Some(provider.to_xml()))
     }
 

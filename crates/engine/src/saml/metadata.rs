@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use http::{Request, StatusCode, header};
 use serde_json::json;
 use vestibule_core::{EventKind, Timestamp};
-use vestibule_saml::{Certificate, IdpMetadata, LogoutEndpoint};
+use vestibule_saml::{Certificate, IdpMetadata, LogoutEndpoint, Rule};
 use vestibule_store::{
     CertificateSource, Connection, ConnectionCertificate, ConnectionMetadata, MetadataCheck,
     NewEvent, WriteTx,
@@ -34,25 +34,72 @@ pub(crate) struct Published {
     pub(crate) etag: Option<String>,
 }
 
-/// Why metadata cannot be used, and what to do about it; nothing that the other side wrote is in it.
+/// Which identity provider of a document is meant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// The only one.
+    Only,
+    /// The only one, whoever it is; of several, this one.
+    AmongSeveral(&'a str),
+    /// This one and nobody else.
+    This(&'a str),
+}
+
+impl<'a> Wanted<'a> {
+    /// Whoever a person names beats whoever is known.
+    pub(crate) fn of(named: Option<&'a str>, known: Option<&'a str>) -> Self {
+        match (named, known) {
+            (Some(named), _) => Self::This(named),
+            (None, Some(known)) => Self::AmongSeveral(known),
+            (None, None) => Self::Only,
+        }
+    }
+}
+
+/// Why metadata cannot be used, and what to do about it; shown, nothing that the other side wrote is in it.
 #[derive(Debug, Clone)]
-pub(crate) struct MetadataTrouble(String);
+pub(crate) struct MetadataTrouble {
+    text: String,
+    /// The entity IDs of the document, where the choice among them is what is missing.
+    entity_ids: Option<String>,
+}
+
+impl MetadataTrouble {
+    fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            entity_ids: None,
+        }
+    }
+
+    /// With the entity IDs to choose from, for the person who gave the document; never for a log or a record.
+    pub(crate) fn in_full(&self) -> String {
+        match &self.entity_ids {
+            Some(entity_ids) => format!("{}; it holds {entity_ids}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
 
 impl fmt::Display for MetadataTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl From<OutboundError> for MetadataTrouble {
     fn from(error: OutboundError) -> Self {
-        Self(format!("{error}; {}", error.remedy()))
+        Self::new(format!("{error}; {}", error.remedy()))
     }
 }
 
 impl From<vestibule_saml::Error> for MetadataTrouble {
     fn from(error: vestibule_saml::Error) -> Self {
-        Self(format!("{error}; {}", error.remedy()))
+        let lists = matches!(error.rule(), Rule::MetadataChoice | Rule::MetadataEntity);
+        Self {
+            text: format!("{error}; {}", error.remedy()),
+            entity_ids: lists.then(|| error.got().to_owned()),
+        }
     }
 }
 
@@ -79,10 +126,19 @@ impl MetadataChanges {
 /// Reads metadata that somebody gave or that was fetched.
 pub(crate) fn read_metadata(
     xml: &str,
-    entity_id: Option<&str>,
+    wanted: Wanted<'_>,
     now: Timestamp,
 ) -> Result<IdpMetadata, MetadataTrouble> {
-    Ok(IdpMetadata::parse(xml, entity_id, now.unix_seconds())?)
+    let parse = |entity_id| IdpMetadata::parse(xml, entity_id, now.unix_seconds());
+    let read = match wanted {
+        Wanted::Only => parse(None),
+        Wanted::AmongSeveral(entity_id) => match parse(None) {
+            Err(error) if error.rule() == Rule::MetadataChoice => parse(Some(entity_id)),
+            read => read,
+        },
+        Wanted::This(entity_id) => parse(Some(entity_id)),
+    };
+    Ok(read?)
 }
 
 impl SamlSettings {
@@ -151,7 +207,7 @@ impl Engine {
         &self,
         url: &str,
         etag: Option<&str>,
-        entity_id: Option<&str>,
+        wanted: Wanted<'_>,
         now: Timestamp,
     ) -> Result<Option<Published>, MetadataTrouble> {
         let mut request = Request::get(url).header(header::ACCEPT, ACCEPT);
@@ -160,13 +216,13 @@ impl Engine {
         }
         let request = request
             .body(Vec::new())
-            .map_err(|_| MetadataTrouble("the address is not a URL; correct it".to_owned()))?;
+            .map_err(|_| MetadataTrouble::new("the address is not a URL; correct it"))?;
         let response = self.outbound().send(Class::Customer, request).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(None),
             status => {
-                return Err(MetadataTrouble(format!(
+                return Err(MetadataTrouble::new(format!(
                     "the address answered {}; check that it is the right one and needs no login",
                     status.as_u16()
                 )));
@@ -179,9 +235,9 @@ impl Engine {
             .filter(|etag| etag.len() <= LONGEST_ETAG)
             .map(str::to_owned);
         let xml = std::str::from_utf8(response.body()).map_err(|_| {
-            MetadataTrouble("the metadata is not UTF-8; publish it in that encoding".to_owned())
+            MetadataTrouble::new("the metadata is not UTF-8; publish it in that encoding")
         })?;
-        let metadata = read_metadata(xml, entity_id, now)?;
+        let metadata = read_metadata(xml, wanted, now)?;
         Ok(Some(Published { metadata, etag }))
     }
 
@@ -205,15 +261,13 @@ impl Engine {
         let before = SamlSettings::of(connection)?;
         let mut after = before.clone();
         after.follow(&published.metadata);
-        // One that the metadata had before is known, or was removed by a person, and does not come back by itself.
+        // What a person removed does not come back by itself, also when it was gone from the metadata meanwhile.
+        let removed = tx.list_removed_certificates(connection.id).await?;
         let new: Vec<Certificate> = published
             .metadata
             .certificates
             .iter()
-            .filter(|certificate| {
-                let fingerprint = certificate.fingerprint_sha256();
-                !before.metadata_certificates.contains(&fingerprint)
-            })
+            .filter(|certificate| !removed.contains(&certificate.fingerprint_sha256()))
             .cloned()
             .collect();
         let added = pin(tx, connection, &new, CertificateSource::Metadata).await?;

@@ -9,7 +9,10 @@ use tokio::{
 use vestibule_core::Timestamp;
 use vestibule_store::ConnectionMetadata;
 
-use super::{SamlSettings, metadata::Look};
+use super::{
+    SamlSettings,
+    metadata::{Look, Wanted},
+};
 use crate::{Clock, Engine, Fault};
 
 /// How long a look may take before another worker takes it over; longer than any call.
@@ -106,7 +109,7 @@ impl Engine {
             .fetch_metadata(
                 &row.url,
                 row.etag.as_deref(),
-                Some(&settings.entity_id),
+                Wanted::This(&settings.entity_id),
                 now,
             )
             .await;

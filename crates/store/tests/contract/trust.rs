@@ -15,6 +15,7 @@ on_every_database!(
     a_key_is_made_rotated_and_removed,
     a_key_is_its_own_connections_only,
     a_certificate_is_pinned_once_and_removed,
+    a_removed_certificate_is_remembered_until_it_is_pinned_again,
     expiring_certificates_of_connections_in_use_are_listed,
     somebody_is_warned_once,
     metadata_is_due_at_once_and_again_when_it_was_checked,
@@ -186,6 +187,53 @@ async fn a_certificate_is_pinned_once_and_removed(world: World) {
     assert!(listed.unwrap().is_empty());
     let kept = tx.list_connection_certificates(theirs.connection.id).await;
     assert_eq!(kept.unwrap(), [elsewhere]);
+}
+
+async fn a_removed_certificate_is_remembered_until_it_is_pinned_again(world: World) {
+    let (ours, theirs) = (world.company("acme").await, world.company("bolt").await);
+    let id = ours.connection.id;
+    let (first, second) = (
+        certificate(&ours.connection, "ab", world.now().after(DAY)),
+        certificate(&ours.connection, "cd", world.now().after(DAY)),
+    );
+    for pinned in [
+        &first,
+        &second,
+        &certificate(&theirs.connection, "ab", world.now()),
+    ] {
+        assert!(pin(&world, pinned).await);
+    }
+    let removed = async || {
+        let removed = world.read().await.list_removed_certificates(id).await;
+        removed.unwrap()
+    };
+    let remove = async |fingerprint: &str| {
+        let mut tx = world.write().await;
+        let gone = tx.delete_connection_certificate(id, fingerprint).await;
+        tx.commit().await.unwrap();
+        gone.unwrap()
+    };
+    assert!(removed().await.is_empty());
+    assert!(!remove("ef").await, "nobody ever trusted it");
+    for fingerprint in ["cd", "ab"] {
+        assert!(remove(fingerprint).await);
+        assert!(!remove(fingerprint).await, "it is gone");
+        world.clock.advance(Duration::from_millis(1));
+    }
+    assert_eq!(removed().await, ["cd", "ab"]);
+    let elsewhere = theirs.connection.id;
+    let elsewhere = world
+        .read()
+        .await
+        .list_removed_certificates(elsewhere)
+        .await;
+    assert!(elsewhere.unwrap().is_empty(), "each connection has its own");
+    assert!(pin(&world, &first).await);
+    assert_eq!(removed().await, ["cd"]);
+    let mut tx = world.write().await;
+    tx.delete_connection(id).await.unwrap();
+    let left = tx.list_removed_certificates(id).await;
+    assert!(left.unwrap().is_empty());
 }
 
 async fn expiring_certificates_of_connections_in_use_are_listed(world: World) {

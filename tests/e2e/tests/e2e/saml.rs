@@ -27,6 +27,7 @@ on_every_server!(
     a_link_of_the_provider_begins_at_the_application,
     a_request_goes_by_form_where_the_provider_wants_one,
     reauthentication_is_asked_for_and_checked,
+    max_age_asks_for_a_new_sign_in_and_checks_it,
     encrypted_assertions_are_accepted_and_can_be_demanded,
     a_renewed_certificate_works_beside_the_old_one,
     organizations_with_the_same_provider_stay_apart,
@@ -346,6 +347,42 @@ async fn reauthentication_is_asked_for_and_checked(server: TestServer) {
         company.last_login(&server).await["rule"],
         "authentication_too_old"
     );
+}
+
+async fn max_age_asks_for_a_new_sign_in_and_checks_it(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let mut browser = Browser::new().unwrap();
+    company.signed_in(&mut browser, &ada).await;
+    let app = Relying::of(&server, &company);
+    let max_age = [
+        ("max_age", "300"),
+        ("organization", company.organization_id.as_str()),
+    ];
+    app.code(&mut browser, &max_age).await;
+    // Ten minutes later the sign-in is too old, and so would be the provider's own session.
+    server.pass(Duration::from_secs(600));
+    let in_step = Fault::SamlClockAhead(600);
+    company.idp.set_faults(Faults::of([in_step]));
+    let page = browser.get(&app.authorize_url(&max_age)).await.unwrap();
+    assert_eq!(page.url.host_str(), Some("idp.localhost"), "{}", page.body);
+    assert!(page.forms()[0].has("password"), "ForceAuthn: {}", page.body);
+    company
+        .idp
+        .set_faults(Faults::of([in_step, Fault::SamlOldAuthentication]));
+    let page = company.at_provider(&mut browser, page, &ada.person).await;
+    assert_eq!(page.status, 403, "{}", page.body);
+    let login = company.last_login(&server).await;
+    assert_eq!(login["rule"], "authentication_too_old", "{login}");
+    // A provider that honors it is believed, and the application sees when it was.
+    company.idp.set_faults(Faults::of([in_step]));
+    let code = app.sign_in(&company, &mut browser, &ada.person, &max_age[..1]);
+    let claims = Tokens::of(&app.exchange(&code.await).await).claims();
+    let (auth_time, now) = (
+        claims["auth_time"].as_i64().unwrap(),
+        server.now().unix_seconds(),
+    );
+    assert!((now - 60..=now).contains(&auth_time), "{claims}");
 }
 
 async fn encrypted_assertions_are_accepted_and_can_be_demanded(server: TestServer) {

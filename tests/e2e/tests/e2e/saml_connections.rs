@@ -125,9 +125,9 @@ async fn what_cannot_be_a_connection_is_refused_by_its_field(server: TestServer)
             "saml.metadata_url",
         ),
         (
-            json!({ "metadata_xml": xml, "entity_id": PROVIDER }),
-            400,
-            "saml.entity_id",
+            json!({ "metadata_xml": xml, "entity_id": "https://x.test" }),
+            422,
+            "saml.metadata_xml",
         ),
         (
             json!({ "metadata_xml": xml, "certificates": [pem] }),

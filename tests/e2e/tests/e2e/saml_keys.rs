@@ -14,6 +14,7 @@ use crate::saml_desk::{Described, Desk, Publisher, key};
 
 on_every_server!(
     a_signing_key_is_rotated_with_overlap,
+    our_metadata_lists_the_key_also_where_requests_are_not_signed,
     an_encryption_key_comes_and_goes_with_encryption,
     what_was_encrypted_for_a_retired_key_opens_for_a_while,
     a_certificate_that_is_no_longer_trusted_ends_sessions,
@@ -95,6 +96,26 @@ fn certificates(keys: &Value) -> Vec<String> {
     .collect()
 }
 
+async fn our_metadata_lists_the_key_also_where_requests_are_not_signed(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let key = key(&server, 300);
+    let made = desk
+        .connect(json!({ "metadata_xml": Described::with(&[&key]).xml() }))
+        .await;
+    let id = made["id"].as_str().unwrap().parse().unwrap();
+    let ours = certificates(&json!({ "data": made["saml"]["signing_keys"] }));
+    for signed in [true, false] {
+        desk.patch(&made, json!({ "sign_requests": signed })).await;
+        let xml = server.engine.saml_metadata(id, server.now()).await;
+        let xml = xml.unwrap().unwrap();
+        let says = format!("AuthnRequestsSigned=\"{signed}\"");
+        // Logout messages are signed in any case.
+        assert!(xml.contains(&says) && xml.contains(&ours[0]), "{xml}");
+        assert!(xml.contains("cacheDuration=\"PT3600S\""), "{xml}");
+        assert!(!xml.contains("validUntil"), "{xml}");
+    }
+}
+
 async fn an_encryption_key_comes_and_goes_with_encryption(server: TestServer) {
     let desk = Desk::at(&server).await;
     let key = key(&server, 300);
@@ -159,6 +180,12 @@ async fn a_deleted_connection_leaves_no_key_behind(server: TestServer) {
             .unwrap()
             .is_some()
     );
+    let other = json!({ "certificate": key(&server, 9).certificate_pem() });
+    let other = desk
+        .call(Method::POST, &made, "/certificates", Some(&other))
+        .await;
+    let other = format!("/certificates/{}", other.text("fingerprint"));
+    desk.call(Method::DELETE, &made, &other, None).await;
     assert_eq!(desk.call(Method::DELETE, &made, "", None).await.status, 204);
     assert!(
         server
@@ -171,6 +198,7 @@ async fn a_deleted_connection_leaves_no_key_behind(server: TestServer) {
     for table in [
         "connection_keys",
         "connection_certificates",
+        "removed_certificates",
         "connection_metadata",
     ] {
         let left = server

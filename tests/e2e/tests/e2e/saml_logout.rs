@@ -1,5 +1,6 @@
 //! Single logout: the provider ends our sign-ins, and is told of those that end here.
 
+use url::Url;
 use vestibule_simulate::Browser;
 use vestibule_support::{
     on_every_server,
@@ -13,6 +14,8 @@ on_every_server!(
     a_logout_request_counts_once_and_only_signed,
     a_logout_at_the_application_reaches_the_provider_and_returns,
     a_logout_here_reaches_the_provider,
+    an_unsigned_answer_to_a_logout_only_leads_on,
+    a_bent_answer_to_a_logout_is_refused,
 );
 
 async fn a_logout_at_the_provider_ends_the_sign_in_and_the_applications(server: TestServer) {
@@ -139,4 +142,77 @@ async fn a_logout_here_reaches_the_provider(server: TestServer) {
         .idp
         .saml_logout_requests(&client.entity_id, &ada.person.user_name);
     assert!(left.unwrap().is_empty(), "the provider's session is over");
+}
+
+/// Signs somebody in and out again, up to the provider's answer: where the browser wants to go with it.
+async fn answered_logout(server: &TestServer, company: &Company, browser: &mut Browser) -> Url {
+    let ask = browser.get(&server.url("/oauth/logout")).await.unwrap();
+    let slo = format!("/sso/saml/{}/slo", company.connection_id);
+    browser.stop_before(&server.url(&slo));
+    let page = browser.submit(&ask, &[]).await.unwrap();
+    let page = press_on(browser, page).await;
+    browser.stop_nowhere();
+    let to = page
+        .location()
+        .unwrap_or_else(|| panic!("{} {}", page.url, page.body));
+    assert!(to.as_str().contains("SAMLResponse="), "{to}");
+    to
+}
+
+async fn an_unsigned_answer_to_a_logout_only_leads_on(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let grace = company.hire("Grace", "Hopper").await;
+    company
+        .signed_in(&mut Browser::new().unwrap(), &grace)
+        .await;
+    let mut browser = Browser::new().unwrap();
+    company.signed_in(&mut browser, &ada).await;
+    let signed = answered_logout(&server, &company, &mut browser).await;
+    let unsigned: Url = signed
+        .as_str()
+        .split("&SigAlg")
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_ne!(unsigned, signed);
+    let page = browser.get(&unsigned).await.unwrap();
+    assert_eq!(
+        (page.status, &page.url),
+        (200, &server.url("/logout/done")),
+        "{}",
+        page.body
+    );
+    assert!(
+        company.live_session(&grace.user_id).is_some(),
+        "it ends nothing"
+    );
+    // It counts once, and an answer to what nobody asked counts never.
+    for url in [&unsigned, &signed] {
+        let page = browser.get(url).await.unwrap();
+        assert!(page.body.contains("This sign-in is over"), "{}", page.body);
+    }
+}
+
+async fn a_bent_answer_to_a_logout_is_refused(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let mut browser = Browser::new().unwrap();
+    company.signed_in(&mut browser, &ada).await;
+    let signed = answered_logout(&server, &company, &mut browser).await;
+    // Who signs has to sign rightly: a signature that does not hold is no missing one.
+    let (before, signature) = signed.as_str().split_once("&Signature=").unwrap();
+    let other = match signature.starts_with('A') {
+        true => "B",
+        false => "A",
+    };
+    let bent = format!("{before}&Signature={other}{}", &signature[1..]);
+    let page = browser.get(&bent.parse().unwrap()).await.unwrap();
+    assert_eq!(page.status, 403, "{} {}", page.url, page.body);
+    assert_eq!(company.last_login(&server).await["rule"], "signature");
+    assert!(
+        company.live_session(&ada.user_id).is_none(),
+        "ours was over before the provider was asked"
+    );
 }

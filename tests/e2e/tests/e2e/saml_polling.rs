@@ -12,6 +12,7 @@ use crate::saml_desk::{Described, Desk, Publisher, fingerprint, key, sorted, tru
 on_every_server!(
     genuine_metadata_makes_connections,
     metadata_is_looked_at_again,
+    a_removed_certificate_stays_away_until_a_person_adds_it,
     trouble_is_recorded_and_what_is_known_stays,
     a_refresh_says_what_changed,
     certificates_that_expire_are_announced_once_for_each_threshold,
@@ -91,6 +92,49 @@ async fn metadata_is_looked_at_again(server: TestServer) {
         .until(&made, "it is read again", |now| checked(now) > last)
         .await;
     assert_eq!(trusted(&now), sorted(&[&first]));
+}
+
+async fn a_removed_certificate_stays_away_until_a_person_adds_it(server: TestServer) {
+    let desk = Desk::at(&server).await;
+    let (first, second) = (key(&server, 300), key(&server, 600));
+    let both = Described::with(&[&first, &second]);
+    let publisher = Publisher::start(both.xml()).await;
+    let made = desk.connect(json!({ "metadata_url": publisher.url })).await;
+    let gone = format!("/certificates/{}", fingerprint(&second));
+    let removed = desk.call(Method::DELETE, &made, &gone, None).await;
+    assert_eq!(removed.status, 204, "{}", removed.body);
+    // Some nodes of the provider still serve the old metadata, others the new one.
+    for described in [Described::with(&[&first]), both.clone()] {
+        publisher.publish(described.xml());
+        let refreshed = desk
+            .call(Method::POST, &made, "/metadata/refresh", None)
+            .await;
+        assert_eq!(refreshed.body["added_certificates"], json!([]));
+        let last = checked(&desk.read(&made).await);
+        server.pass(A_WHILE);
+        let now = desk
+            .until(&made, "it is read again", |now| checked(now) > last)
+            .await;
+        assert_eq!(trusted(&now), sorted(&[&first]));
+    }
+    assert!(desk.events("connection.certificate_added").await.is_empty());
+    // A person may change their mind, and from then on it is a certificate like others.
+    let again = json!({ "certificate": second.certificate_pem() });
+    let added = desk
+        .call(Method::POST, &made, "/certificates", Some(&again))
+        .await;
+    assert_eq!(added.status, 201, "{}", added.body);
+    assert_eq!(trusted(&desk.read(&made).await), sorted(&[&first, &second]));
+    let kept = server
+        .database
+        .number("SELECT COUNT(*) FROM removed_certificates");
+    assert_eq!(kept.await, 0);
+    desk.call(Method::DELETE, &made, &gone, None).await;
+    // Who gives metadata again gives all of it.
+    let given = desk
+        .patch(&made, json!({ "metadata_xml": both.xml() }))
+        .await;
+    assert_eq!(trusted(&given.body), sorted(&[&first, &second]));
 }
 
 async fn trouble_is_recorded_and_what_is_known_stays(server: TestServer) {

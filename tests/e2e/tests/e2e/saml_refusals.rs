@@ -16,6 +16,7 @@ use crate::saml::response_page;
 
 on_every_server!(
     every_fault_of_a_saml_provider_is_refused,
+    another_try_is_offered_where_it_can_help,
     a_lost_relay_state_loses_nothing,
     a_response_counts_once,
     a_response_to_a_login_that_is_over_says_so,
@@ -110,6 +111,38 @@ async fn every_fault_of_a_saml_provider_is_refused(server: TestServer) {
     // Nothing of it stays: the next good answer signs in.
     company.idp.set_faults(Faults::none());
     company.signed_in(&mut Browser::new().unwrap(), &ada).await;
+}
+
+async fn another_try_is_offered_where_it_can_help(server: TestServer) {
+    let company = Company::by_saml(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    for (fault, offered) in [
+        (Fault::SamlExpired, true),
+        (Fault::SamlOtherInResponseTo, true),
+        (Fault::SamlWrongAudience, false),
+        (Fault::SamlForeignKey, false),
+        (Fault::SamlStatusRequestDenied, false),
+    ] {
+        company.idp.set_faults(Faults::of([fault]));
+        let page = company
+            .sign_in(&mut Browser::new().unwrap(), &ada.person)
+            .await;
+        assert_eq!(page.status, 403, "{fault:?}: {}", page.body);
+        assert_eq!(
+            page.body.contains("Try again"),
+            offered,
+            "{fault:?}: {}",
+            page.body
+        );
+    }
+    // Whom the directory has not pushed waits for the directory.
+    company.idp.set_faults(Faults::none());
+    let stranger = company.stranger("Grace", "Hopper");
+    let page = company
+        .sign_in(&mut Browser::new().unwrap(), &stranger)
+        .await;
+    assert_eq!(company.last_login(&server).await["fault"], "directory");
+    assert!(!page.body.contains("Try again"), "{}", page.body);
 }
 
 async fn a_lost_relay_state_loses_nothing(server: TestServer) {

@@ -9,7 +9,7 @@ use super::{end, lock_connection, visible_connection};
 use crate::{
     Engine, Fault, SamlSettings,
     admin::{Actor, AdminError, Done, Result},
-    saml::metadata::{Look, MetadataChanges, announce, pin},
+    saml::metadata::{Look, MetadataChanges, Wanted, announce, pin},
 };
 
 const NOT_SAML: &str = "only a connection by SAML has certificates, keys and metadata";
@@ -141,7 +141,7 @@ impl Engine {
         let entity_id = SamlSettings::of(&connection)?.entity_id;
         // Without the entity tag: whoever asks wants it read, whatever was read before.
         let published = match self
-            .fetch_metadata(&row.url, None, Some(&entity_id), now)
+            .fetch_metadata(&row.url, None, Wanted::This(&entity_id), now)
             .await
         {
             Ok(published) => published,
@@ -232,7 +232,7 @@ pub(super) async fn announce_all(
     Ok(())
 }
 
-/// Removes a certificate; the caller ends what came through the connection.
+/// Removes a certificate, which stays removed until a person adds it again; the caller ends what came through the connection.
 pub(super) async fn remove_certificate(
     tx: &mut WriteTx,
     actor: &Actor,

@@ -19,7 +19,7 @@ use crate::{
     admin::{Actor, AdminError, Done, Result},
     saml::{
         keys::MadeKey,
-        metadata::{Published, pin, read_metadata, settings_value},
+        metadata::{Published, Wanted, pin, read_metadata, settings_value},
     },
 };
 
@@ -66,9 +66,19 @@ pub struct SamlChange {
 #[derive(Debug)]
 pub enum SamlSource {
     /// Its metadata.
-    MetadataXml(String),
+    MetadataXml {
+        /// The document.
+        xml: String,
+        /// Which one it is, where the document holds several.
+        entity_id: Option<String>,
+    },
     /// Where its metadata is published; it is followed from then on.
-    MetadataUrl(String),
+    MetadataUrl {
+        /// The address.
+        url: String,
+        /// Which one it is, where the document holds several.
+        entity_id: Option<String>,
+    },
     /// Part by part.
     Parts(SamlParts),
 }
@@ -128,24 +138,27 @@ impl Engine {
             return Ok(prepared);
         }
         let saml = change.saml.as_ref();
+        // A federation's document may be given anew: the provider that is known is meant.
+        let known = stored.and_then(|connection| SamlSettings::of(connection).ok());
+        let known = known.as_ref().map(|settings| settings.entity_id.as_str());
         prepared.metadata = match saml.and_then(|saml| saml.source.as_ref()) {
-            Some(SamlSource::MetadataXml(xml)) => {
-                let metadata = read_metadata(xml, None, now)
-                    .map_err(|trouble| unusable("saml.metadata_xml", trouble))?;
+            Some(SamlSource::MetadataXml { xml, entity_id }) => {
+                let metadata = read_metadata(xml, Wanted::of(entity_id.as_deref(), known), now)
+                    .map_err(|trouble| unusable("saml.metadata_xml", trouble.in_full()))?;
                 Some(Described::Given(Box::new(metadata)))
             }
-            Some(SamlSource::MetadataUrl(url)) => {
+            Some(SamlSource::MetadataUrl { url, entity_id }) => {
                 let url = self.checked_url("saml.metadata_url", url)?;
                 let published = self
-                    .fetch_metadata(&url, None, None, now)
+                    .fetch_metadata(&url, None, Wanted::of(entity_id.as_deref(), known), now)
                     .await
-                    .map_err(|trouble| unusable("saml.metadata_url", trouble))?
+                    .map_err(|trouble| unusable("saml.metadata_url", trouble.in_full()))?
                     .ok_or_else(|| unusable("saml.metadata_url", "the address answered nothing"))?;
                 Some(Described::Fetched(url, Box::new(published)))
             }
             Some(SamlSource::Parts(_)) | None => None,
         };
-        let known = match stored {
+        let keys = match stored {
             Some(connection) => {
                 let mut tx = self.store().read(now).await?;
                 tx.list_connection_keys(connection.id).await?
@@ -158,7 +171,7 @@ impl Engine {
             (KeyPurpose::Signing, true),
             (KeyPurpose::Encryption, encrypts),
         ] {
-            if needed && !has_active(&known, purpose) {
+            if needed && !has_active(&keys, purpose) {
                 prepared
                     .keys
                     .push((purpose, self.make_connection_key(now).await?));

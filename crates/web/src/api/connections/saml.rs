@@ -13,7 +13,7 @@ use crate::api::{
     problem::Problem,
 };
 
-const ONE_WAY: &str = "give exactly one of saml.metadata_xml, saml.metadata_url, and the parts saml.entity_id, saml.sso_url and saml.certificates";
+const ONE_WAY: &str = "give exactly one of saml.metadata_xml, saml.metadata_url, and the parts saml.entity_id, saml.sso_url and saml.certificates; saml.entity_id may stand beside metadata, to choose from it";
 
 /// What changes of a connection by SAML.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -26,7 +26,7 @@ pub(super) struct SamlInput {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     metadata_url: Nullable<String>,
-    /// The identity provider's entity ID.
+    /// The identity provider's entity ID; beside metadata that describes several, the one that is meant.
     entity_id: Option<String>,
     /// Where requests go.
     sso_url: Option<String>,
@@ -78,23 +78,22 @@ impl TryFrom<SamlInput> for SamlChange {
 
     fn try_from(input: SamlInput) -> Result<Self, Problem> {
         let unfollow = input.metadata_url == Some(None);
-        let in_parts =
-            input.entity_id.is_some() || input.sso_url.is_some() || input.certificates.is_some();
+        let entity_id = input.entity_id;
+        let in_parts = input.sso_url.is_some() || input.certificates.is_some();
         let source = match (input.metadata_xml, input.metadata_url.flatten(), in_parts) {
-            (Some(xml), None, false) => Some(SamlSource::MetadataXml(xml)),
-            (None, Some(url), false) => Some(SamlSource::MetadataUrl(url)),
-            (None, None, true) => Some(SamlSource::Parts(SamlParts {
-                entity_id: input.entity_id,
+            (Some(xml), None, false) => Some(SamlSource::MetadataXml { xml, entity_id }),
+            (None, Some(url), false) => Some(SamlSource::MetadataUrl { url, entity_id }),
+            (None, None, false) if entity_id.is_none() => None,
+            (None, None, _) => Some(SamlSource::Parts(SamlParts {
+                entity_id,
                 sso_url: input.sso_url,
                 certificates: input.certificates,
             })),
-            (None, None, false) => None,
             (Some(_), Some(_), _) => return Err(Problem::mixed("saml.metadata_url", ONE_WAY)),
             (_, _, true) => {
-                let field = match (input.entity_id, input.sso_url) {
-                    (Some(_), _) => "saml.entity_id",
-                    (None, Some(_)) => "saml.sso_url",
-                    (None, None) => "saml.certificates",
+                let field = match input.sso_url {
+                    Some(_) => "saml.sso_url",
+                    None => "saml.certificates",
                 };
                 return Err(Problem::mixed(field, ONE_WAY));
             }
