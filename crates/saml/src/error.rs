@@ -291,7 +291,7 @@ rules! {
     UnknownCondition = "unknown_condition", IdentityProvider,
         "the assertion has a condition that is not understood",
         "remove the condition at the identity provider";
-    /// There is no `AuthnStatement`.
+    /// There is no `AuthnStatement`, or one that does not say how the person signed in.
     AuthnStatement = "authn_statement", IdentityProvider,
         "the assertion says nothing about a sign-in",
         "configure the web browser single sign-on profile at the identity provider";

@@ -243,6 +243,7 @@ impl Bench<'_> {
         for statement in assertion.children_named(SAML, "AuthnStatement") {
             let instant_of = instant(statement, "AuthnInstant")?
                 .ok_or_else(|| Error::compared(Rule::Instant, "AuthnInstant", "no such time"))?;
+            let context = authn_context(statement)?;
             let session_end = instant(statement, "SessionNotOnOrAfter")?;
             if let Some(end) = session_end {
                 self.check_end(end, Rule::SessionOver)?;
@@ -258,9 +259,8 @@ impl Bench<'_> {
                 instant: instant_of,
                 session_end,
                 session_index: statement.attribute("SessionIndex").map(str::to_owned),
-                context: statement
-                    .child(SAML, "AuthnContext")
-                    .and_then(|context| context.child(SAML, "AuthnContextClassRef"))
+                context: context
+                    .child(SAML, "AuthnContextClassRef")
                     .and_then(Element::leaf_text)
                     .map(|class| class.trim().to_owned())
                     .filter(|class| !class.is_empty()),
@@ -300,6 +300,27 @@ impl Bench<'_> {
             true => Ok(()),
             false => Err(apart(rule, "still valid", "ended", end, self.now)),
         }
+    }
+}
+
+/// How somebody signed in: one `AuthnContext` that names a class or a declaration (SAML core §2.7.2, §2.7.2.2).
+fn authn_context<'d, 'a>(statement: Element<'d, 'a>) -> Result<Element<'d, 'a>, Error> {
+    let context = only(statement, "AuthnContext", Rule::AuthnStatement)?;
+    let says = [
+        "AuthnContextClassRef",
+        "AuthnContextDecl",
+        "AuthnContextDeclRef",
+    ];
+    match says
+        .into_iter()
+        .any(|local| context.child(SAML, local).is_some())
+    {
+        true => Ok(context),
+        false => Err(Error::compared(
+            Rule::AuthnStatement,
+            "an AuthnContext with a class or a declaration",
+            "one with neither",
+        )),
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn check_response(document: &Document<'_>) -> Result<(), Error> {
         ],
     )?;
     at_most_one(root, SAMLP, "Status")?;
+    check_extensions(root)?;
     root.children_named(SAML, "Assertion")
         .try_for_each(check_assertion)
 }
@@ -77,6 +78,24 @@ pub(crate) fn check_lone_attribute(document: &Document<'_>) -> Result<(), Error>
     }
     check_ids_unique(document)?;
     check_places(document)
+}
+
+/// Extensions are others' words: elements of a namespace that is not the protocol's own (SAML core §3.2.2, its schema).
+fn check_extensions(message: Element<'_, '_>) -> Result<(), Error> {
+    at_most_one(message, SAMLP, "Extensions")?;
+    let foreign = |inside: Element<'_, '_>| !matches!(inside.namespace(), "" | SAMLP);
+    match message
+        .children_named(SAMLP, "Extensions")
+        .flat_map(Element::children)
+        .all(foreign)
+    {
+        true => Ok(()),
+        false => Err(Error::compared(
+            Rule::Form,
+            "extensions in a namespace of their own",
+            "an element in the protocol's namespace, or in none",
+        )),
+    }
 }
 
 fn check_assertion(assertion: Element<'_, '_>) -> Result<(), Error> {

@@ -1,10 +1,24 @@
-//! What any web app has already: a clock, chance, cookies and an error page.
+//! What any web app has already: state, a clock, chance, cookies and an error page.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::sign_in::Site;
+
 /// The fields of a form or a query.
-pub(crate) type Fields = std::collections::HashMap<String, String>;
+pub(crate) type Fields = HashMap<String, String>;
+
+/// The app's state, in a handler.
+pub(crate) type AtSite = State<Arc<Site>>;
+
+/// Request → browser, ticket → browser and person, browser → person; an app with several nodes has a database for it.
+pub(crate) type Known = Mutex<HashMap<String, (String, String)>>;
 
 /// Why somebody is not signed in, for the page.
 #[derive(Debug)]

@@ -1,20 +1,13 @@
 //! The whole of it: a request goes out, its response is verified, and the browser that began is signed in.
 
-use std::{collections::HashMap, sync::Arc, sync::Mutex};
-
 use axum::response::{IntoResponse, Redirect};
-use axum::{Form, extract::Query, extract::State, http::HeaderMap};
+use axum::{Form, extract::Query, http::HeaderMap};
 use vestibule_saml::{AuthnRequest, Expected, IdpMetadata, Response, Trust};
 
-use crate::host::{Fields, Refused, cookie, now, random, set_cookie};
+use crate::host::{AtSite, Fields, Known, Refused, cookie, now, random, set_cookie};
 
-/// The trust, our entity ID, ACS and where logins go; and what waits: request → browser, ticket → browser and person,
-/// browser → person. An app with several nodes keeps these in its database.
-pub(crate) struct Site(
-    Trust,
-    [String; 3],
-    pub(crate) Mutex<HashMap<String, (String, String)>>,
-);
+/// The trust; our entity ID, our ACS and where logins go; who waits and who is signed in.
+pub(crate) struct Site(Trust, [String; 3], pub(crate) Known);
 
 impl Site {
     pub(crate) fn new(base: &str, metadata: &str) -> anyhow::Result<Self> {
@@ -22,41 +15,34 @@ impl Site {
         let idp = IdpMetadata::parse(metadata, None, now())?;
         let trust = Trust::new(&ours, &acs, idp.entity_id, idp.certificates)?;
         let sso_url = idp.sso_redirect.unwrap_or_default();
-        Ok(Self(trust, [ours, acs, sso_url], Mutex::default()))
+        Ok(Self(trust, [ours, acs, sso_url], Known::default()))
     }
 }
 
-pub(crate) async fn login(State(site): State<Arc<Site>>) -> Result<impl IntoResponse, Refused> {
+pub(crate) async fn login(site: AtSite) -> Result<impl IntoResponse, Refused> {
     let (id, browser, [ours, acs, sso_url]) = (random()?, random()?, &site.1);
     let request = AuthnRequest::new(&id, now(), ours, sso_url, acs)?;
+    let url = request.redirect_url(None, None)?;
     site.2.lock()?.insert(id, (browser.clone(), String::new()));
-    Ok((
-        set_cookie(&browser),
-        Redirect::to(&request.redirect_url(None, None)?),
-    ))
+    Ok((set_cookie(&browser), Redirect::to(&url)))
 }
 
 /// Another site posts this form, so our cookie is not with it: nobody is signed in here.
-pub(crate) async fn acs(
-    State(site): State<Arc<Site>>,
-    Form(form): Form<Fields>,
-) -> Result<Redirect, Refused> {
+pub(crate) async fn acs(site: AtSite, Form(form): Form<Fields>) -> Result<Redirect, Refused> {
     let response = Response::decode(form.get("SAMLResponse").map_or("", |field| field))?;
     let id = response.in_response_to().unwrap_or_default().to_owned();
     // Used up by the first answer, good or bad: a response cannot come twice.
     let waiting = site.2.lock()?.remove(&id);
     let verified = site.0.verify(&response, &Expected::answer_to(id), now())?;
     let (browser, _) = waiting.ok_or(Refused("no login waits for this".into()))?;
-    let ticket = random()?;
-    site.2
-        .lock()?
-        .insert(ticket.clone(), (browser, verified.name_id.value));
+    let (ticket, person) = (random()?, (browser, verified.name_id.value));
+    site.2.lock()?.insert(ticket.clone(), person);
     Ok(Redirect::to(&format!("/finish?ticket={ticket}")))
 }
 
 /// Our own redirect, with the cookie of the browser that began.
 pub(crate) async fn finish(
-    State(site): State<Arc<Site>>,
+    site: AtSite,
     headers: HeaderMap,
     Query(query): Query<Fields>,
 ) -> Result<Redirect, Refused> {

@@ -53,3 +53,8 @@ async fn the_browser_that_began_is_signed_in_and_no_other() {
         page.body
     );
 }
+
+#[test]
+fn the_sign_in_has_less_than_sixty_lines() {
+    assert!(include_str!("sign_in.rs").lines().count() < 60);
+}

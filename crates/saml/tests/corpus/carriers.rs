@@ -109,7 +109,8 @@ fn carried(group: &mut Group, name: &str, carrier: &Element) -> anyhow::Result<(
     let mut bare = carrier.clone();
     take_signature(&mut bare);
     root.insert(1, signature.clone());
-    root.insert(2, extensions.child(bare.clone()));
+    let note = Element::new("x:note").namespace("x", "urn:example:x");
+    root.insert(2, extensions.child(note.child(bare.clone())));
     group.refuse(
         &format!("hidden/signature-outside-{name}"),
         &[Rule::SignatureForm],

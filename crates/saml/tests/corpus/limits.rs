@@ -23,7 +23,9 @@ fn with(xml: &str, inside: &str) -> anyhow::Result<String> {
     replaced(
         xml,
         "<samlp:Status>",
-        &format!("<samlp:Extensions>{inside}</samlp:Extensions><samlp:Status>"),
+        &format!(
+            "<samlp:Extensions xmlns=\"urn:example:extension\">{inside}</samlp:Extensions><samlp:Status>"
+        ),
     )
 }
 

@@ -230,10 +230,9 @@ fn statements(group: &mut Group) -> anyhow::Result<()> {
             }
         }
     })?;
-    everywhere(group, "statements/no-context", &person(), |response| {
+    everywhere(group, "statements/no-session", &person(), |response| {
         for assertion in &mut response.assertions {
             for statement in &mut assertion.authn_statements {
-                statement.context_class = None;
                 statement.session_index = None;
             }
         }

@@ -2,7 +2,7 @@
 
 use vestibule_saml::Rule;
 use vestibule_simulate::saml::{
-    Assertion, Conditions, Confirmation, Element, NameId, Response, SAML, Status,
+    Assertion, Conditions, Confirmation, Element, NameId, Response, SAML, SAMLP, Status,
 };
 
 use super::forge::{Placement, STYLE, part, sealed, signed, signed_tree};
@@ -420,6 +420,41 @@ fn statements(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         placement,
         assertions(|assertion| {
             for statement in &mut assertion.authn_statements {
+                statement.context_class = None;
+            }
+        }),
+    )?;
+    group.refuse(
+        &format!("authn/no-context-{place}"),
+        &[Rule::AuthnStatement],
+        &xml,
+    );
+    // A declaration, or its address, says as much as a class (SAML core §2.7.2.2); whose authority it was says nothing.
+    let spoken = |local: &str| {
+        signed_tree(placement, |root| {
+            let context = part(root, "AuthnContext")?;
+            context.children.clear();
+            context.insert(
+                0,
+                Element::new(&format!("saml:{local}"))
+                    .namespace("saml", SAML)
+                    .text("urn:example:how"),
+            );
+            Ok(())
+        })
+    };
+    for local in ["AuthnContextDecl", "AuthnContextDeclRef"] {
+        group.accept(&format!("authn/{local}-{place}"), &spoken(local)?);
+    }
+    group.refuse(
+        &format!("authn/authority-alone-{place}"),
+        &[Rule::AuthnStatement],
+        &spoken("AuthenticatingAuthority")?,
+    );
+    let xml = signed(
+        placement,
+        assertions(|assertion| {
+            for statement in &mut assertion.authn_statements {
                 statement.instant = None;
             }
         }),
@@ -481,6 +516,22 @@ fn forms(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         })?;
         group.refuse(
             &format!("form/text-in-{local}-{place}"),
+            &[Rule::Form],
+            &xml,
+        );
+    }
+    for (name, child) in [
+        ("bare", Element::new("y")),
+        (
+            "protocol",
+            Element::new("samlp:StatusMessage").namespace("samlp", SAMLP),
+        ),
+    ] {
+        let xml = signed(placement, |response| {
+            response.extensions.push(child.clone())
+        })?;
+        group.refuse(
+            &format!("form/{name}-in-extensions-{place}"),
             &[Rule::Form],
             &xml,
         );
