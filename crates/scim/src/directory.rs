@@ -193,7 +193,7 @@ pub struct Stored {
     /// The attributes.
     pub resource: Resource,
     /// The version, changed by every change of an attribute and, for a group, of its members: becomes `meta.version`
-    /// and `ETag` as `W/"…"`. The groups of a user are no part of it.
+    /// and `ETag` as `W/"…"`. The groups of a user are no part of it; the router adds a mark of those that it tells.
     pub version: String,
     /// When it was created.
     pub created: DateTime,
@@ -434,12 +434,22 @@ impl Precondition {
     pub fn check(&self, current: &str) -> Result<(), Error> {
         match self {
             Self::None => Ok(()),
-            Self::Versions(versions) if versions.iter().any(|version| version == current) => Ok(()),
+            Self::Versions(versions) if versions.iter().any(|tag| is_version(tag, current)) => {
+                Ok(())
+            }
             Self::Versions(_) => Err(Error::precondition_failed(
                 "the resource has changed since this version was read; read it again",
             )),
         }
     }
+}
+
+/// What stands in a tag between the version and the mark of a user's groups.
+pub(crate) const GROUPS_MARK: &str = "+g";
+
+fn is_version(tag: &str, version: &str) -> bool {
+    let rest = tag.strip_prefix(version);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(GROUPS_MARK))
 }
 
 /// The opaque parts of a list of entity tags.

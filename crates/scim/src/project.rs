@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::directory::{Load, Stored, Wanted};
+use crate::directory::{GROUPS_MARK, Load, Stored, Wanted};
 use crate::path::AttributePath;
+use crate::resource::Membership;
 use crate::schema::{Attribute, Mutability, ResourceSchema, ResourceType, Returned};
 
 impl Stored {
@@ -51,9 +52,34 @@ impl Stored {
     }
 
     /// The entity tag: weak, because the bytes of an answer depend on its projection.
+    ///
+    /// The groups of a user change without the user's version. Where the answer tells some, the tag names them too, so
+    /// that a client is told what is new; `If-Match` asks for the version alone.
     pub fn etag(&self) -> String {
-        format!("W/\"{}\"", self.version)
+        format!("W/\"{}\"", self.tag())
     }
+
+    /// The entity tag without `W/` and quotation marks.
+    pub(crate) fn tag(&self) -> String {
+        let groups = self.groups.as_deref().unwrap_or_default();
+        if groups.is_empty() {
+            return self.version.clone();
+        }
+        // In any order they are the same groups.
+        let mark = groups.iter().map(fingerprint).fold(0, u64::wrapping_add);
+        format!("{}{GROUPS_MARK}{mark:016x}", self.version)
+    }
+}
+
+/// FNV-1a over what an answer tells of a group.
+fn fingerprint(group: &Membership) -> u64 {
+    let display = group.display.as_deref().unwrap_or_default();
+    let kind = if group.direct { "d" } else { "i" };
+    let parts = [group.value.as_str(), "\0", display, "\0", kind];
+    let bytes = parts.iter().flat_map(|part| part.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// The choice of attributes for one answer.

@@ -62,14 +62,11 @@ fn one(resources: Vec<Map<String, Value>>, id: &str) -> Result<Value, Error> {
         .ok_or_else(|| Error::not_found("there is nothing of this name"))
 }
 
-/// Whether the version of a resource says everything about the answer.
+/// Whether the entity tag of a resource says everything about the answer.
 ///
-/// The groups of a user, and the names of members, change without it; who reads those is sent them anew.
-fn is_versioned(kind: ResourceType, projection: &Projection) -> bool {
-    match kind {
-        ResourceType::User => !projection.carries("groups"),
-        ResourceType::Group => !(projection.is_chosen() && projection.carries("members")),
-    }
+/// The names of members change without it; who asks for those is sent them anew.
+fn is_tagged(kind: ResourceType, projection: &Projection) -> bool {
+    kind == ResourceType::User || !(projection.is_chosen() && projection.carries("members"))
 }
 
 impl<D: Directory> Call<'_, D> {
@@ -81,13 +78,15 @@ impl<D: Directory> Call<'_, D> {
     ) -> Result<Answer, Error> {
         let parameters = Parameters::from_query(parts.uri.query().unwrap_or_default())?;
         let projection = parameters.projection(&self.schema(kind));
-        if headers::names_versions(&parts.headers) && is_versioned(kind, &projection) {
-            let stored = self.find_stored(kind, id, Wanted::NOTHING).await?;
-            if headers::has_version(&parts.headers, &stored.version) {
+        let wanted = projection.wanted(kind, Load::Everything);
+        if headers::names_versions(&parts.headers) && is_tagged(kind, &projection) {
+            let mut tagged = wanted;
+            tagged.members = Load::Nothing;
+            let stored = self.find_stored(kind, id, tagged).await?;
+            if headers::has_version(&parts.headers, &stored.tag()) {
                 return Ok(Answer::empty(StatusCode::NOT_MODIFIED).version(stored.etag()));
             }
         }
-        let wanted = projection.wanted(kind, Load::Everything);
         let stored = self.find_stored(kind, id, wanted).await?;
         let etag = stored.etag();
         let body = self.project(kind, stored, &projection, &[]);

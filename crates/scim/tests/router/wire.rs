@@ -56,7 +56,7 @@ async fn lists_in_headers_may_be_spread_over_lines() {
 }
 
 #[tokio::test]
-async fn unchanged_is_said_only_where_the_version_says_everything() {
+async fn unchanged_is_said_only_where_the_tag_says_everything() {
     let server = server();
     let ann = server.user("ann").await;
     let group = server.group("g", &[]).await;
@@ -76,9 +76,27 @@ async fn unchanged_is_said_only_where_the_version_says_everything() {
     let again = server.with("GET", &user, Value::Null, &headers).await;
     assert_eq!(again.status, StatusCode::OK);
     assert_eq!(again.body["groups"][0]["value"], json!(group));
+    assert_eq!(again.body["meta"]["version"], json!(again.header("etag")));
+    // The tag names the groups; a write asks for the version alone.
+    let headers = [("if-match", again.header("etag"))];
+    let title = patch(json!([{ "op": "replace", "path": "title", "value": "x" }]));
+    let written = server.with("PATCH", &user, title.clone(), &headers).await;
+    assert_eq!(written.status, StatusCode::OK);
+    let stale = server.with("PATCH", &user, title, &headers).await;
+    stale.refused(412, None);
+    let etag = server.get(&user).await.header("etag").to_owned();
+    let remove = patch(json!([{ "op": "remove", "path": "members" }]));
+    server
+        .call("PATCH", &format!("/Groups/{group}"), remove)
+        .await;
+    let headers = [("if-none-match", etag.as_str())];
+    let left = server.with("GET", &user, Value::Null, &headers).await;
+    assert_eq!(left.status, StatusCode::OK);
+    assert_eq!(left.body.get("groups"), None);
     for (path, status) in [
+        (user.clone(), 304),
         (format!("{user}?attributes=userName"), 304),
-        (format!("{user}?attributes=groups"), 200),
+        (format!("{user}?attributes=groups"), 304),
         (format!("/Groups/{group}"), 304),
         (format!("/Groups/{group}?attributes=members.display"), 200),
         (format!("/Groups/{group}?attributes=displayName"), 304),
