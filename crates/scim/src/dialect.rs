@@ -70,7 +70,8 @@ pub enum Rule {
     TextBoolean,
     /// 3: dotted or URN-qualified names as keys of a value without a path.
     QualifiedKey,
-    /// 4: a bare value for a complex attribute, a list of one for a single value, `""` for no manager.
+    /// 4: a bare value for a complex attribute, a list of one for a single value, a number for a text, `""` for no
+    /// manager.
     BareValue,
     /// 5: a list of values in a `remove`.
     RemoveWithValue,

@@ -101,7 +101,7 @@ impl Parameters {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.to_ascii_lowercase().as_str() {
                 "filter" if !value.trim().is_empty() => {
-                    parameters.filter = Some(value.into_owned());
+                    parameters.set_filter(value.into_owned())?;
                 }
                 "startindex" => parameters.start_index = Number::of_text(&value).index()?,
                 "count" => count = Number::of_text(&value),
@@ -131,7 +131,7 @@ impl Parameters {
         let mut count = Number::Absent;
         for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
             match name.to_ascii_lowercase().as_str() {
-                "filter" => parameters.filter = Some(text(value)?),
+                "filter" => parameters.set_filter(text(value)?)?,
                 "startindex" => parameters.start_index = Number::of_json(value).index()?,
                 "count" => count = Number::of_json(value),
                 "cursor" => parameters.cursor = Some(text(value)?),
@@ -143,6 +143,16 @@ impl Parameters {
             }
         }
         parameters.counted(count)
+    }
+
+    /// Of two filters one would be ignored, and a wrong person found.
+    fn set_filter(&mut self, filter: String) -> Result<(), Error> {
+        match self.filter.replace(filter) {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid_filter(
+                "there are two filters; join them by and, or by or",
+            )),
+        }
     }
 
     /// What a count means depends on how the pages are told.

@@ -269,6 +269,25 @@ async fn host_may_make_pages_shorter() {
 }
 
 #[tokio::test]
+async fn of_two_filters_none_is_ignored() {
+    let server = server();
+    server.user("ann").await;
+    for path in [
+        "/Users?filter=userName+eq+%22ann%22&filter=userName+eq+%22bob%22",
+        "/Users?filter=userName+eq+%22bob%22&FILTER=userName+eq+%22ann%22",
+    ] {
+        server.get(path).await.refused(400, Some("invalidFilter"));
+    }
+    let body = json!({ "filter": "userName eq \"ann\"", "Filter": "userName eq \"bob\"" });
+    let answer = server.call("POST", "/Users/.search", body).await;
+    answer.refused(400, Some("invalidFilter"));
+    let one = server
+        .get("/Users?filter=userName+eq+%22ann%22&filter=")
+        .await;
+    assert_eq!(one.body["totalResults"], json!(1));
+}
+
+#[tokio::test]
 async fn numbers_and_orders_are_read_as_such() {
     let server = server();
     server.user("ann").await;
