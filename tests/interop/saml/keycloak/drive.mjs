@@ -13,8 +13,8 @@ const workshop = new Workshop('saml-keycloak');
 
 await drive('saml/keycloak', workshop, async (report) => {
   const keycloak = new Keycloak(workshop, await workshop.freePort());
-  // It keeps the keys in our metadata for a day, and looks again at most once in ten seconds: here sooner, both.
-  const version = await keycloak.start(report, ['--spi-public-key-storage--infinispan--max-cache-time=3', '--spi-public-key-storage--infinispan--min-time-between-requests=1']);
+  // It looks at our metadata again at most once in ten seconds: here sooner.
+  const version = await keycloak.start(report, ['--spi-public-key-storage--infinispan--min-time-between-requests=1']);
   const hall = await Hall.open(workshop, report);
   report.say(`Keycloak ${version} at idp.localhost, Vestibule at 127.0.0.1, the app at app.localhost; ${hall.browser()}`);
   const password = report.hide(randomBytes(12).toString('base64url'));
