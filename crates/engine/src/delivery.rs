@@ -27,6 +27,8 @@ const CLAIM: i64 = 64;
 const CALLS_AT_ONCE: usize = 32;
 /// How long a worker sleeps at most: other nodes' jobs and leases that ran out are seen after this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Receipts that one transaction closes.
+const RECEIPTS: usize = 100;
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What became of one attempt.
@@ -389,19 +391,19 @@ impl Engine {
     }
 
     async fn close_receipts(&self, now: Timestamp) -> Result<(), Fault> {
-        if !self
-            .store()
-            .read(now)
-            .await?
-            .has_closable_offboardings()
-            .await?
-        {
-            return Ok(());
+        loop {
+            let mut tx = self.store().read(now).await?;
+            if !tx.has_closable_offboardings().await? {
+                return Ok(());
+            }
+            drop(tx);
+            let mut tx = self.store().write(now).await?;
+            let closed = tx.complete_offboardings(RECEIPTS).await?;
+            tx.commit().await?;
+            if closed < RECEIPTS {
+                return Ok(());
+            }
         }
-        let mut tx = self.store().write(now).await?;
-        tx.complete_offboardings(100).await?;
-        tx.commit().await?;
-        Ok(())
     }
 
     async fn tidy(&self, now: Timestamp) -> Result<bool, Fault> {

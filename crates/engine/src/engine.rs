@@ -1,6 +1,9 @@
 use std::{
     num::NonZeroU32,
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use argon2::{
@@ -49,6 +52,8 @@ struct Inner {
     provisioning_log: Log,
     /// One bell for each kind of worker: logout notices, webhooks, fan-outs.
     work: [Notify; 3],
+    /// What [`Store::queued`](vestibule_store::Store::queued) said when they were woken last.
+    woken_at: AtomicU64,
 }
 
 /// What an installation decides.
@@ -149,6 +154,7 @@ impl Engine {
             parsed_keys: ParsedKeys::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             work: std::array::from_fn(|_| Notify::new()),
+            woken_at: AtomicU64::new(0),
         })))
     }
 
@@ -250,9 +256,12 @@ impl Engine {
         self.reload_keys(now).await
     }
 
-    /// Tells the workers of this node that there is something to deliver.
+    /// Tells the workers of this node that there is something to deliver, if there is.
     pub fn wake(&self) {
-        self.0.work.iter().for_each(Notify::notify_one);
+        let queued = self.store().queued();
+        if self.0.woken_at.swap(queued, Ordering::SeqCst) != queued {
+            self.0.work.iter().for_each(Notify::notify_one);
+        }
     }
 
     /// Waits until there may be something for the workers of this kind.

@@ -95,6 +95,7 @@ impl WriteTx {
         .fetch_all(self)
         .await?;
         for webhook in webhooks {
+            self.leaves_jobs();
             let outbox_id: OutboxId = self.generator().id(now);
             query(
                 "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, sequence, payload, not_before, attempts, created_at)

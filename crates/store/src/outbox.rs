@@ -109,6 +109,10 @@ pub struct NewJob {
 impl WriteTx {
     /// Writes jobs that are done after this transaction commits.
     pub async fn add_jobs(&mut self, jobs: &[NewJob]) -> Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.leaves_jobs();
         let now = self.now();
         for chunk in jobs.chunks(ROWS_AT_ONCE) {
             let mut statement = Statement::new(
@@ -198,6 +202,7 @@ impl WriteTx {
 
     /// Gives a dead or waiting job another chance at once; false when it is done or unknown.
     pub async fn retry_job(&mut self, id: OutboxId) -> Result<bool> {
+        self.leaves_jobs();
         let now = self.now().micros();
         let revived = query(
             "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $2, claimed_until = NULL WHERE id = $1 AND done_at IS NULL")

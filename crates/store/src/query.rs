@@ -3,7 +3,7 @@
 //! SQLite runs where it is called. A statement that finds its rows by an index takes some microseconds there, less than
 //! it costs to hand it to another thread and wait; what reads or writes much says so with [`long`](Query::long).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 use rusqlite::{ToSql, types::ToSqlOutput};
 use serde::Serialize;
@@ -125,7 +125,7 @@ impl<'q> Query<'q> {
             On::Sqlite(connection) => self.step(connection, |mut rows| {
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    found.push(T::from_row(&Row::Sqlite(row))?);
+                    found.push(T::from_row(&Row::Sqlite(row, Cell::default()))?);
                 }
                 Ok(found)
             }),
@@ -145,7 +145,7 @@ impl<'q> Query<'q> {
             On::Sqlite(connection) => self.step(connection, |mut rows| {
                 let first = rows.next()?;
                 let first = first
-                    .map(|row| T::from_row(&Row::Sqlite(row)))
+                    .map(|row| T::from_row(&Row::Sqlite(row, Cell::default())))
                     .transpose()?;
                 // To the end: an UPDATE or DELETE that returns rows is done only then.
                 while rows.next()?.is_some() {}

@@ -137,7 +137,7 @@ impl WriteTx {
     }
 
     /// Closes receipts whose first notices have all been delivered or given up, and tells so.
-    pub async fn complete_offboardings(&mut self, limit: i64) -> Result<usize> {
+    pub async fn complete_offboardings(&mut self, limit: usize) -> Result<usize> {
         let now = self.now();
         let done: Vec<Offboarding> = query(concat!(
             "UPDATE offboardings SET completed_at = $1 WHERE id IN (
@@ -145,7 +145,7 @@ impl WriteTx {
                  SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL)
                ORDER BY f.id LIMIT $2) AND completed_at IS NULL RETURNING ", columns!()))
             .bind(now.micros())
-            .bind(limit)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self)
             .await?;
         for receipt in &done {

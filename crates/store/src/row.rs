@@ -1,5 +1,7 @@
 //! Records from rows of either driver.
 
+use std::cell::Cell;
+
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -13,7 +15,9 @@ use crate::{Error, Result};
 
 /// A row that one of the drivers read.
 pub(crate) enum Row<'r> {
-    Sqlite(&'r rusqlite::Row<'r>),
+    /// With the place behind the column that was read last: records are read in the order of their columns, and to look
+    /// for one by its name SQLite is asked for the names of those before it.
+    Sqlite(&'r rusqlite::Row<'r>, Cell<usize>),
     Postgres(&'r PgRow),
 }
 
@@ -68,14 +72,22 @@ impl<T: FromSql + for<'r> Decode<'r, Postgres> + Type<Postgres> + Send> Field fo
 impl Row<'_> {
     pub(crate) fn get<T: Field>(&self, column: &'static str) -> Result<T> {
         Ok(match self {
-            Self::Sqlite(row) => row.get(column)?,
+            Self::Sqlite(row, next) => {
+                let statement: &rusqlite::Statement<'_> = row.as_ref();
+                let place = match statement.column_name(next.get()) {
+                    Ok(name) if name == column => next.get(),
+                    _ => statement.column_index(column)?,
+                };
+                next.set(place + 1);
+                row.get(place)?
+            }
             Self::Postgres(row) => row.try_get(column)?,
         })
     }
 
     fn at<T: Field>(&self, place: usize) -> Result<T> {
         Ok(match self {
-            Self::Sqlite(row) => row.get(place)?,
+            Self::Sqlite(row, _) => row.get(place)?,
             Self::Postgres(row) => row.try_get(place)?,
         })
     }

@@ -47,10 +47,13 @@ impl Readers {
     }
 
     pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Reader> {
-        let permit = timeout(WAIT, Arc::clone(&self.free).acquire_owned())
-            .await
-            .map_err(|_| Error::no_connection())?
-            .map_err(|_| Error::no_connection())?;
+        let permit = match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => timeout(WAIT, Arc::clone(&self.free).acquire_owned())
+                .await
+                .map_err(|_| Error::no_connection())?
+                .map_err(|_| Error::no_connection())?,
+        };
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,

@@ -61,6 +61,9 @@ impl Statement {
 
     /// A subquery that yields these texts, for `IN`; one parameter however many they are.
     pub(crate) fn list<T: ToString>(&mut self, values: &[T]) -> &mut Self {
+        if let [value] = values {
+            return self.sql("(").text(value).sql(")");
+        }
         self.long |= values.len() > SHORT_LIST;
         let values: Vec<serde_json::Value> = values
             .iter()

@@ -1,6 +1,9 @@
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,8 @@ const POSTGRES_CONNECTIONS: u32 = 24;
 pub struct Store {
     backend: Backend,
     generator: Generator,
+    /// Transactions that left jobs behind.
+    queued: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +48,12 @@ pub struct ReadTx {
 
 /// Reads and writes; [`commit`](WriteTx::commit) stores everything, dropping stores nothing.
 #[derive(Debug)]
-pub struct WriteTx(ReadTx);
+pub struct WriteTx {
+    tx: ReadTx,
+    /// Where it is counted that there are new jobs, once they are committed.
+    queued: Arc<AtomicU64>,
+    has_jobs: bool,
+}
 
 #[derive(Debug)]
 enum Connection {
@@ -71,7 +81,11 @@ impl Store {
                 ));
             }
         };
-        Ok(Self { backend, generator })
+        Ok(Self {
+            backend,
+            generator,
+            queued: Arc::default(),
+        })
     }
 
     /// A connection that reads at this instant.
@@ -94,12 +108,21 @@ impl Store {
             Backend::Sqlite { writer, .. } => Connection::SqliteWriter(writer.turn().await?),
             Backend::Postgres(pool) => Connection::PostgresWriter(pool.begin_with("BEGIN").await?),
         };
-        Ok(WriteTx(ReadTx {
-            connection,
-            now,
-            generator: self.generator.clone(),
-            last_event: None,
-        }))
+        Ok(WriteTx {
+            tx: ReadTx {
+                connection,
+                now,
+                generator: self.generator.clone(),
+                last_event: None,
+            },
+            queued: Arc::clone(&self.queued),
+            has_jobs: false,
+        })
+    }
+
+    /// How many transactions of this node have left jobs behind; while it stays the same there is nothing new to do.
+    pub fn queued(&self) -> u64 {
+        self.queued.load(Ordering::SeqCst)
     }
 
     /// Whether this is the embedded database, which one node has to itself.
@@ -182,26 +205,35 @@ impl ReadTx {
 impl WriteTx {
     /// Stores everything that was written; on SQLite together with the transactions that ran meanwhile.
     pub async fn commit(self) -> Result<()> {
-        match self.0.connection {
-            Connection::SqliteWriter(turn) => turn.commit().await,
-            Connection::PostgresWriter(transaction) => Ok(transaction.commit().await?),
-            Connection::SqliteReader(_) | Connection::PostgresReader(_) => Ok(()),
+        match self.tx.connection {
+            Connection::SqliteWriter(turn) => turn.commit().await?,
+            Connection::PostgresWriter(transaction) => transaction.commit().await?,
+            Connection::SqliteReader(_) | Connection::PostgresReader(_) => {}
         }
+        if self.has_jobs {
+            self.queued.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Notes that this transaction leaves jobs behind.
+    pub(crate) const fn leaves_jobs(&mut self) {
+        self.has_jobs = true;
     }
 }
 
 impl WriteTx {
     /// The id of an event that happens after those of this transaction; ids of one millisecond sort by chance otherwise.
     pub(crate) fn next_event_id(&mut self) -> EventId {
-        let drawn: EventId = self.0.generator.id(self.0.now);
-        let id = match self.0.last_event {
+        let drawn: EventId = self.tx.generator.id(self.tx.now);
+        let id = match self.tx.last_event {
             Some(last) if drawn <= last => {
                 let after = u128::from_be_bytes(last.to_bytes()).saturating_add(1);
                 EventId::from_bytes(after.to_be_bytes())
             }
             _ => drawn,
         };
-        self.0.last_event = Some(id);
+        self.tx.last_event = Some(id);
         id
     }
 }
@@ -210,12 +242,12 @@ impl Deref for WriteTx {
     type Target = ReadTx;
 
     fn deref(&self) -> &ReadTx {
-        &self.0
+        &self.tx
     }
 }
 
 impl DerefMut for WriteTx {
     fn deref_mut(&mut self) -> &mut ReadTx {
-        &mut self.0
+        &mut self.tx
     }
 }

@@ -85,7 +85,9 @@ fn build(status: StatusCode, body: Option<&Value>, media: &'static str) -> Respo
     let mut response = match body {
         None => Response::new(Body::empty()),
         Some(body) => {
-            let mut response = Response::new(Body::from(body.to_string()));
+            // A JSON value has no map whose keys are not texts, so writing it out does not fail.
+            let body = serde_json::to_vec(body).unwrap_or_default();
+            let mut response = Response::new(Body::from(body));
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static(media));
