@@ -528,7 +528,7 @@ fn forms(group: &mut Group, placement: Placement) -> anyhow::Result<()> {
         ),
     ] {
         let xml = signed(placement, |response| {
-            response.extensions.push(child.clone())
+            response.extensions.push(child.clone());
         })?;
         group.refuse(
             &format!("form/{name}-in-extensions-{place}"),
