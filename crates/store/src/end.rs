@@ -300,8 +300,8 @@ impl WriteTx {
                 .number(now)
                 .sql(", end_reason = ")
                 .text(ending.cause.as_str())
-                .sql(" WHERE id IN ")
-                .list(&ids)
+                .sql(" WHERE id")
+                .is_one_of(&ids)
                 .sql(" AND ended_at IS NULL");
             self.execute(statement).await?;
         }

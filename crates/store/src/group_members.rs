@@ -118,8 +118,8 @@ impl ReadTx {
         );
         statement
             .number(i64::try_from(most).unwrap_or(i64::MAX))
-            .sql(") AS counted) FROM groups g WHERE g.id IN ")
-            .list(groups);
+            .sql(") AS counted) FROM groups g WHERE g.id")
+            .is_one_of(groups);
         let rows: Vec<(String, i64)> = self.fetch(statement).await?;
         rows.into_iter()
             .map(|(id, count)| {
@@ -134,8 +134,8 @@ impl ReadTx {
         let mut statement = Statement::new(select!());
         statement
             .long()
-            .sql("m.group_id IN ")
-            .list(groups)
+            .sql("m.group_id")
+            .is_one_of(groups)
             .sql(" ORDER BY m.group_id, m.member_id");
         let rows: Vec<MemberRow> = self.fetch(statement).await?;
         rows.into_iter().map(MemberRow::into_member).collect()
@@ -165,9 +165,9 @@ impl ReadTx {
         // UNION forgets what it has seen twice, so groups inside each other come to an end.
         let mut statement = Statement::new(
             "WITH RECURSIVE above (user_id, group_id) AS (
-               SELECT m.member_id, m.group_id FROM group_members m WHERE m.member_id IN ",
+               SELECT m.member_id, m.group_id FROM group_members m WHERE m.member_id",
         );
-        statement.list(users).sql(
+        statement.is_one_of(users).sql(
             " UNION SELECT a.user_id, n.group_id FROM above a JOIN group_members n ON n.member_id = a.group_id)
              SELECT a.user_id, a.group_id, g.display_name, d.group_id IS NOT NULL AS direct
              FROM above a JOIN groups g ON g.id = a.group_id AND g.deleted_at IS NULL
@@ -200,9 +200,9 @@ impl WriteTx {
             .collect();
         let mut found: Vec<(String,)> = Vec::new();
         if !users.is_empty() {
-            let mut statement = Statement::new("SELECT u.id FROM users u WHERE u.id IN ");
+            let mut statement = Statement::new("SELECT u.id FROM users u WHERE u.id");
             statement
-                .list(&users)
+                .is_one_of(&users)
                 .sql(" AND u.organization_id = ")
                 .text(&organization_id)
                 .sql(" AND u.deleted_at IS NULL AND (u.directory_id = ")
@@ -220,9 +220,9 @@ impl WriteTx {
             );
         }
         if !groups.is_empty() {
-            let mut statement = Statement::new("SELECT g.id FROM groups g WHERE g.id IN ");
+            let mut statement = Statement::new("SELECT g.id FROM groups g WHERE g.id");
             statement
-                .list(&groups)
+                .is_one_of(&groups)
                 .sql(" AND g.directory_id = ")
                 .text(&directory_id)
                 .sql(" AND g.deleted_at IS NULL ORDER BY g.id");
@@ -272,8 +272,8 @@ impl WriteTx {
             let mut statement = Statement::new("DELETE FROM group_members WHERE group_id = ");
             statement
                 .text(&group.id)
-                .sql(" AND member_id IN ")
-                .list(chunk)
+                .sql(" AND member_id")
+                .is_one_of(chunk)
                 .sql(" RETURNING member_id");
             removed += self.tell_removed(group, statement).await?;
         }
@@ -296,7 +296,7 @@ impl WriteTx {
                 .sql(" AND m.member_id > ")
                 .text(&after);
             if !ids.is_empty() {
-                page.sql(" AND m.member_id NOT IN ").list(ids);
+                page.sql(" AND NOT m.member_id").is_one_of(ids);
             }
             page.sql(" ORDER BY m.member_id LIMIT ")
                 .number(i64::try_from(IDS_AT_ONCE).unwrap_or(i64::MAX));
@@ -329,8 +329,8 @@ impl WriteTx {
                 Statement::new("UPDATE groups SET version = version + 1, updated_at = ");
             statement
                 .number(self.now().micros())
-                .sql(" WHERE id IN ")
-                .list(&ids);
+                .sql(" WHERE id")
+                .is_one_of(&ids);
             self.execute(statement).await?;
         }
         query("DELETE FROM group_members WHERE member_id = $1")
@@ -354,13 +354,13 @@ impl WriteTx {
         }
         let ids: Vec<&str> = leaving.keys().copied().collect();
         let mut held = Statement::new(groups::select!());
-        held.sql("g.id IN ").list(&ids).sql(" ORDER BY g.id");
+        held.sql("g.id").is_one_of(&ids).sql(" ORDER BY g.id");
         let groups: Vec<Group> = self.fetch_locked(held, " FOR UPDATE").await?;
         let mut changed = Statement::new("UPDATE groups SET version = version + 1, updated_at = ");
         changed
             .number(self.now().micros())
-            .sql(" WHERE id IN ")
-            .list(&ids);
+            .sql(" WHERE id")
+            .is_one_of(&ids);
         self.execute(changed).await?;
         for group in &groups {
             if let Some(members) = leaving.get(group.id.to_string().as_str()) {

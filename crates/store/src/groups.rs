@@ -230,8 +230,8 @@ impl ReadTx {
         let mut statement = Statement::new(select!());
         query.push(&mut statement);
         statement
-            .sql(" AND g.id IN ")
-            .list(ids)
+            .sql(" AND g.id")
+            .is_one_of(ids)
             .sql(" ORDER BY g.id");
         self.fetch(statement).await
     }

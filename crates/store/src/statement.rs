@@ -61,9 +61,6 @@ impl Statement {
 
     /// A subquery that yields these texts, for `IN`; one parameter however many they are.
     pub(crate) fn list<T: ToString>(&mut self, values: &[T]) -> &mut Self {
-        if let [value] = values {
-            return self.sql("(").text(value).sql(")");
-        }
         self.long |= values.len() > SHORT_LIST;
         let values: Vec<serde_json::Value> = values
             .iter()
@@ -72,6 +69,14 @@ impl Statement {
         let json = serde_json::Value::Array(values).to_string();
         self.pieces.push(Piece::List(json));
         self
+    }
+
+    /// The condition behind a column that it is one of these texts.
+    pub(crate) fn is_one_of<T: ToString>(&mut self, values: &[T]) -> &mut Self {
+        match values {
+            [value] => self.sql(" = ").text(&value.to_string()),
+            _ => self.sql(" IN ").list(values),
+        }
     }
 
     /// The values of one more row of an `INSERT` that ends in `VALUES`.

@@ -426,8 +426,8 @@ impl ReadTx {
         let mut statement = Statement::new(select!());
         query.push(&mut statement);
         statement
-            .sql(" AND u.id IN ")
-            .list(ids)
+            .sql(" AND u.id")
+            .is_one_of(ids)
             .sql(" ORDER BY u.id");
         self.fetch(statement).await
     }
