@@ -245,7 +245,7 @@ fn members_after(before: &BTreeSet<String>, operations: &[Membership]) -> BTreeS
                 !matches_element(&filter, &Member::new(id.clone()).to_json("https://a.test"))
             }),
             MemberChange::ReplaceAll(new) => {
-                members = new.into_iter().map(|member| member.value).collect()
+                members = new.into_iter().map(|member| member.value).collect();
             }
         }
     }
