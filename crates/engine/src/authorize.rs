@@ -5,8 +5,8 @@ use std::time::Duration;
 use vestibule_core::{ApplicationId, ConnectionId, Domain, OrganizationId, Secret, Timestamp};
 use vestibule_issuer::{
     authorize::{
-        Authorization, AuthorizeError, AuthorizeErrorCode, AuthorizeRequest, ClientRegistration,
-        PageError, Refusal,
+        Answer, Authorization, AuthorizeError, AuthorizeErrorCode, ClientRegistration, PageError,
+        Refusal,
     },
     code::AuthorizationCode,
     id_token::IdTokenHint,
@@ -27,7 +27,7 @@ const CODE_TTL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum AuthorizeOutcome {
     /// Back to the application, with a code or an error.
-    Redirect(String),
+    Answer(Answer),
     /// The person has to sign in: to the login page with this handle.
     Login(LoginBegun),
     /// The request cannot be answered to anybody: show why.
@@ -67,7 +67,7 @@ impl Engine {
         browser: Browser,
         now: Timestamp,
     ) -> Result<AuthorizeOutcome, Fault> {
-        let request = match AuthorizeRequest::parse(params) {
+        let request = match self.request_of(params, now).await? {
             Ok(request) => request,
             Err(page) => return Ok(AuthorizeOutcome::Page(page)),
         };
@@ -75,15 +75,12 @@ impl Engine {
         let Some(application) = find_active_application(&mut tx, request.client_id()).await? else {
             return Ok(AuthorizeOutcome::Page(PageError::UnknownClient));
         };
-        let registration = ClientRegistration::new(
-            application.id.to_string(),
-            application.redirect_uris.clone(),
-        );
+        let registration = registration_of(&application);
         let authorization = match request.check(&registration) {
             Ok(authorization) => authorization,
             Err(Refusal::Page(page)) => return Ok(AuthorizeOutcome::Page(page)),
             Err(Refusal::Redirect { reply, error }) => {
-                return Ok(AuthorizeOutcome::Redirect(
+                return Ok(AuthorizeOutcome::Answer(
                     reply.refuse(self.issuer(), &error),
                 ));
             }
@@ -93,7 +90,7 @@ impl Engine {
             Err(error) => return Ok(self.refuse(&authorization, &error)),
         };
         let candidates = self
-            .candidates(&mut tx, &browser, &authorization, limits, now)
+            .candidates(&mut tx, &browser, &application, &authorization, limits)
             .await?;
         drop(tx);
         match candidates.as_slice() {
@@ -108,7 +105,7 @@ impl Engine {
                     })
                     .await?;
                 match answer {
-                    Some(url) => Ok(AuthorizeOutcome::Redirect(url)),
+                    Some(answer) => Ok(AuthorizeOutcome::Answer(answer)),
                     // It ended between the two reads.
                     None => {
                         self.begin_login_for(authorization, &[], browser, limits, now)
@@ -196,10 +193,11 @@ impl Engine {
         &self,
         tx: &mut ReadTx,
         browser: &Browser,
+        application: &Application,
         authorization: &Authorization,
         limits: Limits,
-        now: Timestamp,
     ) -> Result<Vec<(SessionCookie, Live<UserSession>)>, Fault> {
+        let now = tx.now();
         if authorization.prompt.wants_login() || authorization.prompt.wants_account() {
             return Ok(Vec::new());
         }
@@ -218,7 +216,12 @@ impl Engine {
                 Some(Ok(hint)) => hint.sub == session.user_id.to_string(),
                 Some(Err(_)) => false,
             };
+            // Core §3.1.2.1: a wish. Without a page nothing more can be done for it, so it is not held against a sign-in,
+            // unless the application insists.
+            let strong = is_strong_enough(authorization, session)
+                || (authorization.prompt.is_none() && !application.require_acr);
             young
+                && strong
                 && asked_for
                 && limits
                     .organization_id
@@ -236,7 +239,7 @@ impl Engine {
         authorization: &Authorization,
         cookie: &SessionCookie,
         now: Timestamp,
-    ) -> Result<Option<String>, Fault> {
+    ) -> Result<Option<Answer>, Fault> {
         let mut tx = self.store().write(now).await?;
         let Some(session) = tx
             .hold_user_session(cookie.id, cookie.secret.hash())
@@ -244,22 +247,29 @@ impl Engine {
         else {
             return Ok(None);
         };
-        let url = self
+        let answer = self
             .grant(&mut tx, application, authorization, &session)
             .await?;
         tx.touch_user_session(session.id).await?;
         tx.commit().await?;
-        Ok(Some(url))
+        Ok(Some(answer))
     }
 
-    /// Writes a code for a live sign-in and gives the URL that carries it to the application.
+    /// Writes a code for a live sign-in and gives the answer that carries it to the application.
     pub(crate) async fn grant(
         &self,
         tx: &mut WriteTx,
         application: &Application,
         authorization: &Authorization,
         session: &Live<UserSession>,
-    ) -> Result<String, Fault> {
+    ) -> Result<Answer, Fault> {
+        if application.require_acr && !is_strong_enough(authorization, session) {
+            let error = AuthorizeError::new(
+                AuthorizeErrorCode::UnmetAuthenticationRequirements,
+                "the identity provider did not reach any of the acr_values",
+            );
+            return Ok(authorization.reply.refuse(self.issuer(), &error));
+        }
         let code = AuthorizationCode::from_random(&self.generator().bytes());
         tx.add_code(
             session,
@@ -341,8 +351,22 @@ impl Engine {
     }
 
     fn refuse(&self, authorization: &Authorization, error: &AuthorizeError) -> AuthorizeOutcome {
-        AuthorizeOutcome::Redirect(authorization.reply.refuse(self.issuer(), error))
+        AuthorizeOutcome::Answer(authorization.reply.refuse(self.issuer(), error))
     }
+}
+
+/// What the protocol has to know of an application.
+pub(crate) fn registration_of(application: &Application) -> ClientRegistration {
+    ClientRegistration::new(
+        application.id.to_string(),
+        application.redirect_uris.clone(),
+    )
+    .must_push(application.require_pushed_requests)
+}
+
+/// Whether the sign-in is one of the wanted classes; without a wish every one is.
+fn is_strong_enough(authorization: &Authorization, session: &UserSession) -> bool {
+    authorization.acr_values.is_empty() || authorization.acr_values.contains(&session.acr)
 }
 
 /// The application behind a client id, while it may be used.

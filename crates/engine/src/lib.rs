@@ -19,6 +19,7 @@ mod login;
 pub mod outbound;
 mod page_state;
 mod provisioning;
+mod pushed;
 mod refusal;
 mod saml;
 mod sessions;
@@ -36,8 +37,8 @@ pub use fault::Fault;
 pub use health::{Gauges, Readiness};
 pub use limits::{SCIM_REQUESTS_PER_SECOND, SCIM_REQUESTS_PER_SECOND_AT_LEAST};
 pub use login::{
-    LoginOutcome, LoginPage, LoginStep, PasswordLogin, PostedResponse, SamlAnswer, SamlLink,
-    SamlVerifier, SignedIn,
+    LoginLink, LoginOutcome, LoginPage, LoginStep, OidcLogoutOutcome, PasswordLogin,
+    PostedResponse, SamlAnswer, SamlVerifier, SignedIn,
 };
 pub use outbound::{Outbound, OutboundPolicy};
 pub use provisioning::{Grant, Provisioning};

@@ -9,6 +9,7 @@ use vestibule_core::{AppSessionId, EndCause, EndScope, SecretHash, Timestamp};
 use vestibule_issuer::{
     Scope, ScopeValue,
     access_token::{self, AccessToken, JwtClaims, JwtGrant},
+    client_assertion::{ClientAssertion, ClientKeys},
     client_auth::{ClientAuthMethod, ClientCredentials},
     id_token::{self, Authentication, IdTokenClaims, Profile},
     keys::Algorithm,
@@ -80,17 +81,15 @@ impl Engine {
         let application =
             find_active_application(&mut self.store().read(now).await?, &credentials.client_id)
                 .await?;
-        let proven = application.filter(|application| {
-            let public = application.token_endpoint_auth_method == ClientAuthMethod::None.as_str();
-            match &credentials.secret {
-                None => public,
-                // In the header or in the body: the secret is the same, and libraries differ in their default.
-                Some(secret) => {
-                    let right = application.has_secret(SecretHash::of(secret.expose().as_bytes()));
-                    right && !public
-                }
+        let proven = match (application, &credentials.assertion) {
+            (Some(application), Some(assertion)) => {
+                self.prove_by_assertion(application, assertion, now).await?
             }
-        });
+            (application, None) => {
+                application.filter(|application| has_proven(application, credentials))
+            }
+            (None, Some(_)) => None,
+        };
         match proven {
             Some(application) => Ok(Ok(application)),
             None if !self.limits().admits_client_failure(address) => Ok(Err(TokenError::new(
@@ -99,6 +98,39 @@ impl Engine {
             ))),
             None => Ok(Err(TokenError::invalid_client())),
         }
+    }
+
+    /// The application whose key signed the assertion, which counts once.
+    async fn prove_by_assertion(
+        &self,
+        application: Application,
+        assertion: &ClientAssertion,
+        now: Timestamp,
+    ) -> Result<Option<Application>, Fault> {
+        let signs =
+            application.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt.as_str();
+        let Some(jwks) = application.jwks.as_ref().filter(|_| signs) else {
+            return Ok(None);
+        };
+        let keys = ClientKeys::parse(jwks)
+            .map_err(|_| Fault::internal("the keys of an application cannot be read"))?;
+        let seconds = now.unix_seconds();
+        let Ok(proven) = assertion.verify_for_issuer(&keys, self.issuer().as_str(), seconds) else {
+            return Ok(None);
+        };
+        let mut tx = self.store().write(now).await?;
+        // Whoever changed its keys meanwhile, or took it out of use, came first.
+        let again = tx.lock_application(application.id).await?;
+        let unchanged = |again: &Application| again.active && again.jwks == application.jwks;
+        let Some(application) = again.filter(unchanged) else {
+            return Ok(None);
+        };
+        let until = Timestamp::from_unix_seconds(proven.remember_until);
+        let first = tx
+            .remember_client_assertion(application.id, &proven.jti, until)
+            .await?;
+        tx.commit().await?;
+        Ok(first.then_some(application))
     }
 
     /// Exchanges a code. A code that was used before ends the share that it began (RFC 6749 §4.1.2).
@@ -154,7 +186,7 @@ impl Engine {
         let Some(user) = tx.user_of(&app_session).await? else {
             return Ok(None);
         };
-        let profile = profile(tx, &user, scope, application.id).await?;
+        let profile = profile(tx, &user, scope, &application).await?;
         let refresh_token = self
             .refresh_tokens()
             .issue(code.app_session_id.to_bytes(), 0);
@@ -249,7 +281,7 @@ impl Engine {
         let Some(user) = tx.user_of(&app_session).await? else {
             return Ok(None);
         };
-        let profile = profile(&mut tx, &user, scope, application.id).await?;
+        let profile = profile(&mut tx, &user, scope, &application).await?;
         tx.commit().await?;
         Ok(Some(Grant {
             application,
@@ -345,6 +377,20 @@ impl Engine {
                 .with_id_token(id_token)
                 .with_refresh_token(grant.refresh_token),
         )
+    }
+}
+
+/// Whether the secret is the application's, or the application has none to prove itself by.
+fn has_proven(application: &Application, credentials: &ClientCredentials) -> bool {
+    let method = ClientAuthMethod::parse(&application.token_endpoint_auth_method);
+    match (&credentials.secret, method) {
+        (None, method) => method == Some(ClientAuthMethod::None),
+        // In the header or in the body: the secret is the same, and libraries differ in their default.
+        (
+            Some(secret),
+            Some(ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost),
+        ) => application.has_secret(SecretHash::of(secret.expose().as_bytes())),
+        (Some(_), _) => false,
     }
 }
 

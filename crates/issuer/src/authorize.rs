@@ -26,6 +26,7 @@ pub struct AuthorizeRequest {
     client_id: String,
     redirect_uri: String,
     params: Params,
+    pushed: bool,
 }
 
 /// What the host knows about the client.
@@ -38,6 +39,8 @@ pub struct ClientRegistration {
     pub redirect_uris: Vec<String>,
     /// What the client may ask for; the rest of a request's scope is dropped.
     pub scope: Scope,
+    /// Whether the client has to push its requests (RFC 9126 §6).
+    pub must_push: bool,
 }
 
 impl ClientRegistration {
@@ -47,7 +50,15 @@ impl ClientRegistration {
             client_id: client_id.into(),
             redirect_uris,
             scope: Scope::ALL,
+            must_push: false,
         }
+    }
+
+    /// Refuses requests that come through the browser.
+    #[must_use]
+    pub fn must_push(mut self, must_push: bool) -> Self {
+        self.must_push = must_push;
+        self
     }
 
     /// Limits the scopes that the client may ask for.
@@ -177,6 +188,9 @@ pub enum PageError {
     /// The registration handed in belongs to another client.
     #[error("the client is unknown")]
     UnknownClient,
+    /// The `request_uri` names no request that this client pushed within the last minute and has not used yet.
+    #[error("the request_uri is unknown, too old or used")]
+    RequestUri,
     /// The redirect URI is none of the client's. The usual cause is a slash or a port: add the exact
     /// URI to the application.
     #[error("the redirect_uri is not registered for this client")]
@@ -284,11 +298,38 @@ impl From<Duplicate> for AuthorizeError {
     }
 }
 
+/// How an answer travels through the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of a redirect.
+    #[default]
+    Query,
+    /// In a form that the browser posts (OAuth 2.0 Form Post Response Mode).
+    FormPost,
+}
+
+/// What the browser has to do with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Go to this URL, by 303.
+    Redirect(String),
+    /// Post these fields to the client's redirect URI.
+    Post {
+        /// The redirect URI.
+        action: String,
+        /// The fields of the form.
+        fields: Vec<(&'static str, String)>,
+    },
+}
+
 /// The way back to the client: a checked redirect URI and the client's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     redirect_uri: String,
     state: Option<String>,
+    #[serde(default)]
+    mode: ResponseMode,
 }
 
 impl Reply {
@@ -297,14 +338,14 @@ impl Reply {
         &self.redirect_uri
     }
 
-    /// The URL to send the browser to (303) with a code; carries `state` and `iss` (RFC 9207).
-    pub fn success(&self, issuer: &Issuer, code: &str) -> String {
-        self.url(issuer, &[("code", code)])
+    /// The answer with a code; carries `state` and `iss` (RFC 9207).
+    pub fn success(&self, issuer: &Issuer, code: &str) -> Answer {
+        self.answer(issuer, &[("code", code)])
     }
 
-    /// The URL to send the browser to (303) with an error; carries `state` and `iss` (RFC 9207).
-    pub fn refuse(&self, issuer: &Issuer, error: &AuthorizeError) -> String {
-        self.url(
+    /// The answer with an error; carries `state` and `iss` (RFC 9207).
+    pub fn refuse(&self, issuer: &Issuer, error: &AuthorizeError) -> Answer {
+        self.answer(
             issuer,
             &[
                 ("error", error.code.as_str()),
@@ -313,13 +354,24 @@ impl Reply {
         )
     }
 
-    fn url(&self, issuer: &Issuer, pairs: &[(&str, &str)]) -> String {
+    fn answer(&self, issuer: &Issuer, pairs: &[(&'static str, &str)]) -> Answer {
         let mut pairs = pairs.to_vec();
         if let Some(state) = &self.state {
             pairs.push(("state", state));
         }
         pairs.push(("iss", issuer.as_str()));
-        redirect::append_query(&self.redirect_uri, &pairs)
+        match self.mode {
+            ResponseMode::Query => {
+                Answer::Redirect(redirect::append_query(&self.redirect_uri, &pairs))
+            }
+            ResponseMode::FormPost => Answer::Post {
+                action: self.redirect_uri.clone(),
+                fields: pairs
+                    .into_iter()
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .collect(),
+            },
+        }
     }
 }
 
@@ -333,7 +385,15 @@ impl AuthorizeRequest {
             client_id,
             redirect_uri,
             params,
+            pushed: false,
         })
+    }
+
+    /// The request was pushed by the authenticated client (RFC 9126).
+    #[must_use]
+    pub fn pushed(mut self) -> Self {
+        self.pushed = true;
+        self
     }
 
     /// The id by which the host finds the registration.
@@ -352,6 +412,11 @@ impl AuthorizeRequest {
         let reply = Reply {
             redirect_uri: self.redirect_uri.clone(),
             state: short(&self.params, "state", MAX_STATE),
+            // An error, too, goes back as the client asked for it; what is no mode of ours is answered by query.
+            mode: match self.params.get("response_mode") {
+                Ok(Some("form_post")) => ResponseMode::FormPost,
+                _ => ResponseMode::Query,
+            },
         };
         self.read(client, reply.clone())
             .map_err(|error| Refusal::Redirect { reply, error })
@@ -383,9 +448,14 @@ impl AuthorizeRequest {
         }
         if params
             .get("response_mode")?
-            .is_some_and(|mode| mode != "query")
+            .is_some_and(|mode| !matches!(mode, "query" | "form_post"))
         {
-            return Err(invalid("response_mode must be query"));
+            return Err(invalid("response_mode must be query or form_post"));
+        }
+        if client.must_push && !self.pushed {
+            return Err(invalid(
+                "this client has to push its requests first and send the request_uri",
+            ));
         }
         Ok(Authorization {
             client_id: self.client_id.clone(),

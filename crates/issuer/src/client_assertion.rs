@@ -1,6 +1,6 @@
 //! Clients that prove who they are by a signed assertion: RFC 7521, RFC 7523 and the `private_key_jwt` of OpenID Connect.
 //!
-//! A directory's client has no secret that could leak from our side: we keep its public keys.
+//! Such a client, a directory's or an application, has no secret that could leak from our side: we keep its public keys.
 //! The host reads the client that an assertion names, verifies the assertion by that client's keys, and remembers its
 //! `jti` until [`Proven::remember_until`], so that it counts once.
 
@@ -272,6 +272,22 @@ impl ClientAssertion {
     ) -> Result<Proven, TokenError> {
         self.check(keys, audiences, now)
             .ok_or_else(TokenError::invalid_client)
+    }
+
+    /// As [`ClientAssertion::verify`], for a client whose assertion may name the issuer alone, as one string.
+    ///
+    /// IPSIE SL1 and RFC 7523bis want it so: an assertion for one of several addresses can be talked out of a client
+    /// that was told wrong ones.
+    pub fn verify_for_issuer(
+        &self,
+        keys: &ClientKeys,
+        issuer: &str,
+        now: i64,
+    ) -> Result<Proven, TokenError> {
+        let names_it_alone = parts(self.text.expose())
+            .is_some_and(|(_, claims, _)| matches!(claims.aud, Audience::One(_)));
+        let proven = self.check(keys, &[issuer], now).filter(|_| names_it_alone);
+        proven.ok_or_else(TokenError::invalid_client)
     }
 
     fn check(&self, keys: &ClientKeys, audiences: &[&str], now: i64) -> Option<Proven> {

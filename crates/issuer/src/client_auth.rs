@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::client_assertion::ClientAssertion;
 use crate::params::Params;
 use crate::secret::Secret;
 use crate::token::{TokenError, TokenErrorCode};
@@ -34,19 +35,27 @@ pub enum ClientAuthMethod {
     ClientSecretBasic,
     /// Secret in the body.
     ClientSecretPost,
+    /// An assertion that the client signed (RFC 7523).
+    PrivateKeyJwt,
     /// A public client: PKCE protects it.
     None,
 }
 
 impl ClientAuthMethod {
     /// All methods.
-    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    pub const ALL: [Self; 4] = [
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::PrivateKeyJwt,
+        Self::None,
+    ];
 
     /// The name in metadata.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
     }
@@ -65,8 +74,10 @@ pub struct ClientCredentials {
     pub client_id: String,
     /// The method that the request used; exactly one.
     pub method: ClientAuthMethod,
-    /// The secret; there for every method but `none`.
+    /// The secret; there for the methods that have one.
     pub secret: Option<Secret>,
+    /// The assertion; there for `private_key_jwt`.
+    pub assertion: Option<ClientAssertion>,
 }
 
 impl ClientCredentials {
@@ -81,8 +92,13 @@ impl ClientCredentials {
         body: &Params,
     ) -> Result<Self, TokenError> {
         refuse_query(query)?;
-        if body.has("client_assertion") || body.has("client_assertion_type") {
-            return Err(invalid_client("an application proves itself by its secret"));
+        if let Some(assertion) = ClientAssertion::parse(authorization, body)? {
+            return Ok(Self {
+                client_id: assertion.client_id.clone(),
+                method: ClientAuthMethod::PrivateKeyJwt,
+                secret: None,
+                assertion: Some(assertion),
+            });
         }
         let body_id = body.get("client_id")?;
         let body_secret = body.get("client_secret")?;
@@ -111,20 +127,22 @@ impl ClientCredentials {
                 None => ClientAuthMethod::None,
             },
             secret: body_secret.map(Secret::new),
+            assertion: None,
         })
     }
 
     /// Compares with the registration: the method must be the registered one, and the secret must
     /// have one of the stored hashes ([`Secret::hash`]; two while a secret is being replaced).
     ///
-    /// All failures look alike from outside.
+    /// All failures look alike from outside. An assertion is for [`ClientAssertion::verify_for_issuer`] to judge; here
+    /// it proves nothing.
     pub fn authenticate(
         &self,
         registered: ClientAuthMethod,
         hashes: &[[u8; 32]],
     ) -> Result<(), TokenError> {
         let proven = match &self.secret {
-            None => registered == ClientAuthMethod::None,
+            None => registered == ClientAuthMethod::None && self.assertion.is_none(),
             // Compares with all, so that time does not tell which one matched.
             Some(secret) => hashes
                 .iter()
@@ -172,6 +190,7 @@ fn basic(header: &str) -> Result<ClientCredentials, TokenError> {
         client_id,
         method: ClientAuthMethod::ClientSecretBasic,
         secret: Some(Secret::new(secret)),
+        assertion: None,
     })
 }
 
@@ -277,12 +296,23 @@ mod tests {
                 "{bad}"
             );
         }
-        for body in ["", "client_secret=s", "client_id=a&client_assertion=x"] {
-            assert_eq!(
-                parse(None, None, body).unwrap_err(),
+        for (body, error) in [
+            ("", TokenErrorCode::InvalidClient),
+            ("client_secret=s", TokenErrorCode::InvalidClient),
+            (
+                "client_id=a&client_assertion=x",
+                TokenErrorCode::InvalidRequest,
+            ),
+            (
+                "client_id=a&client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
                 TokenErrorCode::InvalidClient,
-                "{body}"
-            );
+            ),
+            (
+                "client_id=a&client_secret=s&client_assertion=x&client_assertion_type=y",
+                TokenErrorCode::InvalidRequest,
+            ),
+        ] {
+            assert_eq!(parse(None, None, body).unwrap_err(), error, "{body}");
         }
     }
 

@@ -50,6 +50,30 @@ pub struct Profile {
     pub groups: Vec<String>,
     /// Roles in the app.
     pub roles: Vec<String>,
+    /// Claims that the host adds for this app; none of them [`is_reserved`].
+    pub further: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Names that only this crate writes into tokens: what they say is not for a mapping to choose.
+pub fn is_reserved(claim: &str) -> bool {
+    const OTHERS: [&str; 15] = [
+        "nbf",
+        "jti",
+        "azp",
+        "c_hash",
+        "s_hash",
+        "client_id",
+        "scope",
+        "gen",
+        "events",
+        "cnf",
+        "act",
+        "may_act",
+        "tenant",
+        "sub_id",
+        "token_type",
+    ];
+    crate::metadata::CLAIMS.contains(&claim) || OTHERS.contains(&claim)
 }
 
 /// The claims about a person that a scope lets through.
@@ -71,6 +95,8 @@ pub struct ScopedClaims {
     groups: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
+    #[serde(flatten)]
+    further: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Profile {
@@ -79,7 +105,10 @@ impl Profile {
     /// `groups` and `roles` are there when asked for, even empty, so that an app can tell "none"
     /// from "not asked".
     pub fn claims(&self, scope: Scope) -> ScopedClaims {
-        let mut claims = ScopedClaims::default();
+        let mut claims = ScopedClaims {
+            further: self.further.clone(),
+            ..ScopedClaims::default()
+        };
         if scope.contains(ScopeValue::Email) {
             claims.email.clone_from(&self.email);
             claims.email_verified = self.email.is_some().then_some(self.email_verified);

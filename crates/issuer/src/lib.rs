@@ -8,7 +8,7 @@
 //! Times are seconds since the Unix epoch as `i64`.
 //!
 //! ```
-//! use vestibule_issuer::authorize::{AuthorizeRequest, ClientRegistration};
+//! use vestibule_issuer::authorize::{Answer, AuthorizeRequest, ClientRegistration};
 //! use vestibule_issuer::{Issuer, params::Params};
 //!
 //! let issuer = Issuer::parse("https://login.example.com")?;
@@ -17,8 +17,9 @@
 //! let request = AuthorizeRequest::parse(Params::from_urlencoded(query)?)?;
 //! let client = ClientRegistration::new("app", vec!["https://app.example/cb".to_owned()]);
 //! let authorization = request.check(&client).map_err(|refusal| refusal.to_string())?;
-//! let location = authorization.reply.success(&issuer, "the-code");
-//! assert_eq!(location, "https://app.example/cb?code=the-code&state=s&iss=https%3A%2F%2Flogin.example.com");
+//! let answer = authorization.reply.success(&issuer, "the-code");
+//! let url = "https://app.example/cb?code=the-code&state=s&iss=https%3A%2F%2Flogin.example.com";
+//! assert_eq!(answer, Answer::Redirect(url.to_owned()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -37,6 +38,7 @@ pub mod logout;
 pub mod metadata;
 pub mod params;
 pub mod pkce;
+pub mod pushed;
 pub mod redirect;
 pub mod refresh_token;
 pub mod revoke;

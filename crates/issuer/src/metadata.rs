@@ -23,6 +23,8 @@ pub mod paths {
     pub const REVOKE: &str = "/oauth/revoke";
     /// JWKS document.
     pub const JWKS: &str = "/oauth/jwks";
+    /// Pushed authorization requests (RFC 9126).
+    pub const PAR: &str = "/oauth/par";
     /// RP-initiated logout.
     pub const LOGOUT: &str = "/oauth/logout";
 }
@@ -41,18 +43,21 @@ pub struct Metadata {
     userinfo_endpoint: String,
     introspection_endpoint: String,
     revocation_endpoint: String,
+    pushed_authorization_request_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
     response_types_supported: [&'static str; 1],
-    response_modes_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 2],
     grant_types_supported: [&'static str; 3],
     code_challenge_methods_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<Algorithm>,
-    token_endpoint_auth_methods_supported: [&'static str; 4],
+    token_endpoint_auth_methods_supported: [ClientAuthMethod; 4],
     token_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
-    revocation_endpoint_auth_methods_supported: [ClientAuthMethod; 3],
-    introspection_endpoint_auth_methods_supported: [ClientAuthMethod; 2],
+    revocation_endpoint_auth_methods_supported: [ClientAuthMethod; 4],
+    revocation_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
+    introspection_endpoint_auth_methods_supported: [ClientAuthMethod; 3],
+    introspection_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
     scopes_supported: Vec<&'static str>,
     claims_supported: &'static [&'static str],
     prompt_values_supported: [&'static str; 4],
@@ -67,7 +72,7 @@ pub struct Metadata {
     acr_values_supported: Vec<String>,
 }
 
-const CLAIMS: [&str; 21] = [
+pub(crate) const CLAIMS: [&str; 21] = [
     "iss",
     "sub",
     "aud",
@@ -94,7 +99,7 @@ const CLAIMS: [&str; 21] = [
 impl Metadata {
     /// Describes `issuer` with the algorithms that `keys` can sign by.
     pub fn new(issuer: &Issuer, keys: &KeySet) -> Self {
-        use ClientAuthMethod::{ClientSecretBasic, ClientSecretPost};
+        use ClientAuthMethod::{ClientSecretBasic, ClientSecretPost, PrivateKeyJwt};
         Self {
             issuer: issuer.as_str().to_owned(),
             authorization_endpoint: issuer.endpoint(paths::AUTHORIZE),
@@ -102,24 +107,25 @@ impl Metadata {
             userinfo_endpoint: issuer.endpoint(paths::USERINFO),
             introspection_endpoint: issuer.endpoint(paths::INTROSPECT),
             revocation_endpoint: issuer.endpoint(paths::REVOKE),
+            pushed_authorization_request_endpoint: issuer.endpoint(paths::PAR),
             jwks_uri: issuer.endpoint(paths::JWKS),
             end_session_endpoint: issuer.endpoint(paths::LOGOUT),
             response_types_supported: ["code"],
-            response_modes_supported: ["query"],
+            response_modes_supported: ["query", "form_post"],
             grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
             code_challenge_methods_supported: ["S256"],
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: keys.algorithms(),
-            // The last one is for the clients of directories, with the grant client_credentials.
-            token_endpoint_auth_methods_supported: [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-                "private_key_jwt",
-            ],
+            token_endpoint_auth_methods_supported: ClientAuthMethod::ALL,
             token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
             revocation_endpoint_auth_methods_supported: ClientAuthMethod::ALL,
-            introspection_endpoint_auth_methods_supported: [ClientSecretBasic, ClientSecretPost],
+            revocation_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
+            introspection_endpoint_auth_methods_supported: [
+                ClientSecretBasic,
+                ClientSecretPost,
+                PrivateKeyJwt,
+            ],
+            introspection_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
             scopes_supported: ScopeValue::ALL
                 .map(ScopeValue::as_str)
                 .into_iter()

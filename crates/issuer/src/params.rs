@@ -96,6 +96,12 @@ impl Params {
         Ok(())
     }
 
+    /// The pairs in the order of the request, without those that `leave_out` names; for keeping a request.
+    pub fn pairs_without(&self, leave_out: &[&str]) -> Vec<(String, String)> {
+        let kept = |(name, _): &&(String, String)| !leave_out.contains(&name.as_str());
+        self.pairs.iter().filter(kept).cloned().collect()
+    }
+
     /// Whether `name` is there, once or more often, empty or not.
     pub fn has(&self, name: &str) -> bool {
         self.pairs.iter().any(|(key, _)| key == name)

@@ -5,7 +5,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Value, json};
 use vestibule_issuer::access_token::{AccessToken, AccessTokenKey};
-use vestibule_issuer::authorize::{AuthorizeRequest, ClientRegistration};
+use vestibule_issuer::authorize::{Answer, AuthorizeRequest, ClientRegistration};
 use vestibule_issuer::client_auth::{ClientAuthMethod, ClientCredentials};
 use vestibule_issuer::code::AuthorizationCode;
 use vestibule_issuer::id_token::{self, Authentication, IdTokenClaims, Profile, UserInfo};
@@ -107,7 +107,10 @@ fn a_person_signs_in_refreshes_and_signs_out() {
     let request = AuthorizeRequest::parse(params(query)).unwrap();
     let authorization = request.check(&client).unwrap();
     let code = AuthorizationCode::from_random(&[9; 32]);
-    let location = authorization.reply.success(&host.issuer, code.expose());
+    let Answer::Redirect(location) = authorization.reply.success(&host.issuer, code.expose())
+    else {
+        panic!("nobody asked for a form");
+    };
     let (_, answer) = location.split_once('?').unwrap();
     let answer = params(answer);
     assert_eq!(

@@ -13,7 +13,7 @@ use crate::raw_token::RawToken;
 use crate::{Algorithm, Authentication, Connection, Error, HttpClient, Pending, Prompt};
 
 /// How far two clocks may be apart, in seconds.
-const SKEW: i64 = 60;
+pub(crate) const SKEW: i64 = 60;
 
 impl Connection {
     /// Judges an ID token that came with an access token in answer to a login.
@@ -26,7 +26,7 @@ impl Connection {
         now: i64,
     ) -> Result<Authentication, Error> {
         let raw = RawToken::parse(id_token)?;
-        let algorithm = raw.check_header(&self.settings().algorithms)?;
+        let algorithm = raw.check_header(&self.settings().algorithms, &["jwt", "jose"])?;
         // Cheap refusals first, so that a token for somebody else costs no key fetch.
         self.check_issuer(&raw)?;
         self.check_audience(&raw)?;
@@ -40,7 +40,7 @@ impl Connection {
         authentication(raw)
     }
 
-    async fn check_signature(
+    pub(crate) async fn check_signature(
         &self,
         raw: &RawToken,
         algorithm: Algorithm,
@@ -65,7 +65,7 @@ impl Connection {
         }
     }
 
-    fn check_issuer(&self, raw: &RawToken) -> Result<(), Error> {
+    pub(crate) fn check_issuer(&self, raw: &RawToken) -> Result<(), Error> {
         let issuer = raw.text("iss")?;
         if issuer != self.settings().issuer {
             return Err(Error::Issuer {
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// Core §3.1.3.7, 3 to 5: we are meant, nobody else is whom we do not trust, and `azp` is us.
-    fn check_audience(&self, raw: &RawToken) -> Result<(), Error> {
+    pub(crate) fn check_audience(&self, raw: &RawToken) -> Result<(), Error> {
         let client_id = &self.settings().client_id;
         let audiences = raw.audiences()?;
         let trusted = |audience: &String| {

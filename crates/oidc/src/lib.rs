@@ -40,6 +40,7 @@ mod http_client;
 mod judge;
 mod key_cache;
 mod keys;
+mod logout_token;
 mod metadata;
 mod raw_token;
 mod settings;
@@ -55,6 +56,7 @@ pub use error::{Error, Fault};
 pub use http_client::{HttpClient, HttpError, HttpErrorKind};
 pub use key_cache::{KeyCache, KeyDecision};
 pub use keys::{KeyRing, Keys};
+pub use logout_token::LogoutToken;
 pub use metadata::{Metadata, Transport};
 pub use settings::{Algorithm, ClientAuth, ConnectionSettings, Secret, UserInfo};
 

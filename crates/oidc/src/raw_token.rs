@@ -60,7 +60,12 @@ impl RawToken {
     /// Checks what the header may say (RFC 8725 §3.1, §3.11): the algorithm, the type, no extension.
     ///
     /// `jwk`, `jku`, `x5u` and `x5c` are never looked at: a token does not choose its own key.
-    pub(crate) fn check_header(&self, allowed: &[Algorithm]) -> Result<Algorithm, Error> {
+    /// `types` are the values of `typ` that are accepted, in lower case; a header without one is accepted too.
+    pub(crate) fn check_header(
+        &self,
+        allowed: &[Algorithm],
+        types: &[&str],
+    ) -> Result<Algorithm, Error> {
         if self.header.contains_key("enc") {
             return Err(Error::IdTokenEncrypted);
         }
@@ -74,7 +79,7 @@ impl RawToken {
             let typ = typ.as_str().unwrap_or_default();
             let name = typ.to_ascii_lowercase();
             let name = name.strip_prefix("application/").unwrap_or(&name);
-            if name != "jwt" && name != "jose" {
+            if !types.contains(&name) {
                 return Err(Error::TokenType {
                     got: typ.to_owned(),
                 });

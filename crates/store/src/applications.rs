@@ -1,3 +1,4 @@
+use serde_json::{Map, Value};
 use vestibule_core::{ApplicationId, SecretHash, Timestamp};
 
 use crate::{
@@ -22,8 +23,16 @@ pub struct Application {
     pub backchannel_logout_uri: Option<String>,
     /// Where a login that somebody else begins is sent to.
     pub initiate_login_uri: Option<String>,
-    /// `client_secret_basic`, `client_secret_post` or `none`.
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`.
     pub token_endpoint_auth_method: String,
+    /// The public keys of an application that signs assertions, a JWK Set.
+    pub jwks: Option<Value>,
+    /// Whether its authorization requests have to be pushed (RFC 9126).
+    pub require_pushed_requests: bool,
+    /// Whether a sign-in that is none of the asked `acr_values` is refused.
+    pub require_acr: bool,
+    /// Further claims of its tokens: name → attribute of the user, as the engine writes it.
+    pub claims: Map<String, Value>,
     /// `opaque` or `jwt`.
     pub access_token_format: String,
     /// `ES256`, `RS256` or `EdDSA`.
@@ -44,7 +53,7 @@ macro_rules! columns {
     () => {
         "p.id, p.name, p.client_secret_hash, p.redirect_uris, p.post_logout_redirect_uris, p.backchannel_logout_uri, p.initiate_login_uri,
          p.token_endpoint_auth_method, p.access_token_format, p.id_token_signed_response_alg, p.refresh_retry_seconds, p.active,
-         p.epoch, p.created_at, p.updated_at"
+         p.epoch, p.created_at, p.updated_at, p.jwks, p.require_pushed_requests, p.require_acr, p.claims"
     };
 }
 
@@ -57,6 +66,10 @@ from_row!(Application, row => Application {
     backchannel_logout_uri: row.get("backchannel_logout_uri")?,
     initiate_login_uri: row.get("initiate_login_uri")?,
     token_endpoint_auth_method: row.get("token_endpoint_auth_method")?,
+    jwks: row.get::<Option<Json<Value>>>("jwks")?.map(|jwks| jwks.0),
+    require_pushed_requests: row.get("require_pushed_requests")?,
+    require_acr: row.get("require_acr")?,
+    claims: row.get::<Json<Map<String, Value>>>("claims")?.0,
     access_token_format: row.get("access_token_format")?,
     id_token_signed_response_alg: row.get("id_token_signed_response_alg")?,
     refresh_retry_seconds: row.get("refresh_retry_seconds")?,
@@ -88,8 +101,16 @@ pub struct ApplicationRecord {
     pub backchannel_logout_uri: Option<String>,
     /// Where a login that somebody else begins is sent to.
     pub initiate_login_uri: Option<String>,
-    /// `client_secret_basic`, `client_secret_post` or `none`.
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`.
     pub token_endpoint_auth_method: String,
+    /// The public keys of an application that signs assertions, a JWK Set.
+    pub jwks: Option<Value>,
+    /// Whether its authorization requests have to be pushed (RFC 9126).
+    pub require_pushed_requests: bool,
+    /// Whether a sign-in that is none of the asked `acr_values` is refused.
+    pub require_acr: bool,
+    /// Further claims of its tokens: name → attribute of the user, as the engine writes it.
+    pub claims: Map<String, Value>,
     /// `opaque` or `jwt`.
     pub access_token_format: String,
     /// `ES256`, `RS256` or `EdDSA`.
@@ -110,6 +131,10 @@ impl Application {
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             initiate_login_uri: self.initiate_login_uri.clone(),
             token_endpoint_auth_method: self.token_endpoint_auth_method.clone(),
+            jwks: self.jwks.clone(),
+            require_pushed_requests: self.require_pushed_requests,
+            require_acr: self.require_acr,
+            claims: self.claims.clone(),
             access_token_format: self.access_token_format.clone(),
             id_token_signed_response_alg: self.id_token_signed_response_alg.clone(),
             refresh_retry_seconds: self.refresh_retry_seconds,
@@ -165,8 +190,8 @@ impl WriteTx {
         query(
             "INSERT INTO applications (id, name, client_secret_hash, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri,
              initiate_login_uri, token_endpoint_auth_method, access_token_format, id_token_signed_response_alg, refresh_retry_seconds,
-             active, epoch, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13)")
+             active, epoch, created_at, updated_at, jwks, require_pushed_requests, require_acr, claims)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13, $14, $15, $16, $17)")
             .bind(id.to_string())
             .bind(&record.name)
             .bind(&secret)
@@ -180,6 +205,10 @@ impl WriteTx {
             .bind(record.refresh_retry_seconds)
             .bind(record.active)
             .bind(now.micros())
+            .bind(record.jwks.as_ref().map(Json))
+            .bind(record.require_pushed_requests)
+            .bind(record.require_acr)
+            .bind(Json(&record.claims))
             .execute(self)
             .await?;
         let made = self.find_application(id).await?;
@@ -205,7 +234,8 @@ impl WriteTx {
         query(
             "UPDATE applications SET name = $2, redirect_uris = $3, post_logout_redirect_uris = $4, backchannel_logout_uri = $5,
              initiate_login_uri = $6, token_endpoint_auth_method = $7, access_token_format = $8, id_token_signed_response_alg = $9,
-             refresh_retry_seconds = $10, active = $11, updated_at = $12 WHERE id = $1")
+             refresh_retry_seconds = $10, active = $11, updated_at = $12, jwks = $13, require_pushed_requests = $14, require_acr = $15, claims = $16
+             WHERE id = $1")
             .bind(id.to_string())
             .bind(&record.name)
             .bind(Json(&record.redirect_uris))
@@ -218,6 +248,10 @@ impl WriteTx {
             .bind(record.refresh_retry_seconds)
             .bind(record.active)
             .bind(now)
+            .bind(record.jwks.as_ref().map(Json))
+            .bind(record.require_pushed_requests)
+            .bind(record.require_acr)
+            .bind(Json(&record.claims))
             .execute(self)
             .await?;
         Ok(())

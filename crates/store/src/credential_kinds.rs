@@ -36,6 +36,10 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
     ("offboardings", "the receipt of an ending"),
     ("outbox", "a notice about a user"),
     ("page_states", "anonymous page state, never authority"),
+    (
+        "pushed_requests",
+        "what an application asks; it opens nothing without a login",
+    ),
     ("signing_keys", "our own keys; nobody presents one"),
     (
         "upstream_logouts",

@@ -184,12 +184,12 @@ impl WriteTx {
         Ok(revoked == 1)
     }
 
-    /// Remembers an assertion of a client; false when it was there already, which is a replay.
+    /// Remembers an assertion of a client, a directory's or an application; false when it was there already, which is a replay.
     ///
     /// `until` is when nothing accepts it any more; housekeeping removes the row an hour after that.
     pub async fn remember_client_assertion(
         &mut self,
-        id: DirectoryClientId,
+        id: impl std::fmt::Display + Send,
         jti: &str,
         until: Timestamp,
     ) -> Result<bool> {

@@ -43,6 +43,7 @@ mod page_states;
 mod passwords;
 mod pending_logins;
 mod provisioning_log;
+mod pushed_requests;
 mod query;
 mod receipts;
 mod role_mappings;

@@ -2,7 +2,25 @@
 
 use vestibule_core::{ConnectionId, Timestamp};
 
-use crate::{Result, WriteTx, query::query};
+use crate::{ReadTx, Result, WriteTx, query::query};
+
+impl ReadTx {
+    /// Whether a message of a connection is remembered.
+    pub async fn has_message(
+        &mut self,
+        connection_id: ConnectionId,
+        message_id: &str,
+    ) -> Result<bool> {
+        let found: Option<i64> = query(
+            "SELECT expires_at FROM seen_assertions WHERE connection_id = $1 AND message_id = $2",
+        )
+        .bind(connection_id.to_string())
+        .bind(message_id)
+        .fetch_optional(self)
+        .await?;
+        Ok(found.is_some())
+    }
+}
 
 impl WriteTx {
     /// Remembers a message of a connection; false when it was there already, which is a replay.

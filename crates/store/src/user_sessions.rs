@@ -204,6 +204,32 @@ impl WriteTx {
         Ok(ids)
     }
 
+    /// The sign-ins of a connection that have not been ended and belong to a session at its provider, for a logout token
+    /// (Back-Channel Logout 1.0 §2.6); a named subject's sign-ins count too where the provider never told their session.
+    pub async fn list_sessions_of_provider(
+        &mut self,
+        connection_id: ConnectionId,
+        issuer: &str,
+        session: &str,
+        subject: Option<&str>,
+    ) -> Result<Vec<UserSessionId>> {
+        let ids: Vec<String> = query(
+            "SELECT id FROM user_sessions WHERE connection_id = $1 AND upstream_session = $3 AND upstream_issuer = $2
+               AND (CAST($4 AS TEXT) IS NULL OR upstream_subject = $4) AND ended_at IS NULL
+             UNION
+             SELECT id FROM user_sessions WHERE connection_id = $1 AND upstream_subject = $4 AND upstream_issuer = $2
+               AND upstream_session IS NULL AND ended_at IS NULL")
+            .bind(connection_id.to_string())
+            .bind(issuer)
+            .bind(session)
+            .bind(subject)
+            .fetch_all(self)
+            .await?;
+        ids.iter()
+            .map(|id| id.parse().map_err(|_| crate::Error::corrupt("session id")))
+            .collect()
+    }
+
     /// Reads page by page, so that no answer of the database grows without bound.
     async fn read_upstream_sessions(
         &mut self,

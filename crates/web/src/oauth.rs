@@ -1,6 +1,6 @@
 //! The OpenID Provider that apps talk to.
 
-mod authorize;
+pub(crate) mod authorize;
 mod discovery;
 mod logout;
 mod token;
@@ -32,6 +32,7 @@ pub(crate) fn token_router() -> Router<Web> {
         .route(paths::USERINFO, get(token::userinfo).post(token::userinfo))
         .route(paths::INTROSPECT, post(token::introspect))
         .route(paths::REVOKE, post(token::revoke))
+        .route(paths::PAR, post(token::push))
         .route(paths::JWKS, get(discovery::jwks))
         .route_layer(middleware::from_fn(cross_origin))
 }

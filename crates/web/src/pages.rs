@@ -101,6 +101,11 @@ page! {
     ForwardPage "people/forward.html" { action: String, parameter: String, message: String, relay_state: String, script_url: String, }
 }
 
+page! {
+    /// An answer for the application, which the browser posts.
+    AnswerPage "people/answer.html" { action: String, fields: Vec<(&'static str, String)>, script_url: String, }
+}
+
 /// One of several ways in.
 #[derive(Debug)]
 pub(crate) struct WayIn {

@@ -22,6 +22,7 @@ use crate::{
     csrf,
     failure::PageFailure,
     now::Now,
+    oauth::authorize::to_application,
     pages::{
         ChoosePage, ErrorPage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage,
         SignedOutPage, WayIn,
@@ -335,11 +336,10 @@ async fn password_page(
 
 /// The browser after a login: the new cookie, and on to the application.
 pub(crate) fn welcome(web: &Web, signed_in: &SignedIn) -> Response {
-    let url = signed_in
-        .location
-        .clone()
-        .unwrap_or_else(|| web.engine.url("/"));
-    let mut response = Redirect::to(&url).into_response();
+    let mut response = match &signed_in.answer {
+        Some(answer) => to_application(web, answer.clone()),
+        None => Redirect::to(&web.engine.url("/")).into_response(),
+    };
     if let Some(cookie) = web.cookies.set_sessions(&signed_in.sessions) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

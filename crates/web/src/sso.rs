@@ -3,24 +3,24 @@
 use std::net::IpAddr;
 
 use axum::{
-    Form, Router,
+    Form, Json, Router,
     extract::{DefaultBodyLimit, Path, Query, RawQuery, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
 use vestibule_core::{ConnectionId, Secret, Timestamp};
 use vestibule_engine::{
-    LoginOutcome, PostedResponse, SamlAnswer, SamlLink, SamlLogoutMessage, SamlLogoutOutcome,
-    ToProvider,
+    LoginLink, LoginOutcome, OidcLogoutOutcome, PostedResponse, RefusalActor, SamlAnswer,
+    SamlLogoutMessage, SamlLogoutOutcome, ToProvider,
 };
 
 use crate::{
     Web,
     client_address::ClientAddress,
     cookies::FromBrowser,
-    failure::PageFailure,
+    failure::{OAuthFailure, PageFailure},
     now::Now,
     pages::{ForwardPage, Frame},
     people,
@@ -37,6 +37,10 @@ pub(crate) fn router() -> Router<Web> {
         .layer(DefaultBodyLimit::max(SAML_LIMIT));
     Router::new()
         .route("/sso/oidc/{connection}/callback", get(callback))
+        .route(
+            "/sso/oidc/{connection}/login",
+            get(oidc_login).post(oidc_login_form),
+        )
         .route("/sso/saml/{connection}/finish", get(finish))
         .route("/sso/saml/{connection}/login", get(login))
         .merge(saml)
@@ -44,7 +48,12 @@ pub(crate) fn router() -> Router<Web> {
 
 /// Routes that are not pages.
 pub(crate) fn document_router() -> Router<Web> {
-    Router::new().route("/sso/saml/{connection}/metadata", get(metadata))
+    Router::new()
+        .route("/sso/saml/{connection}/metadata", get(metadata))
+        .route(
+            "/sso/oidc/{connection}/backchannel-logout",
+            post(backchannel_logout),
+        )
 }
 
 /// `GET /sso/oidc/{connection}/callback`: a browser is back from an OpenID Provider.
@@ -140,17 +149,109 @@ async fn login(
     let Ok(connection_id) = connection.parse() else {
         return Ok(people::gone(&web));
     };
-    Ok(
-        match web
-            .engine
-            .begin_saml_link(connection_id, browser, now)
-            .await?
-        {
-            Some(SamlLink::Application(url)) => Redirect::to(&url).into_response(),
-            Some(SamlLink::Login(begun)) => people::to_login(&web, &begun),
-            None => people::gone(&web),
-        },
-    )
+    let link = web
+        .engine
+        .begin_saml_link(connection_id, browser, now)
+        .await?;
+    Ok(follow(&web, link))
+}
+
+fn follow(web: &Web, link: Option<LoginLink>) -> Response {
+    match link {
+        Some(LoginLink::Application(url)) => Redirect::to(&url).into_response(),
+        Some(LoginLink::Login(begun)) => people::to_login(web, &begun),
+        None => people::gone(web),
+    }
+}
+
+/// What a provider says with a login that it begins (OpenID Connect Core §4).
+#[derive(Deserialize)]
+struct Started {
+    iss: Option<String>,
+    login_hint: Option<String>,
+}
+
+/// `GET /sso/oidc/{connection}/login`: the provider begins a login.
+async fn oidc_login(
+    state: State<Web>,
+    now: Now,
+    browser: FromBrowser,
+    connection: Path<String>,
+    Query(started): Query<Started>,
+) -> Result<Response, PageFailure> {
+    begin_for_provider(state, now, browser, connection, started).await
+}
+
+/// `POST /sso/oidc/{connection}/login`: the same, in a form.
+async fn oidc_login_form(
+    state: State<Web>,
+    now: Now,
+    browser: FromBrowser,
+    connection: Path<String>,
+    Form(started): Form<Started>,
+) -> Result<Response, PageFailure> {
+    begin_for_provider(state, now, browser, connection, started).await
+}
+
+async fn begin_for_provider(
+    State(web): State<Web>,
+    Now(now): Now,
+    FromBrowser(browser): FromBrowser,
+    Path(connection): Path<String>,
+    started: Started,
+) -> Result<Response, PageFailure> {
+    let Ok(connection_id) = connection.parse() else {
+        return Ok(people::gone(&web));
+    };
+    let (issuer, hint) = (started.iss.as_deref(), started.login_hint.as_deref());
+    let link = web
+        .engine
+        .begin_oidc_link(connection_id, issuer, hint, browser, now)
+        .await?;
+    Ok(follow(&web, link))
+}
+
+#[derive(Deserialize)]
+struct LogoutNotice {
+    logout_token: String,
+}
+
+/// `POST /sso/oidc/{connection}/backchannel-logout`: the provider ends sign-ins (Back-Channel Logout 1.0 §2.5, §2.8).
+async fn backchannel_logout(
+    State(web): State<Web>,
+    Now(now): Now,
+    ClientAddress(address): ClientAddress,
+    Path(connection): Path<String>,
+    Form(notice): Form<LogoutNotice>,
+) -> Result<Response, OAuthFailure> {
+    let outcome = match connection.parse() {
+        Ok(connection_id) => {
+            let token = Secret::new(notice.logout_token);
+            web.engine
+                .receive_oidc_logout(connection_id, token, address, now)
+                .await?
+        }
+        Err(_) => OidcLogoutOutcome::Gone,
+    };
+    let refused = |status, description: &str| {
+        let body =
+            serde_json::json!({ "error": "invalid_request", "error_description": description });
+        (status, Json(body)).into_response()
+    };
+    let mut response = match outcome {
+        OidcLogoutOutcome::Done => StatusCode::OK.into_response(),
+        // The provider tries again where its keys could not be read just now.
+        OidcLogoutOutcome::Refused(refusal) if refusal.fault == RefusalActor::Network => {
+            refused(StatusCode::SERVICE_UNAVAILABLE, refusal.rule)
+        }
+        OidcLogoutOutcome::Refused(refusal) => refused(StatusCode::BAD_REQUEST, refusal.rule),
+        OidcLogoutOutcome::TooMany => refused(StatusCode::TOO_MANY_REQUESTS, "too many"),
+        OidcLogoutOutcome::Gone => refused(StatusCode::NOT_FOUND, "there is no such connection"),
+    };
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 /// `GET /sso/saml/{connection}/metadata`: what the identity provider needs to know of us.

@@ -17,6 +17,10 @@ mod directories;
 mod directory_clients;
 #[path = "e2e/journey.rs"]
 mod journey;
+#[path = "e2e/oidc_logout.rs"]
+mod oidc_logout;
+#[path = "e2e/openid_clients.rs"]
+mod openid_clients;
 #[path = "e2e/password.rs"]
 mod password;
 #[path = "e2e/provider.rs"]

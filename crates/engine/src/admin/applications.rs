@@ -1,15 +1,24 @@
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use vestibule_core::{ApplicationId, EndCause, EndScope, Resource, Secret, Timestamp};
-use vestibule_issuer::redirect;
+use vestibule_issuer::{
+    client_assertion::ClientKeys, client_auth::ClientAuthMethod, id_token, redirect,
+};
 use vestibule_store::{Application, ApplicationRecord, Ending, WriteTx};
 
 use super::{Actor, AdminError, Done, Result, check};
 use crate::Engine;
 
-const AUTH_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
+const AUTH_METHODS: &[&str] = &[
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "none",
+];
 const TOKEN_FORMATS: &[&str] = &["opaque", "jwt"];
 const ALGORITHMS: &[&str] = &["ES256", "RS256", "EdDSA"];
 const MAX_URIS: usize = 100;
+const MAX_CLAIMS: usize = 50;
+const MAX_CLAIM: usize = 200;
 
 /// What an application is made of or changed to; what is absent stays, or takes its default.
 #[derive(Debug, Default)]
@@ -24,8 +33,16 @@ pub struct ApplicationChange {
     pub backchannel_logout_uri: Option<Option<String>>,
     /// Where a login that somebody else begins is sent to.
     pub initiate_login_uri: Option<Option<String>>,
-    /// `client_secret_basic`, `client_secret_post` or `none`.
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`.
     pub token_endpoint_auth_method: Option<String>,
+    /// The public keys by which it signs assertions.
+    pub jwks: Option<Option<Value>>,
+    /// Whether its authorization requests have to be pushed.
+    pub require_pushed_requests: Option<bool>,
+    /// Whether a sign-in that is none of the asked `acr_values` is refused.
+    pub require_acr: Option<bool>,
+    /// Further claims of its tokens: name → attribute.
+    pub claims: Option<Map<String, Value>>,
     /// `opaque` or `jwt`.
     pub access_token_format: Option<String>,
     /// `ES256`, `RS256` or `EdDSA`.
@@ -62,6 +79,10 @@ impl Engine {
             backchannel_logout_uri: None,
             initiate_login_uri: None,
             token_endpoint_auth_method: "client_secret_basic".to_owned(),
+            jwks: None,
+            require_pushed_requests: false,
+            require_acr: false,
+            claims: Map::new(),
             access_token_format: "opaque".to_owned(),
             id_token_signed_response_alg: "ES256".to_owned(),
             refresh_retry_seconds: 0,
@@ -78,8 +99,7 @@ impl Engine {
             ));
         }
         let mut tx = self.store().write(now).await?;
-        let client_secret =
-            (record.token_endpoint_auth_method != "none").then(|| tx.generator().token("vcs_"));
+        let client_secret = has_secret(&record).then(|| tx.generator().token("vcs_"));
         let application = tx
             .add_application(&record, client_secret.as_ref().map(Secret::hash))
             .await?;
@@ -144,15 +164,12 @@ impl Engine {
         let mut record = before.record();
         self.apply_application(&mut record, change)?;
         tx.set_application(id, &record).await?;
-        let client_secret = match (
-            before.is_confidential(),
-            record.token_endpoint_auth_method.as_str(),
-        ) {
-            (true, "none") => {
+        let client_secret = match (before.is_confidential(), has_secret(&record)) {
+            (true, false) => {
                 tx.set_application_secret(id, None).await?;
                 None
             }
-            (false, method) if method != "none" => Some(new_secret(&mut tx, id).await?),
+            (false, true) => Some(new_secret(&mut tx, id).await?),
             _ => None,
         };
         if before.active != record.active {
@@ -189,9 +206,9 @@ impl Engine {
         actor.is_unbound()?;
         let mut tx = self.store().write(now).await?;
         let application = tx.lock_application(id).await?.ok_or(AdminError::NotFound)?;
-        if application.token_endpoint_auth_method == "none" {
+        if !has_secret(&application.record()) {
             return Err(AdminError::conflict(
-                "a public application has no secret; set token_endpoint_auth_method to client_secret_basic first",
+                "an application without a secret, public or with keys of its own, has none to replace; set token_endpoint_auth_method to client_secret_basic first",
             ));
         }
         let client_secret = new_secret(&mut tx, id).await?;
@@ -275,6 +292,27 @@ impl Engine {
             record.token_endpoint_auth_method =
                 check::word("token_endpoint_auth_method", method, AUTH_METHODS)?;
         }
+        if let Some(jwks) = change.jwks {
+            if let Some(jwks) = &jwks {
+                ClientKeys::parse(jwks)
+                    .map_err(|error| AdminError::invalid("jwks", error.to_string()))?;
+            }
+            record.jwks = jwks;
+        }
+        if (record.token_endpoint_auth_method == "private_key_jwt") != record.jwks.is_some() {
+            return Err(AdminError::invalid(
+                "jwks",
+                "belongs to token_endpoint_auth_method private_key_jwt, which does not go without",
+            ));
+        }
+        record.require_pushed_requests = change
+            .require_pushed_requests
+            .unwrap_or(record.require_pushed_requests);
+        record.require_acr = change.require_acr.unwrap_or(record.require_acr);
+        if let Some(claims) = change.claims {
+            check_claims(&claims)?;
+            record.claims = claims;
+        }
         if let Some(format) = &change.access_token_format {
             record.access_token_format = check::word("access_token_format", format, TOKEN_FORMATS)?;
         }
@@ -294,6 +332,55 @@ impl Engine {
         record.active = change.active.unwrap_or(record.active);
         Ok(())
     }
+}
+
+fn has_secret(record: &ApplicationRecord) -> bool {
+    let method = ClientAuthMethod::parse(&record.token_endpoint_auth_method);
+    matches!(
+        method,
+        Some(ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost)
+    )
+}
+
+/// Claims under names that are free, each from an attribute's path such as `title`, `name.givenName`, `emails.value[]`,
+/// or one behind the URN of an extension.
+fn check_claims(claims: &Map<String, Value>) -> Result<()> {
+    if claims.len() > MAX_CLAIMS {
+        return Err(AdminError::invalid("claims", "must have at most 50 claims"));
+    }
+    for (claim, path) in claims {
+        let field = || format!("claims.{}", claim.escape_debug());
+        let named = (1..=MAX_CLAIM).contains(&claim.len())
+            && claim.bytes().all(|byte| byte.is_ascii_graphic());
+        if !named || id_token::is_reserved(claim) {
+            let rule = "must be a free name of at most 200 printable characters; the standard claims are not for mapping";
+            return Err(AdminError::invalid(field(), rule));
+        }
+        let path = path
+            .as_str()
+            .map(|path| path.strip_suffix("[]").unwrap_or(path));
+        let readable = path.is_some_and(|path| {
+            let name = path.rsplit(':').next().unwrap_or_default();
+            let is_part = |part: &str| {
+                part.starts_with(|letter: char| letter.is_ascii_alphabetic())
+                    && part.bytes().all(|byte| {
+                        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$')
+                    })
+            };
+            path.len() <= MAX_CLAIM
+                && path.bytes().all(|byte| byte.is_ascii_graphic())
+                && name.split('.').count() <= 2
+                && name.split('.').all(is_part)
+                && !name.eq_ignore_ascii_case("password")
+        });
+        if !readable {
+            return Err(AdminError::invalid(
+                field(),
+                "must be an attribute such as title, name.givenName, emails.value[] or one behind the URN of an extension",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn checked_uris(field: &str, uris: Vec<String>) -> Result<Vec<String>> {
@@ -329,6 +416,8 @@ async fn audit(
             "post_logout_redirect_uris": record.post_logout_redirect_uris,
             "backchannel_logout_uri": record.backchannel_logout_uri, "initiate_login_uri": record.initiate_login_uri,
             "token_endpoint_auth_method": record.token_endpoint_auth_method, "access_token_format": record.access_token_format,
+            "jwks": record.jwks, "require_pushed_requests": record.require_pushed_requests,
+            "require_acr": record.require_acr, "claims": record.claims,
         }),
     };
     actor.audit(tx, done).await

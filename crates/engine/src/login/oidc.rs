@@ -4,7 +4,7 @@ use vestibule_core::{ConnectionId, ConnectionState, Secret, Timestamp};
 use vestibule_oidc::{BeginOptions, Callback, Pending, Prompt};
 use vestibule_store::{Connection, NewLoginRecord, PendingLogin};
 
-use super::{LoginOutcome, LoginPage, LoginStep, record_of, sign_in::Proof};
+use super::{LoginOutcome, LoginPage, LoginStep, oidc_logout::is_over, record_of, sign_in::Proof};
 use crate::{
     Browser, Engine, Fault, LoginRefusal,
     authorize::Purpose,
@@ -198,6 +198,12 @@ impl Engine {
         };
         let mut tx = self.store().write(now).await?;
         let mut login = record_of(&pending, &connection);
+        if is_over(&mut tx, connection.id, authentication.sid.as_deref()).await? {
+            let refusal = session_over().record(&mut tx, login).await?;
+            tx.commit().await?;
+            self.wake();
+            return Ok(LoginOutcome::Refused(refusal));
+        }
         let user = match join::join(&mut tx, &connection, &subject).await? {
             Joined::User(user) => user,
             Joined::Refused(refusal, user) => {
@@ -253,6 +259,16 @@ fn options(pending: &PendingLogin, page: &LoginPage) -> BeginOptions {
         options = options.acr_values(authorization.acr_values.clone());
     }
     options
+}
+
+/// The provider signed the person out while this login was on its way.
+fn session_over() -> LoginRefusal {
+    LoginRefusal::new(
+        "provider_session_over",
+        "your identity provider has signed you out",
+        Actor::Person,
+        "sign in again",
+    )
 }
 
 /// The answer came back in a browser that did not ask.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json, value::RawValue};
 use vestibule_core::{EventKind, Policy, SecretHash, Timestamp};
+use vestibule_issuer::authorize::Answer;
 use vestibule_store::{Connection, Epochs, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
 
 use super::{LoginOutcome, record_of};
@@ -17,8 +18,8 @@ use crate::{
 pub struct SignedIn {
     /// Every sign-in that the browser holds now, for its cookie.
     pub sessions: Vec<SessionCookie>,
-    /// Where the browser goes: to the application with its code; none when no application asked.
-    pub location: Option<String>,
+    /// What the browser brings to the application; none when no application asked.
+    pub answer: Option<Answer>,
 }
 
 /// What a login has proved, whatever the way.
@@ -130,11 +131,11 @@ impl Engine {
             ..started
         })
         .await?;
-        let location = match self
+        let answer = match self
             .answer_application(&mut tx, &pending, (id, secret.hash()))
             .await?
         {
-            Ok(location) => location,
+            Ok(answer) => answer,
             Err(refusal) => {
                 // No sign-in without an answer: that transaction is dropped, and the refusal gets its own.
                 drop(tx);
@@ -149,7 +150,7 @@ impl Engine {
         self.wake();
         Ok(LoginOutcome::SignedIn(SignedIn {
             sessions: browser.with_session(SessionCookie { id, secret }),
-            location,
+            answer,
         }))
     }
 
@@ -158,7 +159,7 @@ impl Engine {
         tx: &mut WriteTx,
         pending: &PendingLogin,
         (id, secret): (vestibule_core::UserSessionId, SecretHash),
-    ) -> Result<Result<Option<String>, LoginRefusal>, Fault> {
+    ) -> Result<Result<Option<Answer>, LoginRefusal>, Fault> {
         let purpose = serde_json::from_value(pending.request.clone())
             .map_err(|_| Fault::internal("a stored request cannot be read"))?;
         let Purpose::Authorize(authorization) = purpose else {

@@ -56,7 +56,10 @@ impl Engine {
         let Some(user) = tx.user_of(&session).await? else {
             return Ok(None);
         };
-        let profile = profile(&mut tx, &user, scope, session.application_id).await?;
+        let Some(application) = tx.find_application(session.application_id).await? else {
+            return Ok(None);
+        };
+        let profile = profile(&mut tx, &user, scope, &application).await?;
         Ok(Some(UserInfo::new(
             &user.id.to_string(),
             &user.organization_id.to_string(),

@@ -1,9 +1,9 @@
 //! What claims say about a person.
 
-use serde_json::Value;
-use vestibule_core::{ApplicationId, email_domain};
+use serde_json::{Map, Value};
+use vestibule_core::email_domain;
 use vestibule_issuer::{Scope, ScopeValue, id_token::Profile};
-use vestibule_store::{ReadTx, User};
+use vestibule_store::{Application, ReadTx, User};
 
 use crate::{
     Fault,
@@ -15,7 +15,7 @@ pub(super) async fn profile(
     tx: &mut ReadTx,
     user: &User,
     scope: Scope,
-    application_id: ApplicationId,
+    application: &Application,
 ) -> Result<Profile, Fault> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let name = user.attributes.get("name");
@@ -42,7 +42,7 @@ pub(super) async fn profile(
     let roles = if asks(ScopeValue::Roles) {
         let mut roles = mapping::roles(&mapping, &user.attributes);
         let mapped = tx
-            .list_mapped_roles(user.organization_id, user.id, application_id)
+            .list_mapped_roles(user.organization_id, user.id, application.id)
             .await?;
         for role in mapped {
             if !roles.contains(&role) {
@@ -73,5 +73,29 @@ pub(super) async fn profile(
         preferred_username: Some(login_name.to_owned()),
         groups,
         roles,
+        further: further(&application.claims, user),
     })
+}
+
+/// The claims that the application's mapping adds: an attribute's first value, or behind `[]` the list of them.
+fn further(wanted: &Map<String, Value>, user: &User) -> Map<String, Value> {
+    let mut claims = Map::new();
+    for (claim, path) in wanted {
+        let Some(path) = path.as_str() else { continue };
+        let (path, list) = match path.strip_suffix("[]") {
+            Some(path) => (path, true),
+            None => (path, false),
+        };
+        let texts = match path {
+            "userName" => vec![user.user_name.as_str()],
+            "externalId" => user.external_id.as_deref().into_iter().collect(),
+            _ => mapping::texts(&user.attributes, path),
+        };
+        match (list, texts.first()) {
+            (true, _) => claims.insert(claim.clone(), texts.into()),
+            (false, Some(first)) => claims.insert(claim.clone(), (*first).into()),
+            (false, None) => None,
+        };
+    }
+    claims
 }

@@ -29,7 +29,10 @@ fn with(changes: &str) -> Result<Authorization, Refusal> {
 fn redirected(result: Result<Authorization, Refusal>) -> (AuthorizeErrorCode, String) {
     let issuer = Issuer::parse("https://i").unwrap();
     match result {
-        Err(Refusal::Redirect { reply, error }) => (error.code, reply.refuse(&issuer, &error)),
+        Err(Refusal::Redirect { reply, error }) => match reply.refuse(&issuer, &error) {
+            Answer::Redirect(url) => (error.code, url),
+            post @ Answer::Post { .. } => panic!("{post:?}"),
+        },
         other => panic!("{other:?}"),
     }
 }
@@ -74,12 +77,18 @@ fn answers_keep_the_query_and_carry_state_and_iss() {
     let reply = check(GOOD).unwrap().reply;
     assert_eq!(
         reply.success(&issuer, "vac_x"),
-        "https://app.example/cb?t=1&code=vac_x&state=s%261&iss=https%3A%2F%2Fi%2Fauth"
+        Answer::Redirect(
+            "https://app.example/cb?t=1&code=vac_x&state=s%261&iss=https%3A%2F%2Fi%2Fauth"
+                .to_owned()
+        )
     );
     let error = AuthorizeError::new(AuthorizeErrorCode::LoginRequired, "no session");
     assert_eq!(
         reply.refuse(&issuer, &error),
-        "https://app.example/cb?t=1&error=login_required&error_description=no+session&state=s%261&iss=https%3A%2F%2Fi%2Fauth"
+        Answer::Redirect(
+            "https://app.example/cb?t=1&error=login_required&error_description=no+session&state=s%261&iss=https%3A%2F%2Fi%2Fauth"
+                .to_owned()
+        )
     );
 }
 
@@ -121,7 +130,7 @@ fn bad_requests_have_their_codes() {
         ("response_type=token", UnsupportedResponseType),
         ("response_type=code+id_token", UnsupportedResponseType),
         ("response_mode=fragment", InvalidRequest),
-        ("response_mode=form_post", InvalidRequest),
+        ("response_mode=web_message", InvalidRequest),
         ("scope=", InvalidScope),
         ("scope=email", InvalidScope),
         ("scope=openid++email", InvalidScope),
@@ -202,4 +211,42 @@ fn native_app_may_choose_its_port() {
         authorization.reply.redirect_uri(),
         "http://127.0.0.1:51004/cb"
     );
+}
+
+#[test]
+fn a_form_is_posted_where_the_client_asks_for_it() {
+    let issuer = Issuer::parse("https://i").unwrap();
+    let reply = with("response_mode=form_post").unwrap().reply;
+    let wanted = Answer::Post {
+        action: BACK.to_owned(),
+        fields: vec![
+            ("code", "c".to_owned()),
+            ("state", "s&1".to_owned()),
+            ("iss", "https://i".to_owned()),
+        ],
+    };
+    assert_eq!(reply.success(&issuer, "c"), wanted);
+    let stored = serde_json::to_value(&reply).unwrap();
+    let back: Reply = serde_json::from_value(stored).unwrap();
+    assert_eq!(back.success(&issuer, "c"), wanted);
+    match with("response_mode=form_post&prompt=everything") {
+        Err(Refusal::Redirect { reply, error }) => {
+            let answer = reply.refuse(&issuer, &error);
+            assert!(matches!(answer, Answer::Post { .. }), "{answer:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_client_that_has_to_push_is_refused_at_the_front_door() {
+    let request = || AuthorizeRequest::parse(Params::from_urlencoded(GOOD).unwrap()).unwrap();
+    let strict = client().must_push(true);
+    let refused = request().check(&strict);
+    assert!(
+        matches!(refused, Err(Refusal::Redirect { .. })),
+        "{refused:?}"
+    );
+    assert!(request().pushed().check(&strict).is_ok());
+    assert!(request().pushed().check(&client()).is_ok());
 }

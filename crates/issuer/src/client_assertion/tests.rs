@@ -59,6 +59,25 @@ fn each_algorithm_proves_its_client() {
 }
 
 #[test]
+fn an_applications_assertion_names_the_issuer_alone() {
+    let (key, _) = SigningKey::generate(Algorithm::Es256).unwrap();
+    let keys = ClientKeys::parse(&jwks(&[&key])).unwrap();
+    for (aud, accepted) in [
+        (json!(ISSUER), true),
+        (json!([ISSUER]), false),
+        (json!(TOKEN), false),
+        (json!([ISSUER, TOKEN]), false),
+        (json!("https://login.example.com/"), false),
+    ] {
+        let token = key.sign("JWT", &with(json!({ "aud": aud }))).unwrap();
+        let got = assertion(&token)
+            .unwrap()
+            .verify_for_issuer(&keys, ISSUER, NOW);
+        assert_eq!(got.is_ok(), accepted, "{aud}");
+    }
+}
+
+#[test]
 fn what_misses_a_rule_is_refused() {
     let (key, _) = SigningKey::generate(Algorithm::Es256).unwrap();
     let jwks = jwks(&[&key]);

@@ -23,6 +23,7 @@ fn profile() -> Profile {
         preferred_username: Some("una".into()),
         groups: vec![],
         roles: vec!["admin".into()],
+        further: serde_json::Map::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod callbacks;
 mod discovery;
 mod keys;
+mod logout_tokens;
 mod provider;
 mod tokens;
 

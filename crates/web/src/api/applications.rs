@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::ApplicationId;
 use vestibule_engine::{
@@ -43,8 +44,20 @@ struct ApplicationInput {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     initiate_login_uri: Nullable<String>,
-    /// `client_secret_basic`, `client_secret_post`, or `none` for a public application.
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt`, or `none` for a public application.
     token_endpoint_auth_method: Option<String>,
+    /// The public keys (a JWK Set) of an application that proves itself by `private_key_jwt`.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Object>)]
+    jwks: Nullable<Value>,
+    /// Whether its authorization requests have to be pushed (RFC 9126).
+    require_pushed_authorization_requests: Option<bool>,
+    /// Whether a sign-in that is none of the asked `acr_values` is refused with `unmet_authentication_requirements`.
+    require_acr: Option<bool>,
+    /// Further claims of its ID tokens and of userinfo: the claim's name and the attribute it is read from, such as
+    /// `title`, `name.givenName`, `emails.value[]` (a list), or one behind the URN of an extension.
+    #[schema(value_type = Option<HashMap<String, String>>)]
+    claims: Option<Map<String, Value>>,
     /// `opaque`, or `jwt` after RFC 9068.
     access_token_format: Option<String>,
     /// `ES256`, `RS256` or `EdDSA`.
@@ -64,6 +77,10 @@ impl From<ApplicationInput> for ApplicationChange {
             backchannel_logout_uri: input.backchannel_logout_uri,
             initiate_login_uri: input.initiate_login_uri,
             token_endpoint_auth_method: input.token_endpoint_auth_method,
+            jwks: input.jwks,
+            require_pushed_requests: input.require_pushed_authorization_requests,
+            require_acr: input.require_acr,
+            claims: input.claims,
             access_token_format: input.access_token_format,
             id_token_signed_response_alg: input.id_token_signed_response_alg,
             refresh_retry_seconds: input.refresh_retry_seconds,
@@ -86,6 +103,12 @@ struct Application {
     backchannel_logout_uri: Option<String>,
     initiate_login_uri: Option<String>,
     token_endpoint_auth_method: String,
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<Value>,
+    require_pushed_authorization_requests: bool,
+    require_acr: bool,
+    #[schema(value_type = HashMap<String, String>)]
+    claims: Map<String, Value>,
     access_token_format: String,
     id_token_signed_response_alg: String,
     refresh_retry_seconds: i64,
@@ -106,6 +129,10 @@ impl From<admin::Application> for Application {
             backchannel_logout_uri: application.backchannel_logout_uri,
             initiate_login_uri: application.initiate_login_uri,
             token_endpoint_auth_method: application.token_endpoint_auth_method,
+            jwks: application.jwks,
+            require_pushed_authorization_requests: application.require_pushed_requests,
+            require_acr: application.require_acr,
+            claims: application.claims,
             access_token_format: application.access_token_format,
             id_token_signed_response_alg: application.id_token_signed_response_alg,
             refresh_retry_seconds: application.refresh_retry_seconds,

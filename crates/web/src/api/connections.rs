@@ -154,7 +154,10 @@ struct Oidc {
     /// Enter this as the redirect URI.
     redirect_uri: String,
     /// Enter this as the back-channel logout URI.
+    /// Where the provider sends logout tokens (OpenID Connect Back-Channel Logout).
     backchannel_logout_uri: String,
+    /// Where the provider sends people who begin there (OpenID Connect Core §4).
+    initiate_login_uri: String,
 }
 
 impl Connection {
@@ -186,6 +189,7 @@ impl Connection {
                 has_client_secret,
                 redirect_uri: engine.url(&format!("{path}/callback")),
                 backchannel_logout_uri: engine.url(&format!("{path}/backchannel-logout")),
+                initiate_login_uri: engine.url(&format!("{path}/login")),
             }),
             saml: details.saml.map(Saml::from),
             created_at: connection.created_at.to_string(),

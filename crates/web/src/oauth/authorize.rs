@@ -4,14 +4,17 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use vestibule_engine::AuthorizeOutcome;
-use vestibule_issuer::{authorize::PageError, params::Params};
+use vestibule_issuer::{
+    authorize::{Answer, PageError},
+    params::Params,
+};
 
 use crate::{
     Web,
     cookies::FromBrowser,
     failure::PageFailure,
     now::Now,
-    pages::{ErrorPage, Frame},
+    pages::{AnswerPage, ErrorPage, Frame},
 };
 
 /// `GET /oauth/authorize` (RFC 6749 §4.1.1).
@@ -50,7 +53,7 @@ async fn answer(
         return Ok(page(&web, PageError::ClientId));
     };
     Ok(match web.engine.authorize(params, browser, now).await? {
-        AuthorizeOutcome::Redirect(url) => Redirect::to(&url).into_response(),
+        AuthorizeOutcome::Answer(answer) => to_application(&web, answer),
         AuthorizeOutcome::Page(error) => page(&web, error),
         AuthorizeOutcome::Login(begun) => {
             let url = web
@@ -65,6 +68,20 @@ async fn answer(
     })
 }
 
+/// Lets the browser bring an answer to the application.
+pub(crate) fn to_application(web: &Web, answer: Answer) -> Response {
+    match answer {
+        Answer::Redirect(url) => Redirect::to(&url).into_response(),
+        Answer::Post { action, fields } => AnswerPage {
+            page: Frame::below(web.engine.issuer().path()),
+            action,
+            fields,
+            script_url: web.engine.url("/assets/forward.js"),
+        }
+        .into_response(),
+    }
+}
+
 /// Nothing may be sent to a redirect URI that is not known to be the application's (RFC 6749 §4.1.2.1).
 fn page(web: &Web, error: PageError) -> Response {
     let next_step = match error {
@@ -74,6 +91,7 @@ fn page(web: &Web, error: PageError) -> Response {
         PageError::UnregisteredRedirectUri => {
             "Whoever runs the application: register this exact `redirect_uri`, byte for byte, with the application."
         }
+        PageError::RequestUri => "Go back to the application and sign in again.",
         _ => "Whoever runs the application: send one `redirect_uri`, the one that is registered.",
     };
     let page = ErrorPage {

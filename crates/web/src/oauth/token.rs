@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use vestibule_core::ApplicationId;
 use vestibule_engine::admin::Application;
 use vestibule_issuer::{
     client_assertion::{ClientAssertion, ScimRequest},
@@ -47,7 +48,9 @@ enum TokenCall {
 impl TokenCall {
     fn read(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Self, TokenError> {
         let (authorization, params) = form(headers, body)?;
-        if let Some(assertion) = ClientAssertion::parse(authorization, &params)? {
+        let directory = ClientAssertion::parse(authorization, &params)?
+            .filter(|assertion| assertion.client_id.parse::<ApplicationId>().is_err());
+        if let Some(assertion) = directory {
             client_auth::refuse_query(query)?;
             return Ok(Self::Directory(assertion, ScimRequest::parse(&params)?));
         }
@@ -155,6 +158,29 @@ pub(crate) async fn revoke(
             web.engine.revoke(&application, request, now).await?;
             NoStore(StatusCode::OK).into_response()
         }
+        Err(error) => refused(&error),
+    })
+}
+
+/// `POST /oauth/par` (RFC 9126).
+pub(crate) async fn push(
+    State(web): State<Web>,
+    Now(now): Now,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Result<Response, OAuthFailure> {
+    let client = match ClientRequest::read(&headers, query.as_deref(), &body) {
+        Ok(client) => client,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let pushed = web
+        .engine
+        .push_request(&client.credentials, &client.params, address, now)
+        .await?;
+    Ok(match pushed {
+        Ok(answer) => NoStore((StatusCode::CREATED, Json(answer))).into_response(),
         Err(error) => refused(&error),
     })
 }

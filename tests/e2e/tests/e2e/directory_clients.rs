@@ -25,24 +25,24 @@ on_every_server!(
 );
 
 /// A client's key, made and used without a line of ours.
-struct Key {
+pub(crate) struct Key {
     pair: EcdsaKeyPair,
     kid: &'static str,
 }
 
 impl Key {
-    fn new(kid: &'static str) -> Self {
+    pub(crate) fn new(kid: &'static str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         Self { pair, kid }
     }
 
-    fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let point = self.pair.public_key().as_ref();
         let part = |from: usize| URL_SAFE_NO_PAD.encode(&point[from..from + 32]);
         json!({ "kty": "EC", "crv": "P-256", "x": part(1), "y": part(33), "kid": self.kid, "use": "sig" })
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = json!({ "alg": "ES256", "typ": "JWT", "kid": self.kid });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let message = format!("{}.{}", part(&header), part(claims));

@@ -268,11 +268,11 @@ async fn connect(site: &Site, organization_id: &str, idp: &IdentityProvider) -> 
         )
         .await;
     let redirect_uri = text(&connection["oidc"], "redirect_uri");
-    idp.add_client(Client::new(
-        "vestibule",
-        UPSTREAM_SECRET,
-        [redirect_uri.as_str()],
-    ));
+    let mut client = Client::new("vestibule", UPSTREAM_SECRET, [redirect_uri.as_str()]);
+    // To where the server itself listens, past any proxy that the public URL names.
+    let notices = text(&connection["oidc"], "backchannel_logout_uri");
+    client.backchannel_logout_uri = Some(notices.replace(&site.issuer, &site.url));
+    idp.add_client(client);
     text(&connection, "id")
 }
 

@@ -11,11 +11,15 @@ use crate::{
     Browser, Engine, Fault, LoginRefusal,
     authorize::{Limits, LoginBegun, Purpose},
     refusal::Actor,
+    upstream::OidcSettings,
 };
+
+/// A longer hint names nobody.
+const LONGEST_HINT: usize = 512;
 
 /// Where a link of the identity provider leads.
 #[derive(Debug)]
-pub enum SamlLink {
+pub enum LoginLink {
     /// To the application, which begins a login.
     Application(String),
     /// To our login page.
@@ -63,18 +67,60 @@ impl Engine {
         connection_id: ConnectionId,
         browser: Browser,
         now: Timestamp,
-    ) -> Result<Option<SamlLink>, Fault> {
+    ) -> Result<Option<LoginLink>, Fault> {
         let mut tx = self.store().read(now).await?;
-        let connection = tx.find_connection(connection_id).await?.filter(|found| {
-            found.protocol == Protocol::Saml && found.state == ConnectionState::Active
-        });
-        let Some(connection) = connection else {
+        let connection = tx.find_connection(connection_id).await?;
+        drop(tx);
+        match connection.filter(|found| found.protocol == Protocol::Saml) {
+            Some(connection) => self.begin_link(&connection, None, browser, now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// An OpenID Provider begins a login (OpenID Connect Core §4); `issuer` says which one it is.
+    ///
+    /// Its `target_link_uri` is left aside: where the person goes is the connection's to say, not a link's.
+    pub async fn begin_oidc_link(
+        &self,
+        connection_id: ConnectionId,
+        issuer: Option<&str>,
+        login_hint: Option<&str>,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<Option<LoginLink>, Fault> {
+        let mut tx = self.store().read(now).await?;
+        let connection = tx.find_connection(connection_id).await?;
+        drop(tx);
+        let Some(connection) = connection.filter(|found| found.protocol == Protocol::Oidc) else {
             return Ok(None);
         };
-        let start = self.start_of(&mut tx, &connection).await?;
+        let settings: OidcSettings = serde_json::from_value(connection.settings.clone())
+            .map_err(|_| Fault::internal("a connection's settings cannot be read"))?;
+        if issuer.is_some_and(|issuer| issuer != settings.issuer) {
+            return Ok(None);
+        }
+        let hint = login_hint.filter(|hint| (1..=LONGEST_HINT).contains(&hint.len()));
+        self.begin_link(&connection, hint, browser, now).await
+    }
+
+    async fn begin_link(
+        &self,
+        connection: &Connection,
+        login_hint: Option<&str>,
+        browser: Browser,
+        now: Timestamp,
+    ) -> Result<Option<LoginLink>, Fault> {
+        if connection.state != ConnectionState::Active {
+            return Ok(None);
+        }
+        let mut tx = self.store().read(now).await?;
+        let start = self.start_of(&mut tx, connection).await?;
         drop(tx);
-        if let Some((_, start)) = start {
-            return Ok(Some(SamlLink::Application(start.into())));
+        if let Some((_, mut start)) = start {
+            if let Some(hint) = login_hint {
+                start.query_pairs_mut().append_pair("login_hint", hint);
+            }
+            return Ok(Some(LoginLink::Application(start.into())));
         }
         let limits = Limits {
             organization_id: Some(connection.organization_id),
@@ -82,7 +128,7 @@ impl Engine {
         };
         self.add_pending(Purpose::SignIn, None, limits, browser, now)
             .await
-            .map(|begun| Some(SamlLink::Login(begun)))
+            .map(|begun| Some(LoginLink::Login(begun)))
     }
 
     /// Where a login begins at the connection's default application, which learns who sends the person.

@@ -1,0 +1,152 @@
+//! Back-channel logout: the customer's OpenID Provider ends our sign-ins, without a browser.
+
+use std::{net::IpAddr, time::Duration};
+
+use vestibule_core::{ConnectionId, EndCause, EndScope, Protocol, Secret, Timestamp};
+use vestibule_oidc::LogoutToken;
+use vestibule_store::{Connection, Ending, NewLoginRecord, ReadTx};
+
+use crate::{Engine, Fault, LoginRefusal, outbound::Class};
+
+/// A login that the provider answered before a logout reaches us at most so much later.
+const OVERTAKING: Duration = Duration::from_secs(15 * 60);
+
+/// What becomes of a logout token.
+#[derive(Debug)]
+pub enum OidcLogoutOutcome {
+    /// What it names is over, here and at the applications.
+    Done,
+    /// Refused, and why; nothing was ended.
+    Refused(LoginRefusal),
+    /// Refused, without a record and without a reason: this address had too many.
+    TooMany,
+    /// There is no such connection.
+    Gone,
+}
+
+impl Engine {
+    /// A provider posted a logout token (Back-Channel Logout 1.0 §2.5).
+    pub async fn receive_oidc_logout(
+        &self,
+        connection_id: ConnectionId,
+        token: Secret,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<OidcLogoutOutcome, Fault> {
+        let engine = self.clone();
+        self.detached(async move {
+            engine
+                .receive_oidc_logout_now(connection_id, &token, address, now)
+                .await
+        })
+        .await
+    }
+
+    async fn receive_oidc_logout_now(
+        &self,
+        connection_id: ConnectionId,
+        token: &Secret,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<OidcLogoutOutcome, Fault> {
+        let found = self
+            .store()
+            .read(now)
+            .await?
+            .find_connection(connection_id)
+            .await?;
+        let Some(connection) = found.filter(|found| found.protocol == Protocol::Oidc) else {
+            return Ok(OidcLogoutOutcome::Gone);
+        };
+        match self.judge_logout(&connection, token, now).await {
+            Ok((issuer, verified)) => {
+                self.obey_logout_token(&connection, &issuer, &verified, now)
+                    .await?;
+                Ok(OidcLogoutOutcome::Done)
+            }
+            // Anybody may post here, so records are rationed.
+            Err(_) if !self.limits().admits_saml_refusal(address) => Ok(OidcLogoutOutcome::TooMany),
+            Err(error) => {
+                let login = NewLoginRecord {
+                    organization_id: Some(connection.organization_id),
+                    connection_id: Some(connection.id),
+                    ..Default::default()
+                };
+                self.refuse_login(LoginRefusal::of_provider(&error), login, now)
+                    .await
+                    .map(OidcLogoutOutcome::Refused)
+            }
+        }
+    }
+
+    async fn judge_logout(
+        &self,
+        connection: &Connection,
+        token: &Secret,
+        now: Timestamp,
+    ) -> Result<(String, LogoutToken), vestibule_oidc::Error> {
+        let provider = self.oidc_connection(connection, now).await?;
+        let client = self.outbound().for_oidc(Class::Customer);
+        let verified = provider
+            .logout_token(token.expose(), &client, now.unix_seconds())
+            .await?;
+        Ok((provider.settings().issuer.clone(), verified))
+    }
+
+    /// Ends what the token names; only sign-ins of this connection can be ended by it.
+    async fn obey_logout_token(
+        &self,
+        connection: &Connection,
+        issuer: &str,
+        verified: &LogoutToken,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let mut tx = self.store().write(now).await?;
+        let until = Timestamp::from_unix_seconds(verified.remember_until);
+        let message = format!("logout_token:{}", verified.jti);
+        // A copy ends nothing again: the person may have signed in since. The provider may repeat what it got no answer to.
+        if tx.remember_message(connection.id, &message, until).await? {
+            let ending = match (&verified.sid, &verified.subject) {
+                (Some(sid), subject) => {
+                    // A login that the provider answered a moment ago may still be on its way to its sign-in.
+                    tx.remember_message(connection.id, &ended(sid), now.after(OVERTAKING))
+                        .await?;
+                    tx.list_sessions_of_provider(connection.id, issuer, sid, subject.as_deref())
+                        .await?
+                }
+                (None, Some(subject)) => {
+                    tx.list_upstream_sessions(connection.id, issuer, subject, &[])
+                        .await?
+                }
+                (None, None) => Vec::new(),
+            };
+            for id in ending {
+                tx.end(Ending {
+                    scope: EndScope::UserSession(id),
+                    cause: EndCause::UpstreamLogout,
+                    actor: "identity provider",
+                })
+                .await?;
+            }
+        }
+        tx.commit().await?;
+        self.wake();
+        Ok(())
+    }
+}
+
+fn ended(sid: &str) -> String {
+    format!("ended_session:{sid}")
+}
+
+/// Whether the provider has said that this session of its own is over, while the login was on its way.
+pub(super) async fn is_over(
+    tx: &mut ReadTx,
+    connection_id: ConnectionId,
+    sid: Option<&str>,
+) -> Result<bool, Fault> {
+    match sid {
+        Some(sid) => Ok(tx.has_message(connection_id, &ended(sid)).await?),
+        None => Ok(false),
+    }
+}

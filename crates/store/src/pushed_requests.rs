@@ -1,0 +1,45 @@
+//! Authorization requests that applications handed in before they send the browser (RFC 9126).
+
+use vestibule_core::{ApplicationId, SecretHash, Timestamp};
+
+use crate::{Result, WriteTx, query::query, row::Json};
+
+impl WriteTx {
+    /// Keeps a request of an application under the hash of its reference.
+    pub async fn add_pushed_request(
+        &mut self,
+        reference: SecretHash,
+        application_id: ApplicationId,
+        request: &Vec<(String, String)>,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        let now = self.now().micros();
+        query(
+            "INSERT INTO pushed_requests (hash, application_id, request, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
+            .bind(reference.as_bytes())
+            .bind(application_id.to_string())
+            .bind(Json(request))
+            .bind(now)
+            .bind(expires_at.micros())
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
+    /// Uses a request up; exactly one caller gets it, and only for the application that pushed it.
+    pub async fn take_pushed_request(
+        &mut self,
+        reference: SecretHash,
+        application_id: ApplicationId,
+    ) -> Result<Option<Vec<(String, String)>>> {
+        let now = self.now().micros();
+        let taken: Option<(Json<Vec<(String, String)>>,)> = query(
+            "DELETE FROM pushed_requests WHERE hash = $1 AND application_id = $2 AND expires_at > $3 RETURNING request")
+            .bind(reference.as_bytes())
+            .bind(application_id.to_string())
+            .bind(now)
+            .fetch_optional(self)
+            .await?;
+        Ok(taken.map(|(request,)| request.0))
+    }
+}
