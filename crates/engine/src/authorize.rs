@@ -50,6 +50,11 @@ pub(crate) enum Purpose {
     Authorize(Box<Authorization>),
     /// To sign in here, without an application.
     SignIn,
+    /// To sign in on the way to a place on our own host, which a proxy guards.
+    Visit {
+        /// Its path and query, as [`Engine::own_url`] takes it.
+        path: String,
+    },
 }
 
 /// Whose sessions answer a request.
@@ -124,14 +129,25 @@ impl Engine {
         }
     }
 
-    /// Begins a sign-in that no application asked for.
+    /// Begins a sign-in that no application asked for; afterwards the person goes to `path` on our own host.
+    ///
+    /// Anything that is not a path of ours is left aside.
     pub async fn begin_sign_in(
         &self,
+        path: Option<String>,
+        organization_id: Option<OrganizationId>,
         browser: Browser,
         now: Timestamp,
     ) -> Result<LoginBegun, Fault> {
-        self.add_pending(Purpose::SignIn, None, Limits::default(), browser, now)
-            .await
+        let purpose = match path.filter(|path| self.own_url(path).is_some()) {
+            Some(path) => Purpose::Visit { path },
+            None => Purpose::SignIn,
+        };
+        let limits = Limits {
+            organization_id,
+            connection_id: None,
+        };
+        self.add_pending(purpose, None, limits, browser, now).await
     }
 
     /// The organization and connection that a request names; foreign or contradictory ones are refused.

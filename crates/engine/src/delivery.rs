@@ -357,6 +357,9 @@ impl Engine {
             if now.since(tidied) >= HOUSEKEEPING_INTERVAL {
                 tidied = now;
                 self.limits().forget_idle();
+                if let Err(fault) = self.follow_key_schedule(now).await {
+                    tracing::warn!(error = %fault, "The signing keys could not be rotated");
+                }
                 if let Err(fault) = self.warn_of_directory_tokens(now).await {
                     tracing::warn!(error = %fault, "Expiring directory tokens could not be told of");
                 }

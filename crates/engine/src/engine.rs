@@ -22,7 +22,7 @@ use crate::{
     limits::{Limits, SCIM_REQUESTS_PER_SECOND},
     provisioning::log::Log,
     saml::keys::ParsedKeys,
-    signing,
+    signing::{self, Rotation},
     upstream::MetadataCache,
     vault::{MasterKey, Vault},
 };
@@ -250,10 +250,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes new signing keys at once; the old ones stay published until nothing they signed is valid any more.
-    pub async fn rotate_signing_keys(&self, now: Timestamp) -> Result<(), Fault> {
-        signing::rotate(self.store(), self.vault(), now).await?;
+    /// Changes the signing keys, other than by the schedule.
+    pub async fn rotate_signing_keys(
+        &self,
+        rotation: Rotation,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        signing::rotate(self.store(), self.vault(), rotation, now).await?;
         self.reload_keys(now).await
+    }
+
+    /// Lets the schedule of the signing keys go on.
+    pub(crate) async fn follow_key_schedule(&self, now: Timestamp) -> Result<(), Fault> {
+        signing::follow_schedule(self.store(), self.vault(), now).await
     }
 
     /// Tells the workers of this node that there is something to deliver, if there is.

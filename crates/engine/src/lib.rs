@@ -27,6 +27,7 @@ mod signing;
 mod tokens;
 mod upstream;
 mod vault;
+mod visit;
 
 pub use authorize::{AuthorizeOutcome, LoginBegun};
 pub use browser::{Browser, SESSIONS_AT_MOST, SessionCookie};
@@ -47,5 +48,7 @@ pub use saml::{
     Encryption, SamlAddresses, SamlLogoutMessage, SamlLogoutOutcome, SamlSettings, ToProvider,
 };
 pub use sessions::{CurrentUser, LogoutConsent, LogoutOutcome};
+pub use signing::Rotation;
 pub use upstream::OidcSettings;
 pub use vault::{InvalidMasterKey, MasterKey};
+pub use visit::{Visit, VisitRule, Visitor};

@@ -86,6 +86,17 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Lets a published key sign from now on; the one before has to be retired first.
+    pub async fn activate_signing_key(&mut self, id: &str) -> Result<()> {
+        let now = self.now().micros();
+        query("UPDATE signing_keys SET state = 'active', activated_at = $2 WHERE id = $1 AND state = 'next'")
+            .bind(id)
+            .bind(now)
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
     /// Removes keys that were retired before an instant: nothing they signed is still valid.
     pub async fn remove_signing_keys(&mut self, retired_before: Timestamp) -> Result<()> {
         query("DELETE FROM signing_keys WHERE state = 'retired' AND retired_at < $1")

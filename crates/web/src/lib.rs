@@ -19,6 +19,7 @@ mod page_state;
 mod pages;
 mod people;
 mod sso;
+mod visit;
 
 use std::sync::Arc;
 
@@ -126,6 +127,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .merge(assets::router())
         .merge(monitoring::router())
         .merge(sso::document_router())
+        .merge(visit::router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .with_state(web.clone())
         .merge(api::api_router(engine.clone()))

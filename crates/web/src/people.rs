@@ -61,6 +61,10 @@ async fn home(
 #[derive(Debug, Deserialize)]
 struct Waiting {
     handle: Option<String>,
+    /// Where to go afterwards, on our own host.
+    return_to: Option<String>,
+    /// Whose people are meant.
+    organization: Option<String>,
 }
 
 /// `GET /login`: with a handle the waiting login goes on, without one a new one begins.
@@ -72,7 +76,11 @@ async fn begin(
     Query(waiting): Query<Waiting>,
 ) -> Result<Response, PageFailure> {
     let Some(handle) = waiting.handle.map(Secret::new) else {
-        let begun = web.engine.begin_sign_in(browser, now).await?;
+        let organization_id = waiting.organization.and_then(|id| id.parse().ok());
+        let begun = web
+            .engine
+            .begin_sign_in(waiting.return_to, organization_id, browser, now)
+            .await?;
         return Ok(to_login(&web, &begun));
     };
     let step = web.engine.login_step(&handle, &browser, now).await?;

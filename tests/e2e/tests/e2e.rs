@@ -53,6 +53,8 @@ mod scim_bulk;
 mod scim_server;
 #[path = "e2e/tokens.rs"]
 mod tokens;
+#[path = "e2e/visit.rs"]
+mod visit;
 #[path = "e2e/walk.rs"]
 mod walk;
 #[path = "e2e/webhooks.rs"]

@@ -11,7 +11,7 @@ use vestibule_store::{
 };
 
 use super::{Actor, AdminError, Done, Result, visible};
-use crate::Engine;
+use crate::{Engine, Rotation};
 
 /// The receipt of an ending, with the notices that were sent because of it.
 #[derive(Debug)]
@@ -180,15 +180,16 @@ impl Engine {
         Ok(self.store().read(now).await?.list_signing_keys().await?)
     }
 
-    /// Makes new signing keys; the old ones stay published until nothing that they signed is valid.
+    /// Changes the signing keys.
     pub async fn rotate_keys(
         &self,
         actor: &Actor,
+        rotation: Rotation,
         now: Timestamp,
     ) -> Result<Vec<StoredSigningKey>> {
         actor.may_write(Resource::SigningKeys)?;
         actor.is_unbound()?;
-        self.rotate_signing_keys(now).await?;
+        self.rotate_signing_keys(rotation, now).await?;
         let mut tx = self.store().write(now).await?;
         let keys = tx.list_signing_keys().await?;
         let active: Vec<&str> = keys
@@ -200,7 +201,7 @@ impl Engine {
             organization_id: None,
             action: "signing_keys.rotate",
             subject: "signing_keys".to_owned(),
-            data: json!({ "active": active }),
+            data: json!({ "active": active, "rotation": format!("{rotation:?}").to_lowercase() }),
         };
         actor.audit(&mut tx, done).await?;
         tx.commit().await?;

@@ -162,8 +162,10 @@ impl Engine {
     ) -> Result<Result<Option<Answer>, LoginRefusal>, Fault> {
         let purpose = serde_json::from_value(pending.request.clone())
             .map_err(|_| Fault::internal("a stored request cannot be read"))?;
-        let Purpose::Authorize(authorization) = purpose else {
-            return Ok(Ok(None));
+        let authorization = match purpose {
+            Purpose::Authorize(authorization) => authorization,
+            Purpose::SignIn => return Ok(Ok(None)),
+            Purpose::Visit { path } => return Ok(Ok(self.own_url(&path).map(Answer::Redirect))),
         };
         let gone = LoginRefusal::new(
             "application_gone",

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{EventId, EventKind, OffboardingId, OrganizationId};
 use vestibule_engine::{
-    Engine,
+    Engine, Rotation,
     admin::{self, AdminError},
 };
 
@@ -412,17 +412,45 @@ async fn list_signing_keys(
     )))
 }
 
-/// Make new signing keys
+/// How signing keys change hands.
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RotationMode {
+    /// New keys sign at once; the old ones stay published until nothing that they signed is valid.
+    #[default]
+    Now,
+    /// The next keys are published, and sign after a day, when every cache knows them.
+    Publish,
+    /// As `now`, and nothing that the old keys signed is believed any more.
+    Withdraw,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+struct RotateQuery {
+    /// How; `now` unless said.
+    #[serde(default)]
+    #[param(inline)]
+    mode: RotationMode,
+}
+
+/// Change the signing keys
 ///
-/// The old ones stay published until nothing that they signed is valid.
-#[utoipa::path(post, path = "/signing-keys/rotate", tag = "signing keys",
+/// Without it they change by themselves every 90 days: the next ones are published a day before they sign.
+#[utoipa::path(post, path = "/signing-keys/rotate", tag = "signing keys", params(RotateQuery),
     responses((status = 200, body = List<SigningKey>)))]
 async fn rotate_signing_keys(
     State(engine): State<Engine>,
     Now(now): Now,
     By(actor): By,
+    Params(query): Params<RotateQuery>,
 ) -> Handled<List<SigningKey>> {
+    let rotation = match query.mode {
+        RotationMode::Now => Rotation::Now,
+        RotationMode::Publish => Rotation::Publish,
+        RotationMode::Withdraw => Rotation::Withdraw,
+    };
     Ok(Answer::ok(List::whole(
-        engine.rotate_keys(&actor, now).await?,
+        engine.rotate_keys(&actor, rotation, now).await?,
     )))
 }

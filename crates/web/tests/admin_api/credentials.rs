@@ -86,9 +86,16 @@ async fn what_an_application_cannot_be_is_said(world: World) {
         ),
         (
             "token_endpoint_auth_method",
-            json!("private_key_jwt"),
+            json!("client_secret_jwt"),
             "token_endpoint_auth_method",
         ),
+        (
+            "token_endpoint_auth_method",
+            json!("private_key_jwt"),
+            "jwks",
+        ),
+        ("jwks", json!({ "keys": [] }), "jwks"),
+        ("claims", json!({ "sub": "userName" }), "claims.sub"),
         ("access_token_format", json!("JWT"), "access_token_format"),
         (
             "id_token_signed_response_alg",

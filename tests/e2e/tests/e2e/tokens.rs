@@ -27,6 +27,8 @@ on_every_server!(
     access_tokens_can_be_jwts,
     claims_follow_the_scope,
     old_keys_stay_until_nothing_needs_them,
+    next_keys_are_published_before_they_sign,
+    withdrawn_keys_verify_nothing,
 );
 
 async fn signed_in(server: &TestServer) -> (Company, Relying, Browser, Tokens) {
@@ -410,6 +412,99 @@ async fn old_keys_stay_until_nothing_needs_them(server: TestServer) {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The keys for the default algorithm in a state.
+async fn keys_in(server: &TestServer, state: &str) -> Vec<String> {
+    let keys = server.admin.get("/signing-keys").await;
+    let keys = keys["data"].as_array().unwrap().iter();
+    let wanted = keys.filter(|key| key["algorithm"] == "ES256" && key["state"] == state);
+    wanted
+        .map(|key| key["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Waits until the key of a state is another one than before.
+async fn eventually_in(server: &TestServer, state: &str, wanted: &[String]) {
+    let begun = std::time::Instant::now();
+    while keys_in(server, state).await != wanted {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{state}: {wanted:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn next_keys_are_published_before_they_sign(server: TestServer) {
+    let (_company, app, _, old) = signed_in(&server).await;
+    let kid = |tokens: &Tokens| decode_header(&tokens.id).unwrap().kid.unwrap();
+    let first = kid(&old);
+    server
+        .admin
+        .post("/signing-keys/rotate?mode=publish", json!({}))
+        .await;
+    let next = keys_in(&server, "next").await;
+    assert_eq!(
+        (next.len(), keys_in(&server, "active").await),
+        (1, vec![first.clone()])
+    );
+    let published = Reply::read(
+        http_client()
+            .get(server.url("/oauth/jwks"))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    let published = published.body["keys"].as_array().unwrap().clone();
+    assert!(published.iter().any(|key| key["kid"] == next[0].as_str()));
+    server.pass(Duration::from_hours(23));
+    let before = Tokens::of(&app.refresh(&old.refresh).await);
+    assert_eq!(kid(&before), first, "caches may not know the next one yet");
+    server.pass(Duration::from_hours(2));
+    eventually_in(&server, "active", &next).await;
+    let begun = std::time::Instant::now();
+    let mut tokens = Tokens::of(&app.refresh(&before.refresh).await);
+    while kid(&tokens) != next[0] {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the node signs with it"
+        );
+        tokens = Tokens::of(&app.refresh(&tokens.refresh).await);
+    }
+    assert!(
+        verified(&server, &before.id).await.is_some(),
+        "the old one stays"
+    );
+    server.pass(Duration::from_hours(25));
+    eventually_in(&server, "retired", &[]).await;
+    // By themselves, after 89 days the next ones are published, and a day later they sign.
+    server.pass(Duration::from_hours(88 * 24));
+    let begun = std::time::Instant::now();
+    while keys_in(&server, "next").await.is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the schedule goes on"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let third = keys_in(&server, "next").await;
+    assert_eq!(keys_in(&server, "active").await, next);
+    server.pass(Duration::from_hours(24));
+    eventually_in(&server, "active", &third).await;
+}
+
+async fn withdrawn_keys_verify_nothing(server: TestServer) {
+    let (_company, app, _, old) = signed_in(&server).await;
+    server
+        .admin
+        .post("/signing-keys/rotate?mode=withdraw", json!({}))
+        .await;
+    assert!(keys_in(&server, "retired").await.is_empty());
+    assert!(verified(&server, &old.id).await.is_none());
+    let new = Tokens::of(&app.refresh(&old.refresh).await);
+    assert!(verified(&server, &new.id).await.is_some());
 }
 
 /// The claims of a JWT that the published keys verify; none where no published key fits.

@@ -113,6 +113,8 @@ pub(crate) async fn no_route_answers_without_credentials(server: TestServer) {
         ),
         ("POST", "/oauth/introspect", form, "token=x", &[400, 401]),
         ("POST", "/oauth/revoke", form, "token=x", &[400, 401]),
+        ("GET", "/auth/verify", form, "", &[401]),
+        ("GET", "/auth/verify?groups=x", form, "", &[400]),
         ("POST", "/oauth/par", form, "client_id=x", &[400, 401]),
         ("GET", "/oauth/userinfo", form, "", &[401]),
         ("POST", "/oauth/userinfo", form, "", &[401]),
