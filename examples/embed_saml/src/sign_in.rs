@@ -29,14 +29,15 @@ pub(crate) async fn login(site: AtSite) -> Result<impl IntoResponse, Refused> {
 
 /// Another site posts this form, so our cookie is not with it: nobody is signed in here.
 pub(crate) async fn acs(site: AtSite, Form(form): Form<Fields>) -> Result<Redirect, Refused> {
+    let Site(trust, _, known) = &**site;
     let response = Response::decode(form.get("SAMLResponse").map_or("", |field| field))?;
     let id = response.in_response_to().unwrap_or_default().to_owned();
     // Used up by the first answer, good or bad: a response cannot come twice.
-    let waiting = site.2.lock()?.remove(&id);
-    let verified = site.0.verify(&response, &Expected::answer_to(id), now())?;
+    let waiting = known.lock()?.remove(&id);
+    let verified = trust.verify(&response, &Expected::answer_to(id), now())?;
     let (browser, _) = waiting.ok_or(Refused("no login waits for this".into()))?;
     let (ticket, person) = (random()?, (browser, verified.name_id.value));
-    site.2.lock()?.insert(ticket.clone(), person);
+    known.lock()?.insert(ticket.clone(), person);
     Ok(Redirect::to(&format!("/finish?ticket={ticket}")))
 }
 
