@@ -158,7 +158,7 @@ async fn concurrent_changes_of_members_commute() {
         expected.retain(|id| !some(12, 12).contains(id));
         are(&expected, "both").await;
         // Each one's coming and going was told as often as it happened.
-        let mut balance: std::collections::BTreeMap<String, i32> = Default::default();
+        let mut balance: std::collections::BTreeMap<String, i32> = std::collections::BTreeMap::new();
         for (kind, step) in [("group.member_added", 1), ("group.member_removed", -1)] {
             for event in setup.events(kind).await {
                 for id in event["member_ids"].as_array().unwrap() {
