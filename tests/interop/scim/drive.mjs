@@ -73,8 +73,10 @@ await drive('scim', workshop, async (report) => {
 
   report.section('examples/embed_scim');
   const url = 'http://127.0.0.1:3002/scim/v2/acme';
+  let program;
   const embedded = async () => {
-    const state = workshop.start('embed_scim', await example('embed_scim'), ['embedded']);
+    program ??= await example('embed_scim');
+    const state = workshop.start('embed_scim', program, ['embedded']);
     await workshop.ready(state, async () => (await fetch(`${url}/ServiceProviderConfig`)).ok);
     return state;
   };
