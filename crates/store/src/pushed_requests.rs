@@ -4,13 +4,16 @@ use vestibule_core::{ApplicationId, SecretHash, Timestamp};
 
 use crate::{Result, WriteTx, query::query, row::Json};
 
+/// The parameters of a request, in its order.
+type Parameters = Vec<(String, String)>;
+
 impl WriteTx {
     /// Keeps a request of an application under the hash of its reference.
     pub async fn add_pushed_request(
         &mut self,
         reference: SecretHash,
         application_id: ApplicationId,
-        request: &Vec<(String, String)>,
+        request: &[(String, String)],
         expires_at: Timestamp,
     ) -> Result<()> {
         let now = self.now().micros();
@@ -31,9 +34,9 @@ impl WriteTx {
         &mut self,
         reference: SecretHash,
         application_id: ApplicationId,
-    ) -> Result<Option<Vec<(String, String)>>> {
+    ) -> Result<Option<Parameters>> {
         let now = self.now().micros();
-        let taken: Option<(Json<Vec<(String, String)>>,)> = query(
+        let taken: Option<(Json<Parameters>,)> = query(
             "DELETE FROM pushed_requests WHERE hash = $1 AND application_id = $2 AND expires_at > $3 RETURNING request")
             .bind(reference.as_bytes())
             .bind(application_id.to_string())
