@@ -1,6 +1,6 @@
 //! What directories push: our side of [`vestibule_scim::Directory`].
 //!
-//! Each change is one transaction in the task of its request, so a client that closes its socket cancels nothing half-way.
+//! Each request is one transaction in a task of its own, so a client that closes its socket cancels nothing half-way.
 //! A deactivation, whatever its form (PATCH, PUT, DELETE), ends everything of the user in that same transaction.
 
 mod access;
@@ -88,24 +88,32 @@ impl Provisioning {
         self.clock.now()
     }
 
-    /// Runs a use case, and again where another transaction got in its way.
-    ///
-    /// The router has each request in a task of its own, which a client that goes away does not cancel.
-    async fn run<T, F>(&self, use_case: impl Fn(Self) -> F) -> Result<T, Error>
+    /// Runs a use case in its own task, and again where another transaction got in its way.
+    async fn run<T, F>(
+        &self,
+        use_case: impl Fn(Self) -> F + Send + Sync + 'static,
+    ) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        T: Send + 'static,
+        F: Future<Output = Result<T, Trouble>> + Send + 'static,
     {
-        let mut outcome = use_case(self.clone()).await;
-        for _ in 1..ATTEMPTS {
-            match &outcome {
-                Err(trouble) if trouble.is_busy() => outcome = use_case(self.clone()).await,
-                _ => break,
+        let provisioning = self.clone();
+        let task = tokio::spawn(async move {
+            let mut outcome = use_case(provisioning.clone()).await;
+            for _ in 1..ATTEMPTS {
+                match &outcome {
+                    Err(trouble) if trouble.is_busy() => {
+                        outcome = use_case(provisioning.clone()).await;
+                    }
+                    _ => break,
+                }
             }
-        }
-        if outcome.is_ok() {
-            self.engine.wake();
-        }
-        Ok(outcome?)
+            if outcome.is_ok() {
+                provisioning.engine.wake();
+            }
+            outcome
+        });
+        Ok(task.await.map_err(Error::internal)??)
     }
 }
 
