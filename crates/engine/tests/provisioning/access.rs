@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use vestibule_core::{DirectoryId, DirectoryScope, DirectoryState, Secret, Timestamp};
+use vestibule_engine::SCIM_REQUESTS_PER_SECOND_AT_LEAST;
 use vestibule_scim::{Directory as _, ErrorKind};
 use vestibule_store::NewDirectoryToken;
 
-use crate::setup::{GROUP, USER, on_both};
+use crate::setup::{GROUP, USER, on_both, on_both_limited};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_directorys_own_token_opens_it() {
@@ -160,7 +161,7 @@ fn bearer(token: &Secret, expires_at: Timestamp) -> NewDirectoryToken<'static> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_sends_too_much_is_told_when_to_come_back() {
-    on_both(async |setup| {
+    on_both_limited(SCIM_REQUESTS_PER_SECOND_AT_LEAST, async |setup| {
         let mut refused = None;
         for _ in 0..400 {
             if let Err(error) = setup.authorize(setup.directory.id, &setup.token).await {
@@ -168,7 +169,7 @@ async fn a_directory_that_sends_too_much_is_told_when_to_come_back() {
                 break;
             }
         }
-        let refused = refused.expect("four times the burst does not pass in a moment");
+        let refused = refused.expect("eight times the burst does not pass in a moment");
         assert_eq!(refused.kind(), ErrorKind::TooManyRequests);
         assert!(refused.wait() >= Some(Duration::from_secs(1)));
         setup.other_grant().await;

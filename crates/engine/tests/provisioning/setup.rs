@@ -1,6 +1,7 @@
 //! A directory on a fresh database.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -41,11 +42,23 @@ pub(crate) struct Setup {
     clock: Arc<AtomicI64>,
 }
 
+/// Requests a second that no test reaches.
+const UNLIMITED: NonZeroU32 = NonZeroU32::new(1_000_000).unwrap();
+
 /// Runs a test on each database that there is.
 pub(crate) async fn on_both<F: Future<Output = ()>>(test: impl Fn(Setup) -> F) {
+    on_both_limited(UNLIMITED, test).await;
+}
+
+/// Runs a test on each database, where a directory may send so many requests a second.
+pub(crate) async fn on_both_limited<F: Future<Output = ()>>(
+    requests_per_second: NonZeroU32,
+    test: impl Fn(Setup) -> F,
+) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
-    run(&format!("sqlite://{}", file.display()), &test).await;
+    let url = format!("sqlite://{}", file.display());
+    run(&url, requests_per_second, &test).await;
     let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
         return;
     };
@@ -57,7 +70,8 @@ pub(crate) async fn on_both<F: Future<Output = ()>>(test: impl Fn(Setup) -> F) {
         .await
         .unwrap();
     let (base, _) = server.rsplit_once('/').unwrap();
-    run(&format!("{base}/{name}"), &test).await;
+    let url = format!("{base}/{name}");
+    run(&url, requests_per_second, &test).await;
     let drop = format!("DROP DATABASE {name} WITH (FORCE)");
     sqlx::query(AssertSqlSafe(drop))
         .execute(&mut admin)
@@ -65,24 +79,30 @@ pub(crate) async fn on_both<F: Future<Output = ()>>(test: impl Fn(Setup) -> F) {
         .unwrap();
 }
 
-async fn run<F: Future<Output = ()>>(url: &str, test: &impl Fn(Setup) -> F) {
-    let setup = Setup::open(url).await;
+async fn run<F: Future<Output = ()>>(
+    url: &str,
+    requests_per_second: NonZeroU32,
+    test: &impl Fn(Setup) -> F,
+) {
+    let setup = Setup::open(url, requests_per_second).await;
     let store = setup.store.clone();
     test(setup).await;
     store.close().await.unwrap();
 }
 
 impl Setup {
-    async fn open(url: &str) -> Self {
+    async fn open(url: &str, requests_per_second: NonZeroU32) -> Self {
         let generator = Generator::system();
         let clock = Arc::new(AtomicI64::new(1_790_000_000_000_000));
         let store = Store::open(url, generator.clone()).await.unwrap();
         store.migrate().await.unwrap();
+        let mut settings = Settings::new("http://127.0.0.1:8080");
+        settings.scim_requests_per_second = requests_per_second;
         let engine = Engine::open(
             store.clone(),
             MasterKey::generate(&generator),
             Outbound::new(OutboundPolicy::new()).unwrap(),
-            Settings::new("http://127.0.0.1:8080"),
+            settings,
             Timestamp::from_micros(clock.load(Ordering::SeqCst)),
         )
         .await
