@@ -25,7 +25,7 @@ const DISCOVERY_PER_SECOND: NonZeroU32 = NonZeroU32::new(25).unwrap();
 pub(crate) struct Limits {
     logins: DefaultKeyedRateLimiter<Caller>,
     client_failures: DefaultKeyedRateLimiter<Caller>,
-    saml_refusals: DefaultKeyedRateLimiter<Caller>,
+    provider_refusals: DefaultKeyedRateLimiter<Caller>,
     directories: DefaultKeyedRateLimiter<DirectoryId>,
     discovery: DefaultKeyedRateLimiter<Caller>,
 }
@@ -55,7 +55,7 @@ impl Limits {
         Self {
             logins: RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE)),
             client_failures: RateLimiter::keyed(Quota::per_minute(CLIENT_FAILURES_PER_MINUTE)),
-            saml_refusals: RateLimiter::keyed(Quota::per_minute(SAML_REFUSALS_PER_MINUTE)),
+            provider_refusals: RateLimiter::keyed(Quota::per_minute(SAML_REFUSALS_PER_MINUTE)),
             directories: RateLimiter::keyed(
                 Quota::per_second(directory).allow_burst(directory_burst),
             ),
@@ -75,9 +75,11 @@ impl Limits {
         self.client_failures.check_key(&Caller::of(address)).is_ok()
     }
 
-    /// Counts a refused SAML response; false when the address has had too many for one more to be explained.
-    pub(crate) fn admits_saml_refusal(&self, address: IpAddr) -> bool {
-        self.saml_refusals.check_key(&Caller::of(address)).is_ok()
+    /// Counts a refused message of an identity provider; false when the address has had too many for one more to be explained.
+    pub(crate) fn admits_provider_refusal(&self, address: IpAddr) -> bool {
+        self.provider_refusals
+            .check_key(&Caller::of(address))
+            .is_ok()
     }
 
     /// Counts a request of a directory; when it has had too many, how long it has to wait, at least a second.
@@ -94,7 +96,7 @@ impl Limits {
     pub(crate) fn forget_idle(&self) {
         self.logins.retain_recent();
         self.client_failures.retain_recent();
-        self.saml_refusals.retain_recent();
+        self.provider_refusals.retain_recent();
         self.directories.retain_recent();
         self.discovery.retain_recent();
     }

@@ -1,5 +1,6 @@
 //! The person's way in: from an address to the organization's way of signing in, and back with a sign-in.
 
+mod link;
 mod oidc;
 mod oidc_logout;
 mod password;
@@ -13,10 +14,11 @@ use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx, WriteTx}
 
 use crate::{Browser, Engine, Fault, LoginRefusal, authorize::Purpose, refusal::Actor};
 
+pub use link::LoginLink;
 pub use oidc_logout::OidcLogoutOutcome;
 pub use password::PasswordLogin;
 pub(crate) use saml::StoredNameId;
-pub use saml::{LoginLink, PostedResponse, SamlAnswer, SamlVerifier};
+pub use saml::{PostedResponse, SamlAnswer, SamlVerifier};
 pub use sign_in::SignedIn;
 
 /// What the login page shows.

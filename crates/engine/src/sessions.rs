@@ -2,7 +2,7 @@
 
 use vestibule_core::{EndCause, EndScope, OrganizationId, Timestamp, UserId, UserSessionId};
 use vestibule_issuer::logout::{CheckedLogout, LogoutError, LogoutRequest};
-use vestibule_store::Ending;
+use vestibule_store::{Ending, WriteTx};
 
 use crate::{
     Browser, Engine, Fault, authorize::find_active_application, browser::SessionCookie,
@@ -230,4 +230,20 @@ pub enum LogoutConsent {
 
 fn hinted_session(checked: &CheckedLogout) -> Option<vestibule_core::AppSessionId> {
     checked.hint.as_ref()?.sid.parse().ok()
+}
+
+/// Ends sign-ins because their identity provider says so.
+pub(crate) async fn end_by_provider(
+    tx: &mut WriteTx,
+    ids: Vec<UserSessionId>,
+) -> Result<(), Fault> {
+    for id in ids {
+        tx.end(Ending {
+            scope: EndScope::UserSession(id),
+            cause: EndCause::UpstreamLogout,
+            actor: "identity provider",
+        })
+        .await?;
+    }
+    Ok(())
 }

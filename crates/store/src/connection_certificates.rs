@@ -85,30 +85,19 @@ impl ReadTx {
             .fetch_all(self)
             .await
     }
-}
 
-impl ReadTx {
     /// The fingerprints of the certificates that a person removed from a connection and nobody added again.
     pub async fn list_removed_certificates(
         &mut self,
         connection_id: ConnectionId,
     ) -> Result<Vec<String>> {
-        let removed: Vec<Removed> = query(
+        query(
             "SELECT fingerprint FROM removed_certificates WHERE connection_id = $1 ORDER BY removed_at, fingerprint")
             .bind(connection_id.to_string())
             .fetch_all(self)
-            .await?;
-        Ok(removed.into_iter().map(|row| row.fingerprint).collect())
+            .await
     }
 }
-
-struct Removed {
-    fingerprint: String,
-}
-
-from_row!(Removed, row => Removed {
-    fingerprint: row.get("fingerprint")?,
-});
 
 impl WriteTx {
     /// Pins a certificate; false when the connection trusts it already, and then nothing changes.

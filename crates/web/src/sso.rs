@@ -39,7 +39,7 @@ pub(crate) fn router() -> Router<Web> {
         .route("/sso/oidc/{connection}/callback", get(callback))
         .route(
             "/sso/oidc/{connection}/login",
-            get(oidc_login).post(oidc_login_form),
+            get(oidc_login).post(oidc_login),
         )
         .route("/sso/saml/{connection}/finish", get(finish))
         .route("/sso/saml/{connection}/login", get(login))
@@ -171,34 +171,14 @@ struct Started {
     login_hint: Option<String>,
 }
 
-/// `GET /sso/oidc/{connection}/login`: the provider begins a login.
+/// `GET` and `POST /sso/oidc/{connection}/login`: the provider begins a login, by a link or in a form.
 async fn oidc_login(
-    state: State<Web>,
-    now: Now,
-    browser: FromBrowser,
-    connection: Path<String>,
-    Query(started): Query<Started>,
-) -> Result<Response, PageFailure> {
-    begin_for_provider(state, now, browser, connection, started).await
-}
-
-/// `POST /sso/oidc/{connection}/login`: the same, in a form.
-async fn oidc_login_form(
-    state: State<Web>,
-    now: Now,
-    browser: FromBrowser,
-    connection: Path<String>,
-    Form(started): Form<Started>,
-) -> Result<Response, PageFailure> {
-    begin_for_provider(state, now, browser, connection, started).await
-}
-
-async fn begin_for_provider(
     State(web): State<Web>,
     Now(now): Now,
     FromBrowser(browser): FromBrowser,
     Path(connection): Path<String>,
-    started: Started,
+    // Of a GET the query.
+    Form(started): Form<Started>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
         return Ok(people::gone(&web));

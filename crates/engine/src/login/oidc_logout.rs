@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use vestibule_core::{ConnectionId, EndCause, EndScope, Protocol, Secret, Timestamp};
+use vestibule_core::{ConnectionId, Protocol, Secret, Timestamp};
 use vestibule_oidc::LogoutToken;
-use vestibule_store::{Connection, Ending, NewLoginRecord, ReadTx};
+use vestibule_store::{Connection, NewLoginRecord, ReadTx};
 
-use crate::{Engine, Fault, LoginRefusal, outbound::Class};
+use crate::{Engine, Fault, LoginRefusal, outbound::Class, sessions::end_by_provider};
 
 /// A login that the provider answered before a logout reaches us at most so much later.
 const OVERTAKING: Duration = Duration::from_secs(15 * 60);
@@ -65,7 +65,9 @@ impl Engine {
                 Ok(OidcLogoutOutcome::Done)
             }
             // Anybody may post here, so records are rationed.
-            Err(_) if !self.limits().admits_saml_refusal(address) => Ok(OidcLogoutOutcome::TooMany),
+            Err(_) if !self.limits().admits_provider_refusal(address) => {
+                Ok(OidcLogoutOutcome::TooMany)
+            }
             Err(error) => {
                 let login = NewLoginRecord {
                     organization_id: Some(connection.organization_id),
@@ -120,14 +122,7 @@ impl Engine {
                 }
                 (None, None) => Vec::new(),
             };
-            for id in ending {
-                tx.end(Ending {
-                    scope: EndScope::UserSession(id),
-                    cause: EndCause::UpstreamLogout,
-                    actor: "identity provider",
-                })
-                .await?;
-            }
+            end_by_provider(&mut tx, ending).await?;
         }
         tx.commit().await?;
         self.wake();

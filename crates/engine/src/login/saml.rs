@@ -34,7 +34,6 @@ use crate::{
 use subject::{amr_of, subject_of};
 
 pub(crate) use subject::StoredNameId;
-pub use unasked::LoginLink;
 pub use verify::SamlVerifier;
 
 const UPSTREAM_PLACE: &str = "pending_logins.upstream";
@@ -138,7 +137,7 @@ impl Engine {
         let waiting = Waiting::find(&mut tx, &connection, &response).await?;
         drop(tx);
         let expected = match (&waiting, response.in_response_to()) {
-            (Waiting::Over(_), _) if !self.limits().admits_saml_refusal(posted.address) => {
+            (Waiting::Over(_), _) if !self.limits().admits_provider_refusal(posted.address) => {
                 return Ok(SamlAnswer::TooMany);
             }
             (Waiting::Over(past), _) => {
@@ -193,7 +192,7 @@ impl Engine {
         login: NewLoginRecord,
         address: IpAddr,
     ) -> Result<SamlAnswer, Fault> {
-        if !self.limits().admits_saml_refusal(address) {
+        if !self.limits().admits_provider_refusal(address) {
             tx.commit().await?;
             return Ok(SamlAnswer::TooMany);
         }
@@ -215,7 +214,7 @@ impl Engine {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Option<LoginRefusal>, Fault> {
-        if !self.limits().admits_saml_refusal(address) {
+        if !self.limits().admits_provider_refusal(address) {
             return Ok(None);
         }
         self.refuse_login(LoginRefusal::of_saml(error), record(connection), now)

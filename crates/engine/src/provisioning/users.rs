@@ -65,7 +65,7 @@ impl Provisioning {
         let current = tx.find_password(id).await?;
         drop(tx);
         // A change that cannot be applied is refused later, in the transaction.
-        let Ok(set) = change.apply(&record::resource_of_user(user.clone())) else {
+        let Ok(set) = change.apply(&record::resource_of_user(user)) else {
             return Ok(NewPassword::Keep);
         };
         let password = match set.password {

@@ -2,16 +2,16 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use vestibule_core::{
-    ConnectionId, EndCause, EndScope, Protocol, Secret, Timestamp, UserSessionId,
-};
+use vestibule_core::{ConnectionId, Protocol, Secret, Timestamp, UserSessionId};
 use vestibule_saml::{
     LogoutRequest, LogoutResponse, LogoutStatus, LogoutTrust, MessageError, PostForm, REASON_USER,
     Rule, SigningKey, VerifiedLogoutRequest,
 };
-use vestibule_store::{Connection, Ending, ReadTx, UpstreamLogout};
+use vestibule_store::{Connection, ReadTx, UpstreamLogout};
 
-use crate::{Engine, Fault, LoginRefusal, SamlSettings, login::StoredNameId};
+use crate::{
+    Engine, Fault, LoginRefusal, SamlSettings, login::StoredNameId, sessions::end_by_provider,
+};
 
 /// How long the identity provider has for its side of a logout.
 const LOGOUT_TTL: Duration = Duration::from_secs(10 * 60);
@@ -168,14 +168,7 @@ impl Engine {
             let ending = tx
                 .list_upstream_sessions(connection.id, issuer, subject, indexes)
                 .await?;
-            for id in ending {
-                tx.end(Ending {
-                    scope: EndScope::UserSession(id),
-                    cause: EndCause::UpstreamLogout,
-                    actor: "identity provider",
-                })
-                .await?;
-            }
+            end_by_provider(&mut tx, ending).await?;
         }
         tx.commit().await?;
         self.wake();
