@@ -2,21 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use vestibule_core::{ApplicationId, ConnectionId, Domain, OrganizationId, Secret, Timestamp};
+use vestibule_core::{
+    ApplicationId, ConnectionId, Domain, OrganizationId, Secret, SecretHash, Timestamp,
+    UserSessionId,
+};
 use vestibule_issuer::{
     authorize::{
         Answer, Authorization, AuthorizeError, AuthorizeErrorCode, ClientRegistration, PageError,
         Refusal,
     },
     code::AuthorizationCode,
-    id_token::IdTokenHint,
     params::Params,
 };
 use vestibule_store::{
     Application, Live, NewAppSession, PendingLogin, ReadTx, UserSession, WriteTx,
 };
 
-use crate::{Browser, Engine, Fault, browser::SessionCookie};
+use crate::{Browser, Engine, Fault, accounts::Selection, browser::SessionCookie, consent};
 
 /// How long a person has for signing in.
 const PENDING_TTL: Duration = Duration::from_secs(15 * 60);
@@ -48,6 +50,15 @@ pub struct LoginBegun {
 pub(crate) enum Purpose {
     /// To answer an application.
     Authorize(Box<Authorization>),
+    /// To answer an application for somebody else than those who are signed in.
+    AsAnother(Box<Authorization>),
+    /// To ask somebody who is signed in what an application may learn.
+    Consent {
+        /// What the application asks.
+        authorization: Box<Authorization>,
+        /// The sign-in that will answer it.
+        session_id: UserSessionId,
+    },
     /// To sign in here, without an application.
     SignIn,
     /// To sign in on the way to a place on our own host, which a proxy guards.
@@ -55,6 +66,32 @@ pub(crate) enum Purpose {
         /// Its path and query, as [`Engine::own_url`] takes it.
         path: String,
     },
+}
+
+impl Purpose {
+    /// Why a pending login began.
+    pub(crate) fn of(pending: &PendingLogin) -> Result<Self, Fault> {
+        serde_json::from_value(pending.request.clone())
+            .map_err(|_| Fault::internal("a stored request cannot be read"))
+    }
+
+    /// What an application asks, where one waits.
+    pub(crate) fn authorization(&self) -> Option<&Authorization> {
+        match self {
+            Self::Authorize(authorization)
+            | Self::AsAnother(authorization)
+            | Self::Consent { authorization, .. } => Some(authorization),
+            Self::SignIn | Self::Visit { .. } => None,
+        }
+    }
+}
+
+/// What follows from a sign-in for an application.
+pub(crate) enum Granted {
+    /// An answer.
+    Answer(Answer),
+    /// The person has to be asked first, at the login page with this handle.
+    Consent(Secret),
 }
 
 /// Whose sessions answer a request.
@@ -94,39 +131,36 @@ impl Engine {
             Ok(limits) => limits,
             Err(error) => return Ok(self.refuse(&authorization, &error)),
         };
-        let candidates = self
-            .candidates(&mut tx, &browser, &application, &authorization, limits)
+        let selection = self
+            .select(&mut tx, &browser, &application, &authorization, limits)
             .await?;
         drop(tx);
-        match candidates.as_slice() {
-            [(cookie, _)] => {
-                let engine = self.clone();
-                let (cookie, granted) = (cookie.clone(), authorization.clone());
-                let answer = self
-                    .detached(async move {
-                        engine
-                            .answer_from_session(&application, &granted, &cookie, now)
-                            .await
-                    })
-                    .await?;
-                match answer {
-                    Some(answer) => Ok(AuthorizeOutcome::Answer(answer)),
-                    // It ended between the two reads.
-                    None => {
-                        self.begin_login_for(authorization, &[], browser, limits, now)
-                            .await
-                    }
-                }
-            }
-            others => {
-                let others: Vec<UserSession> = others
-                    .iter()
-                    .map(|(_, session)| (**session).clone())
-                    .collect();
-                self.begin_login_for(authorization, &others, browser, limits, now)
+        let Selection::One(cookie) = selection else {
+            return self
+                .begin_login_for(authorization, &selection, browser, limits, now)
+                .await;
+        };
+        let handle = self.handle_of(&browser);
+        let (engine, granted, bound) = (self.clone(), authorization.clone(), handle.hash());
+        let answer = self
+            .detached(async move {
+                engine
+                    .answer_from_session(&application, &granted, &cookie, bound, now)
                     .await
+            })
+            .await?;
+        Ok(match answer {
+            Some(Granted::Answer(answer)) => AuthorizeOutcome::Answer(answer),
+            Some(Granted::Consent(consent)) => AuthorizeOutcome::Login(LoginBegun {
+                handle: consent,
+                browser: handle,
+            }),
+            // It ended between the two reads.
+            None => {
+                self.begin_login_for(authorization, &Selection::Nobody, browser, limits, now)
+                    .await?
             }
-        }
+        })
     }
 
     /// Begins a sign-in that no application asked for; afterwards the person goes to `path` on our own host.
@@ -204,58 +238,14 @@ impl Engine {
         Ok(Ok(limits))
     }
 
-    /// The browser's live sign-ins that satisfy the request.
-    async fn candidates(
-        &self,
-        tx: &mut ReadTx,
-        browser: &Browser,
-        application: &Application,
-        authorization: &Authorization,
-        limits: Limits,
-    ) -> Result<Vec<(SessionCookie, Live<UserSession>)>, Fault> {
-        let now = tx.now();
-        if authorization.prompt.wants_login() || authorization.prompt.wants_account() {
-            return Ok(Vec::new());
-        }
-        let hinted = authorization
-            .id_token_hint
-            .as_deref()
-            .map(|hint| IdTokenHint::verify(hint, &self.keys(), self.issuer()));
-        let mut live = browser.live_sessions(tx).await?;
-        live.retain(|(_, session)| {
-            let young = authorization.max_age.is_none_or(|max_age| {
-                max_age > 0
-                    && now.since(session.auth_time) <= Duration::from_secs(u64::from(max_age))
-            });
-            let asked_for = match &hinted {
-                None => true,
-                Some(Ok(hint)) => hint.sub == session.user_id.to_string(),
-                Some(Err(_)) => false,
-            };
-            // Core §3.1.2.1: a wish. Without a page nothing more can be done for it, so it is not held against a sign-in,
-            // unless the application insists.
-            let strong = is_strong_enough(authorization, session)
-                || (authorization.prompt.is_none() && !application.require_acr);
-            young
-                && strong
-                && asked_for
-                && limits
-                    .organization_id
-                    .is_none_or(|id| id == session.organization_id)
-                && limits
-                    .connection_id
-                    .is_none_or(|id| id == session.connection_id)
-        });
-        Ok(live)
-    }
-
     async fn answer_from_session(
         &self,
         application: &Application,
         authorization: &Authorization,
         cookie: &SessionCookie,
+        browser: SecretHash,
         now: Timestamp,
-    ) -> Result<Option<Answer>, Fault> {
+    ) -> Result<Option<Granted>, Fault> {
         let mut tx = self.store().write(now).await?;
         let Some(session) = tx
             .hold_user_session(cookie.id, cookie.secret.hash())
@@ -263,34 +253,62 @@ impl Engine {
         else {
             return Ok(None);
         };
-        let answer = self
-            .grant(&mut tx, application, authorization, &session)
+        let granted = self
+            .grant(
+                &mut tx,
+                application,
+                authorization,
+                &session,
+                browser.as_bytes(),
+            )
             .await?;
         tx.touch_user_session(session.id).await?;
         tx.commit().await?;
-        Ok(Some(answer))
+        Ok(Some(granted))
     }
 
-    /// Writes a code for a live sign-in and gives the answer that carries it to the application.
+    /// Answers an application by a live sign-in, unless its person has to be asked first.
+    ///
+    /// `browser`: the hash of the handle of the browser in which they would be asked.
     pub(crate) async fn grant(
         &self,
         tx: &mut WriteTx,
         application: &Application,
         authorization: &Authorization,
         session: &Live<UserSession>,
-    ) -> Result<Answer, Fault> {
+        browser: &[u8],
+    ) -> Result<Granted, Fault> {
         if application.require_acr && !is_strong_enough(authorization, session) {
             let error = AuthorizeError::new(
                 AuthorizeErrorCode::UnmetAuthenticationRequirements,
                 "the identity provider did not reach any of the acr_values",
             );
-            return Ok(authorization.reply.refuse(self.issuer(), &error));
+            let answer = authorization.reply.refuse(self.issuer(), &error);
+            return Ok(Granted::Answer(answer));
         }
+        if consent::is_missing(tx, application, authorization, session.user_id).await? {
+            return self
+                .ask_for_consent(tx, application, authorization, session.id, browser)
+                .await;
+        }
+        self.add_code(tx, application, authorization, session)
+            .await
+            .map(Granted::Answer)
+    }
+
+    /// Writes a code for a live sign-in and gives the answer that carries it to the application.
+    pub(crate) async fn add_code(
+        &self,
+        tx: &mut WriteTx,
+        application: &Application,
+        authorization: &Authorization,
+        session: &Live<UserSession>,
+    ) -> Result<Answer, Fault> {
         let code = AuthorizationCode::from_random(&self.generator().bytes());
         tx.add_code(
             session,
             NewAppSession {
-                code: vestibule_core::SecretHash::of(code.expose().as_bytes()),
+                code: SecretHash::of(code.expose().as_bytes()),
                 application_id: application.id,
                 application_epoch: application.epoch,
                 scope: &authorization.scope.to_string(),
@@ -307,20 +325,20 @@ impl Engine {
     async fn begin_login_for(
         &self,
         authorization: Authorization,
-        sessions: &[UserSession],
+        selection: &Selection,
         browser: Browser,
         limits: Limits,
         now: Timestamp,
     ) -> Result<AuthorizeOutcome, Fault> {
         if authorization.prompt.is_none() {
-            let error = match sessions {
-                [] => AuthorizeError::new(
-                    AuthorizeErrorCode::LoginRequired,
-                    "nobody is signed in, or not as this request needs it",
+            let error = match selection {
+                Selection::Several(_) => AuthorizeError::new(
+                    AuthorizeErrorCode::AccountSelectionRequired,
+                    "several people are signed in, or somebody else than the login_hint names",
                 ),
                 _ => AuthorizeError::new(
-                    AuthorizeErrorCode::AccountSelectionRequired,
-                    "several people are signed in",
+                    AuthorizeErrorCode::LoginRequired,
+                    "nobody is signed in, or not as this request needs it",
                 ),
             };
             return Ok(self.refuse(&authorization, &error));
@@ -346,29 +364,60 @@ impl Engine {
         browser: Browser,
         now: Timestamp,
     ) -> Result<LoginBegun, Fault> {
+        let browser = self.handle_of(&browser);
+        let mut tx = self.store().write(now).await?;
+        let handle = self
+            .add_pending_in(
+                &mut tx,
+                &purpose,
+                application_id,
+                limits,
+                browser.hash().as_bytes(),
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(LoginBegun { handle, browser })
+    }
+
+    /// Adds a pending login for the browser whose handle has this hash.
+    pub(crate) async fn add_pending_in(
+        &self,
+        tx: &mut WriteTx,
+        purpose: &Purpose,
+        application_id: Option<ApplicationId>,
+        limits: Limits,
+        browser: &[u8],
+    ) -> Result<Secret, Fault> {
         let handle = self.generator().token("vlh_");
-        let browser = browser
-            .handle
-            .unwrap_or_else(|| self.generator().token("vbr_"));
         let login = PendingLogin {
-            browser_hash: browser.hash().as_bytes().to_vec(),
+            browser_hash: browser.to_vec(),
             application_id,
             organization_id: limits.organization_id,
             connection_id: limits.connection_id,
-            request: serde_json::to_value(&purpose)
-                .map_err(|_| Fault::internal("a request could not be written"))?,
+            request: to_request(purpose)?,
             upstream_sealed: None,
-            expires_at: now.after(PENDING_TTL),
+            expires_at: tx.now().after(PENDING_TTL),
         };
-        let mut tx = self.store().write(now).await?;
         tx.add_pending_login(handle.hash(), &login).await?;
-        tx.commit().await?;
-        Ok(LoginBegun { handle, browser })
+        Ok(handle)
+    }
+
+    /// The browser's own handle, or a new one.
+    fn handle_of(&self, browser: &Browser) -> Secret {
+        match &browser.handle {
+            Some(handle) => handle.clone(),
+            None => self.generator().token("vbr_"),
+        }
     }
 
     fn refuse(&self, authorization: &Authorization, error: &AuthorizeError) -> AuthorizeOutcome {
         AuthorizeOutcome::Answer(authorization.reply.refuse(self.issuer(), error))
     }
+}
+
+/// The purpose as a pending login keeps it.
+pub(crate) fn to_request(purpose: &Purpose) -> Result<serde_json::Value, Fault> {
+    serde_json::to_value(purpose).map_err(|_| Fault::internal("a request could not be written"))
 }
 
 /// What the protocol has to know of an application.
@@ -381,7 +430,7 @@ pub(crate) fn registration_of(application: &Application) -> ClientRegistration {
 }
 
 /// Whether the sign-in is one of the wanted classes; without a wish every one is.
-fn is_strong_enough(authorization: &Authorization, session: &UserSession) -> bool {
+pub(crate) fn is_strong_enough(authorization: &Authorization, session: &UserSession) -> bool {
     authorization.acr_values.is_empty() || authorization.acr_values.contains(&session.acr)
 }
 

@@ -50,7 +50,12 @@ impl Browser {
         self.handle.as_ref().map(Secret::hash)
     }
 
-    /// The live sign-ins: of each person the latest, the most recent sign-in first.
+    /// What this browser holds of a sign-in.
+    pub(crate) fn session(&self, id: UserSessionId) -> Option<&SessionCookie> {
+        self.sessions.iter().find(|cookie| cookie.id == id)
+    }
+
+    /// The live sign-ins, the most recent first.
     pub(crate) async fn live_sessions(
         &self,
         tx: &mut ReadTx,
@@ -65,12 +70,6 @@ impl Browser {
             }
         }
         live.sort_by_key(|(_, session)| std::cmp::Reverse(session.auth_time));
-        let mut seen = Vec::new();
-        live.retain(|(_, session)| {
-            let first = !seen.contains(&session.user_id);
-            seen.push(session.user_id);
-            first
-        });
         Ok(live)
     }
 
@@ -86,6 +85,19 @@ impl Browser {
         let surplus = sessions.len().saturating_sub(SESSIONS_AT_MOST);
         sessions.split_off(surplus)
     }
+}
+
+/// Of each person the first sign-in.
+pub(crate) fn one_of_each_person(
+    mut live: Vec<(SessionCookie, Live<UserSession>)>,
+) -> Vec<(SessionCookie, Live<UserSession>)> {
+    let mut seen = Vec::new();
+    live.retain(|(_, session)| {
+        let first = !seen.contains(&session.user_id);
+        seen.push(session.user_id);
+        first
+    });
+    live
 }
 
 #[cfg(test)]

@@ -178,6 +178,11 @@ impl Engine {
         self.0.issuer.endpoint(path)
     }
 
+    /// The login page of a waiting login.
+    pub fn login_url(&self, handle: &Secret) -> String {
+        self.url(&format!("/login?handle={}", handle.expose()))
+    }
+
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
     }

@@ -4,10 +4,12 @@
 //! outcome; what has to be sent afterwards is an outbox row that the [delivery workers](Engine::deliver_until) pick up.
 //! Refusals that record something are outcomes and are committed; an error is a fault of ours and changes nothing.
 
+mod accounts;
 pub mod admin;
 mod authorize;
 mod browser;
 mod clock;
+mod consent;
 mod delivery;
 mod directory_clients;
 mod engine;
@@ -29,9 +31,11 @@ mod upstream;
 mod vault;
 mod visit;
 
+pub use accounts::Account;
 pub use authorize::{AuthorizeOutcome, LoginBegun};
 pub use browser::{Browser, SESSIONS_AT_MOST, SessionCookie};
 pub use clock::Clock;
+pub use consent::ConsentRequest;
 pub use delivery::event_body;
 pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;

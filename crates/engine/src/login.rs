@@ -10,9 +10,13 @@ mod sign_in;
 use vestibule_core::{
     ConnectionId, ConnectionState, OrganizationId, Protocol, Secret, Timestamp, email_domain,
 };
+use vestibule_issuer::authorize::Answer;
 use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx, WriteTx};
 
-use crate::{Browser, Engine, Fault, LoginRefusal, authorize::Purpose, refusal::Actor};
+use crate::{
+    Account, Browser, ConsentRequest, Engine, Fault, LoginRefusal, authorize::Purpose,
+    refusal::Actor,
+};
 
 pub use link::LoginLink;
 pub use oidc_logout::OidcLogoutOutcome;
@@ -33,6 +37,19 @@ pub struct LoginPage {
 /// A step on the way in.
 #[derive(Debug)]
 pub enum LoginStep {
+    /// Let the person choose one of those who are signed in, or somebody else.
+    Accounts {
+        /// The page.
+        page: LoginPage,
+        /// Who is signed in; at least one.
+        accounts: Vec<Account>,
+    },
+    /// Ask the person what an application may learn.
+    Consent(Box<ConsentRequest>),
+    /// To the application, with an answer.
+    Answer(Answer),
+    /// On with this login, which has just begun in its stead.
+    Next(Secret),
     /// Ask who is there.
     Ask(LoginPage),
     /// The address leads nowhere; ask again.
@@ -88,7 +105,23 @@ impl Engine {
         let Some(pending) = find_own(&mut tx, handle, browser).await? else {
             return Ok(LoginStep::Gone);
         };
+        if let Purpose::Consent {
+            authorization,
+            session_id,
+        } = Purpose::of(&pending)?
+        {
+            let request = self
+                .consent_request(&mut tx, &authorization, session_id, browser)
+                .await?;
+            return Ok(request.map_or(LoginStep::Gone, |request| {
+                LoginStep::Consent(Box::new(request))
+            }));
+        }
         let page = page_of(&mut tx, &pending).await?;
+        let accounts = self.accounts(&mut tx, &pending, browser).await?;
+        if !accounts.is_empty() {
+            return Ok(LoginStep::Accounts { page, accounts });
+        }
         let organization_id = match (pending.organization_id, &page.login_hint) {
             (Some(id), _) => Some(id),
             (None, Some(hint)) => organization_of(&mut tx, hint).await?,
@@ -258,7 +291,7 @@ impl Engine {
 }
 
 /// A waiting login, if it began in this browser.
-async fn find_own(
+pub(crate) async fn find_own(
     tx: &mut ReadTx,
     handle: &Secret,
     browser: &Browser,
@@ -271,7 +304,7 @@ async fn find_own(
     }))
 }
 
-async fn page_of(tx: &mut ReadTx, pending: &PendingLogin) -> Result<LoginPage, Fault> {
+pub(crate) async fn page_of(tx: &mut ReadTx, pending: &PendingLogin) -> Result<LoginPage, Fault> {
     let application = match pending.application_id {
         Some(id) => tx
             .find_application(id)
@@ -279,10 +312,10 @@ async fn page_of(tx: &mut ReadTx, pending: &PendingLogin) -> Result<LoginPage, F
             .map(|application| application.name),
         None => None,
     };
-    let login_hint = match serde_json::from_value(pending.request.clone()) {
-        Ok(Purpose::Authorize(authorization)) => authorization.login_hint,
-        _ => None,
-    };
+    let purpose = Purpose::of(pending)?;
+    let login_hint = purpose
+        .authorization()
+        .and_then(|authorization| authorization.login_hint.clone());
     Ok(LoginPage {
         application,
         login_hint,

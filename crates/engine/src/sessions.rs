@@ -69,11 +69,7 @@ impl Engine {
         let Some(user) = tx.user_of(session).await? else {
             return Ok(None);
         };
-        let display_name = user
-            .attributes
-            .get("displayName")
-            .and_then(serde_json::Value::as_str)
-            .map(str::to_owned);
+        let display_name = user.display_name().map(str::to_owned);
         let current = CurrentUser {
             id: user.id,
             organization_id: user.organization_id,

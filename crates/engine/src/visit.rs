@@ -81,13 +81,10 @@ impl Engine {
             tx.touch_user_session(session.id).await?;
             tx.commit().await?;
         }
-        let display_name = user.attributes.get("displayName");
         Ok(Visit::Admitted(Box::new(Visitor {
             user_id: user.id,
             organization_id: user.organization_id,
-            display_name: display_name
-                .and_then(serde_json::Value::as_str)
-                .map(str::to_owned),
+            display_name: user.display_name().map(str::to_owned),
             user_name: user.user_name,
             email: user.email,
             email_verified,

@@ -27,6 +27,10 @@ pub struct Application {
     pub token_endpoint_auth_method: String,
     /// The public keys of an application that signs assertions, a JWK Set.
     pub jwks: Option<Value>,
+    /// Where the public keys of an application that signs assertions are, if it does not hand them in.
+    pub jwks_uri: Option<String>,
+    /// Whether it is somebody else's, so that people are asked before it learns about them.
+    pub third_party: bool,
     /// Whether its authorization requests have to be pushed (RFC 9126).
     pub require_pushed_requests: bool,
     /// Whether a sign-in that is none of the asked `acr_values` is refused.
@@ -53,7 +57,7 @@ macro_rules! columns {
     () => {
         "p.id, p.name, p.client_secret_hash, p.redirect_uris, p.post_logout_redirect_uris, p.backchannel_logout_uri, p.initiate_login_uri,
          p.token_endpoint_auth_method, p.access_token_format, p.id_token_signed_response_alg, p.refresh_retry_seconds, p.active,
-         p.epoch, p.created_at, p.updated_at, p.jwks, p.require_pushed_requests, p.require_acr, p.claims"
+         p.epoch, p.created_at, p.updated_at, p.jwks, p.require_pushed_requests, p.require_acr, p.claims, p.jwks_uri, p.third_party"
     };
 }
 
@@ -67,6 +71,8 @@ from_row!(Application, row => Application {
     initiate_login_uri: row.get("initiate_login_uri")?,
     token_endpoint_auth_method: row.get("token_endpoint_auth_method")?,
     jwks: row.get::<Option<Json<Value>>>("jwks")?.map(|jwks| jwks.0),
+    jwks_uri: row.get("jwks_uri")?,
+    third_party: row.get("third_party")?,
     require_pushed_requests: row.get("require_pushed_requests")?,
     require_acr: row.get("require_acr")?,
     claims: row.get::<Json<Map<String, Value>>>("claims")?.0,
@@ -105,6 +111,10 @@ pub struct ApplicationRecord {
     pub token_endpoint_auth_method: String,
     /// The public keys of an application that signs assertions, a JWK Set.
     pub jwks: Option<Value>,
+    /// Where the public keys of an application that signs assertions are, if it does not hand them in.
+    pub jwks_uri: Option<String>,
+    /// Whether it is somebody else's, so that people are asked before it learns about them.
+    pub third_party: bool,
     /// Whether its authorization requests have to be pushed (RFC 9126).
     pub require_pushed_requests: bool,
     /// Whether a sign-in that is none of the asked `acr_values` is refused.
@@ -132,6 +142,8 @@ impl Application {
             initiate_login_uri: self.initiate_login_uri.clone(),
             token_endpoint_auth_method: self.token_endpoint_auth_method.clone(),
             jwks: self.jwks.clone(),
+            jwks_uri: self.jwks_uri.clone(),
+            third_party: self.third_party,
             require_pushed_requests: self.require_pushed_requests,
             require_acr: self.require_acr,
             claims: self.claims.clone(),
@@ -190,8 +202,9 @@ impl WriteTx {
         query(
             "INSERT INTO applications (id, name, client_secret_hash, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri,
              initiate_login_uri, token_endpoint_auth_method, access_token_format, id_token_signed_response_alg, refresh_retry_seconds,
-             active, epoch, created_at, updated_at, jwks, require_pushed_requests, require_acr, claims)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13, $14, $15, $16, $17)")
+             active, epoch, created_at, updated_at, jwks, require_pushed_requests, require_acr, claims,
+             jwks_uri, third_party)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13, $14, $15, $16, $17, $18, $19)")
             .bind(id.to_string())
             .bind(&record.name)
             .bind(&secret)
@@ -209,6 +222,8 @@ impl WriteTx {
             .bind(record.require_pushed_requests)
             .bind(record.require_acr)
             .bind(Json(&record.claims))
+            .bind(&record.jwks_uri)
+            .bind(record.third_party)
             .execute(self)
             .await?;
         let made = self.find_application(id).await?;
@@ -234,8 +249,8 @@ impl WriteTx {
         query(
             "UPDATE applications SET name = $2, redirect_uris = $3, post_logout_redirect_uris = $4, backchannel_logout_uri = $5,
              initiate_login_uri = $6, token_endpoint_auth_method = $7, access_token_format = $8, id_token_signed_response_alg = $9,
-             refresh_retry_seconds = $10, active = $11, updated_at = $12, jwks = $13, require_pushed_requests = $14, require_acr = $15, claims = $16
-             WHERE id = $1")
+             refresh_retry_seconds = $10, active = $11, updated_at = $12, jwks = $13, require_pushed_requests = $14, require_acr = $15, claims = $16,
+             jwks_uri = $17, third_party = $18 WHERE id = $1")
             .bind(id.to_string())
             .bind(&record.name)
             .bind(Json(&record.redirect_uris))
@@ -252,6 +267,8 @@ impl WriteTx {
             .bind(record.require_pushed_requests)
             .bind(record.require_acr)
             .bind(Json(&record.claims))
+            .bind(&record.jwks_uri)
+            .bind(record.third_party)
             .execute(self)
             .await?;
         Ok(())

@@ -26,6 +26,10 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
         "connection_keys",
         "our own keys at an identity provider; nobody presents one",
     ),
+    (
+        "consents",
+        "what a person lets an application know; it opens nothing without a sign-in",
+    ),
     ("events", "tells about a user"),
     (
         "idempotency",

@@ -112,6 +112,23 @@ impl WriteTx {
         Ok(set == 1)
     }
 
+    /// Lets a waiting login wait for something else.
+    pub async fn set_pending_request(
+        &mut self,
+        handle: SecretHash,
+        request: &Value,
+    ) -> Result<bool> {
+        let now = self.now().micros();
+        let set = query(
+            "UPDATE pending_logins SET request = $2 WHERE handle_hash = $1 AND consumed_at IS NULL AND expires_at > $3")
+            .bind(handle.as_bytes())
+            .bind(Json(request))
+            .bind(now)
+            .execute(self)
+            .await?;
+        Ok(set == 1)
+    }
+
     /// Uses a waiting login up; exactly one caller gets it.
     pub async fn take_pending_login(&mut self, handle: SecretHash) -> Result<Option<PendingLogin>> {
         let now = self.now().micros();

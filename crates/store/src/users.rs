@@ -40,6 +40,13 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+impl User {
+    /// The SCIM `displayName`.
+    pub fn display_name(&self) -> Option<&str> {
+        self.attributes.get("displayName").and_then(Value::as_str)
+    }
+}
+
 macro_rules! columns {
     () => {
         "u.id, u.organization_id, u.directory_id, u.user_name, u.external_id, u.email, u.active, u.epoch, u.version,
@@ -293,7 +300,7 @@ impl WriteTx {
         if user.active != record.active {
             statement.sql(", active = ").bind(record.active);
         }
-        let display_name = user.attributes.get("displayName").and_then(Value::as_str);
+        let display_name = user.display_name();
         if display_name != record.display_name.as_deref() {
             statement
                 .sql(", display_name_key = ")
@@ -388,6 +395,7 @@ impl WriteTx {
             "DELETE FROM user_emails WHERE user_id = $1",
             "DELETE FROM user_index WHERE user_id = $1",
             "DELETE FROM passwords WHERE user_id = $1",
+            "DELETE FROM consents WHERE user_id = $1",
             "UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1",
         ] {
             query(sql).bind(&id).execute(self).await?;

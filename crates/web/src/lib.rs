@@ -7,6 +7,7 @@
 
 pub mod api;
 mod assets;
+mod choices;
 mod client_address;
 mod cookies;
 mod csrf;
@@ -114,6 +115,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         options,
     };
     let pages = people::router()
+        .merge(choices::router())
         .merge(sso::router())
         .merge(oauth::page_router())
         .route_layer(page_state::layer(&web))

@@ -71,6 +71,19 @@ page! {
     }
 }
 page! {
+    /// Several people are signed in.
+    AccountsPage "people/accounts.html" {
+        action: String, csrf: String, handle: String, application: String, accounts: Vec<SignedInAs>,
+    }
+}
+page! {
+    /// May an application learn about you?
+    ConsentPage "people/consent.html" {
+        action: String, csrf: String, handle: String, application: String, host: String, user_name: String, organization: String,
+        wishes: Vec<String>,
+    }
+}
+page! {
     /// A login that was refused.
     RefusedPage "people/refused.html" {
         title: String, explanation: String, who: String, next_step: String, rule: String, wanted: String, got: String,
@@ -111,6 +124,15 @@ page! {
 pub(crate) struct WayIn {
     pub(crate) label: String,
     pub(crate) detail: String,
+    pub(crate) value: String,
+}
+
+/// One of several people who are signed in.
+#[derive(Debug)]
+pub(crate) struct SignedInAs {
+    pub(crate) name: String,
+    pub(crate) user_name: String,
+    pub(crate) organization: String,
     pub(crate) value: String,
 }
 

@@ -16,7 +16,7 @@ use vestibule_engine::{
 };
 
 use crate::{
-    Web,
+    Web, choices,
     client_address::ClientAddress,
     cookies::FromBrowser,
     csrf,
@@ -89,9 +89,7 @@ async fn begin(
 
 /// To the login page of a login that has just begun, with the browser's cookie.
 pub(crate) fn to_login(web: &Web, begun: &LoginBegun) -> Response {
-    let handle = begun.handle.expose();
-    let url = web.engine.url(&format!("/login?handle={handle}"));
-    let mut response = Redirect::to(&url).into_response();
+    let mut response = Redirect::to(&web.engine.login_url(&begun.handle)).into_response();
     if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -247,7 +245,7 @@ async fn signed_out(State(web): State<Web>) -> SignedOutPage {
     }
 }
 
-async fn show(
+pub(crate) async fn show(
     web: &Web,
     session: &Session,
     handle: &Secret,
@@ -258,6 +256,14 @@ async fn show(
         LoginStep::Post(form) => sso::to_provider(web, ToProvider::Post(form)),
         LoginStep::Refused(refusal) => refused(web, &refusal),
         LoginStep::Gone => gone(web),
+        LoginStep::Answer(answer) => to_application(web, answer),
+        LoginStep::Next(handle) => Redirect::to(&web.engine.login_url(&handle)).into_response(),
+        LoginStep::Accounts { page, accounts } => {
+            choices::accounts_page(web, session, handle, page.application, accounts).await?
+        }
+        LoginStep::Consent(request) => {
+            choices::consent_page(web, session, handle, *request).await?
+        }
         LoginStep::Ask(person) => login_page(web, session, handle, person, "")
             .await?
             .into_response(),

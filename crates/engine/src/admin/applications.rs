@@ -37,6 +37,10 @@ pub struct ApplicationChange {
     pub token_endpoint_auth_method: Option<String>,
     /// The public keys by which it signs assertions.
     pub jwks: Option<Option<Value>>,
+    /// Where its public keys are, if it does not hand them in.
+    pub jwks_uri: Option<Option<String>>,
+    /// Whether it is somebody else's, so that people are asked before it learns about them.
+    pub third_party: Option<bool>,
     /// Whether its authorization requests have to be pushed.
     pub require_pushed_requests: Option<bool>,
     /// Whether a sign-in that is none of the asked `acr_values` is refused.
@@ -80,6 +84,8 @@ impl Engine {
             initiate_login_uri: None,
             token_endpoint_auth_method: "client_secret_basic".to_owned(),
             jwks: None,
+            jwks_uri: None,
+            third_party: false,
             require_pushed_requests: false,
             require_acr: false,
             claims: Map::new(),
@@ -299,12 +305,13 @@ impl Engine {
             }
             record.jwks = jwks;
         }
-        if (record.token_endpoint_auth_method == "private_key_jwt") != record.jwks.is_some() {
-            return Err(AdminError::invalid(
-                "jwks",
-                "belongs to token_endpoint_auth_method private_key_jwt, which does not go without",
-            ));
+        if let Some(uri) = change.jwks_uri {
+            record.jwks_uri = uri
+                .map(|uri| self.checked_url("jwks_uri", &uri))
+                .transpose()?;
         }
+        check_keys(record)?;
+        record.third_party = change.third_party.unwrap_or(record.third_party);
         record.require_pushed_requests = change
             .require_pushed_requests
             .unwrap_or(record.require_pushed_requests);
@@ -331,6 +338,22 @@ impl Engine {
         }
         record.active = change.active.unwrap_or(record.active);
         Ok(())
+    }
+}
+
+/// Keys belong to an application that signs assertions, in exactly one of both ways (RFC 7591 §2).
+fn check_keys(record: &ApplicationRecord) -> Result<()> {
+    let signs = record.token_endpoint_auth_method == "private_key_jwt";
+    match (signs, &record.jwks, &record.jwks_uri) {
+        (true, Some(_), None) | (true, None, Some(_)) | (false, None, None) => Ok(()),
+        (true, Some(_), Some(_)) => Err(AdminError::invalid(
+            "jwks_uri",
+            "does not go with jwks; set the other one to null",
+        )),
+        _ => Err(AdminError::invalid(
+            "jwks",
+            "or jwks_uri belongs to token_endpoint_auth_method private_key_jwt, which does not go without",
+        )),
     }
 }
 
@@ -416,7 +439,7 @@ async fn audit(
             "post_logout_redirect_uris": record.post_logout_redirect_uris,
             "backchannel_logout_uri": record.backchannel_logout_uri, "initiate_login_uri": record.initiate_login_uri,
             "token_endpoint_auth_method": record.token_endpoint_auth_method, "access_token_format": record.access_token_format,
-            "jwks": record.jwks, "require_pushed_requests": record.require_pushed_requests,
+            "jwks": record.jwks, "jwks_uri": record.jwks_uri, "third_party": record.third_party, "require_pushed_requests": record.require_pushed_requests,
             "require_acr": record.require_acr, "claims": record.claims,
         }),
     };

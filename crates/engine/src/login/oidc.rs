@@ -243,8 +243,8 @@ fn options(pending: &PendingLogin, page: &LoginPage) -> BeginOptions {
     if let Some(hint) = &page.login_hint {
         options = options.login_hint(hint);
     }
-    let Ok(Purpose::Authorize(authorization)) = serde_json::from_value(pending.request.clone())
-    else {
+    let purpose = Purpose::of(pending);
+    let Some(authorization) = purpose.as_ref().ok().and_then(Purpose::authorization) else {
         return options;
     };
     if let Some(max_age) = authorization.max_age {

@@ -8,7 +8,7 @@ use vestibule_store::{Connection, Epochs, NewEvent, NewUserSession, PendingLogin
 use super::{LoginOutcome, record_of};
 use crate::{
     Browser, Engine, Fault, LoginRefusal,
-    authorize::{Purpose, find_active_application},
+    authorize::{Granted, Purpose, find_active_application},
     browser::SessionCookie,
     refusal::Actor,
 };
@@ -160,12 +160,12 @@ impl Engine {
         pending: &PendingLogin,
         (id, secret): (vestibule_core::UserSessionId, SecretHash),
     ) -> Result<Result<Option<Answer>, LoginRefusal>, Fault> {
-        let purpose = serde_json::from_value(pending.request.clone())
-            .map_err(|_| Fault::internal("a stored request cannot be read"))?;
-        let authorization = match purpose {
-            Purpose::Authorize(authorization) => authorization,
-            Purpose::SignIn => return Ok(Ok(None)),
-            Purpose::Visit { path } => return Ok(Ok(self.own_url(&path).map(Answer::Redirect))),
+        let purpose = Purpose::of(pending)?;
+        if let Purpose::Visit { path } = &purpose {
+            return Ok(Ok(self.own_url(path).map(Answer::Redirect)));
+        }
+        let Some(authorization) = purpose.authorization() else {
+            return Ok(Ok(None));
         };
         let gone = LoginRefusal::new(
             "application_gone",
@@ -184,9 +184,13 @@ impl Engine {
                 "sign in again",
             )));
         };
-        Ok(Ok(Some(
-            self.grant(tx, &application, &authorization, &session)
-                .await?,
-        )))
+        let browser = &pending.browser_hash;
+        let granted = self
+            .grant(tx, &application, authorization, &session, browser)
+            .await?;
+        Ok(Ok(Some(match granted {
+            Granted::Answer(answer) => answer,
+            Granted::Consent(handle) => Answer::Redirect(self.login_url(&handle)),
+        })))
     }
 }

@@ -510,6 +510,8 @@ fn listening_application() -> ApplicationRecord {
         jwks: None,
         require_pushed_requests: false,
         require_acr: false,
+        jwks_uri: None,
+        third_party: false,
         claims: serde_json::Map::new(),
         access_token_format: "opaque".to_owned(),
         id_token_signed_response_alg: "ES256".to_owned(),

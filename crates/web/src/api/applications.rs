@@ -50,6 +50,12 @@ struct ApplicationInput {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Object>)]
     jwks: Nullable<Value>,
+    /// Where its public keys are, over https, instead of `jwks`; they are read again when it signs with a new one.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    jwks_uri: Nullable<String>,
+    /// Whether it is somebody else's, so that people are asked before it learns about them.
+    third_party: Option<bool>,
     /// Whether its authorization requests have to be pushed (RFC 9126).
     require_pushed_authorization_requests: Option<bool>,
     /// Whether a sign-in that is none of the asked `acr_values` is refused with `unmet_authentication_requirements`.
@@ -78,6 +84,8 @@ impl From<ApplicationInput> for ApplicationChange {
             initiate_login_uri: input.initiate_login_uri,
             token_endpoint_auth_method: input.token_endpoint_auth_method,
             jwks: input.jwks,
+            jwks_uri: input.jwks_uri,
+            third_party: input.third_party,
             require_pushed_requests: input.require_pushed_authorization_requests,
             require_acr: input.require_acr,
             claims: input.claims,
@@ -105,6 +113,8 @@ struct Application {
     token_endpoint_auth_method: String,
     #[schema(value_type = Option<Object>)]
     jwks: Option<Value>,
+    jwks_uri: Option<String>,
+    third_party: bool,
     require_pushed_authorization_requests: bool,
     require_acr: bool,
     #[schema(value_type = HashMap<String, String>)]
@@ -130,6 +140,8 @@ impl From<admin::Application> for Application {
             initiate_login_uri: application.initiate_login_uri,
             token_endpoint_auth_method: application.token_endpoint_auth_method,
             jwks: application.jwks,
+            jwks_uri: application.jwks_uri,
+            third_party: application.third_party,
             require_pushed_authorization_requests: application.require_pushed_requests,
             require_acr: application.require_acr,
             claims: application.claims,

@@ -1,6 +1,6 @@
 use axum::{
     extract::{RawForm, RawQuery, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use vestibule_engine::AuthorizeOutcome;
@@ -15,6 +15,7 @@ use crate::{
     failure::PageFailure,
     now::Now,
     pages::{AnswerPage, ErrorPage, Frame},
+    people::to_login,
 };
 
 /// `GET /oauth/authorize` (RFC 6749 §4.1.1).
@@ -55,16 +56,7 @@ async fn answer(
     Ok(match web.engine.authorize(params, browser, now).await? {
         AuthorizeOutcome::Answer(answer) => to_application(&web, answer),
         AuthorizeOutcome::Page(error) => page(&web, error),
-        AuthorizeOutcome::Login(begun) => {
-            let url = web
-                .engine
-                .url(&format!("/login?handle={}", begun.handle.expose()));
-            let mut response = Redirect::to(&url).into_response();
-            if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
-                response.headers_mut().append(header::SET_COOKIE, cookie);
-            }
-            response
-        }
+        AuthorizeOutcome::Login(begun) => to_login(&web, &begun),
     })
 }
 

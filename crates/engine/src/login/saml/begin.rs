@@ -136,12 +136,13 @@ impl Asked {
             max_age: None,
             classes: settings.authn_context.clone(),
         };
-        if let Ok(Purpose::Authorize(authorization)) =
-            serde_json::from_value(pending.request.clone())
-        {
+        let purpose = Purpose::of(pending);
+        if let Some(authorization) = purpose.as_ref().ok().and_then(Purpose::authorization) {
             asked.max_age = authorization.max_age;
-            asked.force_authn |=
-                authorization.prompt.wants_login() || authorization.max_age == Some(0);
+            // SAML has no other way to ask for another account.
+            asked.force_authn |= authorization.prompt.wants_login()
+                || authorization.max_age == Some(0)
+                || matches!(purpose, Ok(Purpose::AsAnother(_)));
             // Only names of classes: an application's short words mean nothing to an identity provider.
             let classes = authorization
                 .acr_values
