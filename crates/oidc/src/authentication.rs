@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::Secret;
+
 /// A person that the identity provider vouches for, after every check passed.
 ///
 /// It says who the identity provider means, not whom of our users: the join is the host's.
@@ -13,8 +15,8 @@ pub struct Authentication {
     pub issuer: String,
     /// The `sub` claim: together with the issuer and the connection the only name of the person that lasts.
     pub subject: String,
-    /// All claims of the ID token; with [`UserInfo::Fetch`](crate::UserInfo::Fetch) also those claims of userinfo
-    /// that the ID token does not have.
+    /// All claims of the ID token; where userinfo was asked ([`UserInfo`](crate::UserInfo)) also those of its claims that
+    /// the ID token does not have.
     pub claims: Map<String, Value>,
     /// When the person last proved themselves to the identity provider, Unix seconds.
     pub auth_time: Option<i64>,
@@ -24,6 +26,10 @@ pub struct Authentication {
     pub amr: Vec<String>,
     /// The provider's session, which a back-channel logout names.
     pub sid: Option<String>,
+    /// When the provider issued the ID token, Unix seconds of its clock.
+    pub issued_at: i64,
+    /// The ID token as it came, which a logout at the provider names ([`LogoutRequest`](crate::LogoutRequest)).
+    pub id_token: Secret,
     /// When our session should end at the latest, Unix seconds (`session_expiry`, IPSIE).
     pub session_expiry: Option<i64>,
 }

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreAuthPrompt, CoreResponseType};
+use openidconnect::core::{CoreAuthPrompt, CoreClient, CoreResponseType};
 use openidconnect::{
-    AuthenticationContextClass, AuthenticationFlow, CsrfToken, LoginHint, Nonce, PkceCodeChallenge,
-    PkceCodeVerifier, Scope,
+    AuthUrl, AuthenticationContextClass, AuthenticationFlow, ClientId, CsrfToken, IssuerUrl,
+    JsonWebKeySet, LoginHint, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -23,6 +23,8 @@ pub struct BeginOptions {
     pub login_hint: Option<String>,
     /// The organization's domain, so that the provider can skip a question (Entra, IPSIE).
     pub domain_hint: Option<String>,
+    /// The organization's domain as Google wants it (`hd`); the claim of that name is what counts.
+    pub hosted_domain: Option<String>,
     /// How long ago the person may have proved themselves, in seconds; checked when the login is finished.
     pub max_age: Option<u32>,
     /// How the provider should involve the person.
@@ -49,6 +51,13 @@ impl BeginOptions {
     #[must_use]
     pub fn domain_hint(mut self, domain_hint: impl Into<String>) -> Self {
         self.domain_hint = Some(domain_hint.into());
+        self
+    }
+
+    /// Sets the organization's domain as Google wants it.
+    #[must_use]
+    pub fn hosted_domain(mut self, hosted_domain: impl Into<String>) -> Self {
+        self.hosted_domain = Some(hosted_domain.into());
         self
     }
 
@@ -215,7 +224,25 @@ impl Connection {
         pkce_verifier: &str,
         options: &BeginOptions,
     ) -> Result<Url, Error> {
-        let client = self.client()?;
+        let settings = self.settings();
+        let not_absolute = |name| {
+            move |_| Error::Url {
+                name,
+                reason: "it is not an absolute URL",
+            }
+        };
+        // Not parsed and written anew: the provider compares the redirect URI byte for byte.
+        let redirect_uri = RedirectUrl::new(settings.redirect_uri.clone())
+            .map_err(not_absolute("redirect URI"))?;
+        let client = CoreClient::new(
+            ClientId::new(settings.client_id.clone()),
+            IssuerUrl::new(settings.issuer.clone()).map_err(not_absolute("issuer"))?,
+            JsonWebKeySet::new(Vec::new()),
+        )
+        .set_redirect_uri(redirect_uri)
+        .set_auth_uri(AuthUrl::from_url(
+            self.metadata().authorization_endpoint.clone(),
+        ));
         let (state, nonce) = (state.to_owned(), nonce.to_owned());
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(
             pkce_verifier.to_owned(),
@@ -240,6 +267,9 @@ impl Connection {
         }
         if let Some(domain_hint) = &options.domain_hint {
             request = request.add_extra_param("domain_hint", domain_hint.clone());
+        }
+        if let Some(hosted_domain) = &options.hosted_domain {
+            request = request.add_extra_param("hd", hosted_domain.clone());
         }
         if let Some(max_age) = options.max_age {
             request = request.set_max_age(std::time::Duration::from_secs(max_age.into()));

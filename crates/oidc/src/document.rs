@@ -1,6 +1,6 @@
 //! Fetching a JSON document of the provider.
 
-use http::header::{ACCEPT, CACHE_CONTROL};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
 use crate::{Error, HttpClient};
@@ -65,6 +65,18 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8], document: &'static str) ->
             _ => format!("not JSON, line {}, column {}", error.line(), error.column()),
         },
     })
+}
+
+/// Whether a response says that it is JSON, or says nothing.
+pub(crate) fn is_json(response: &http::Response<Vec<u8>>) -> bool {
+    let Some(content_type) = response.headers().get(CONTENT_TYPE) else {
+        return true;
+    };
+    let essence = content_type.to_str().unwrap_or_default();
+    let essence = essence.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// The seconds of `max-age`, if the response may be cached at all.

@@ -10,7 +10,7 @@ use openidconnect::{
 
 use crate::keys::KeySet;
 use crate::raw_token::RawToken;
-use crate::{Algorithm, Authentication, Connection, Error, HttpClient, Pending, Prompt};
+use crate::{Algorithm, Authentication, Connection, Error, HttpClient, Pending, Prompt, Secret};
 
 /// How far two clocks may be apart, in seconds.
 pub(crate) const SKEW: i64 = 60;
@@ -37,7 +37,7 @@ impl Connection {
         check_times(&raw, pending, now)?;
         check_access_token_hash(&raw, access_token, algorithm)?;
         self.check_required_claims(&raw)?;
-        authentication(raw)
+        authentication(raw, &self.settings().issuer, id_token)
     }
 
     pub(crate) async fn check_signature(
@@ -67,13 +67,18 @@ impl Connection {
 
     pub(crate) fn check_issuer(&self, raw: &RawToken) -> Result<(), Error> {
         let issuer = raw.text("iss")?;
-        if issuer != self.settings().issuer {
+        if !self.is_own_issuer(issuer) {
             return Err(Error::Issuer {
                 wanted: self.settings().issuer.clone(),
                 got: issuer.to_owned(),
             });
         }
         Ok(())
+    }
+
+    pub(crate) fn is_own_issuer(&self, issuer: &str) -> bool {
+        let settings = self.settings();
+        settings.provider.is_issuer(&settings.issuer, issuer)
     }
 
     /// Core §3.1.3.7, 3 to 5: we are meant, nobody else is whom we do not trust, and `azp` is us.
@@ -106,10 +111,10 @@ impl Connection {
     fn check_required_claims(&self, raw: &RawToken) -> Result<(), Error> {
         for (claim, wanted) in &self.settings().required_claims {
             let got = raw.claims.get(claim).and_then(serde_json::Value::as_str);
-            if got != Some(wanted) {
+            if !got.is_some_and(|got| wanted.iter().any(|wanted| wanted == got)) {
                 return Err(Error::RequiredClaim {
                     claim: claim.clone(),
-                    wanted: wanted.clone(),
+                    wanted: wanted.join(" or "),
                     got: got.map(str::to_owned),
                 });
             }
@@ -233,20 +238,23 @@ fn check_access_token_hash(
     }
 }
 
-fn authentication(raw: RawToken) -> Result<Authentication, Error> {
+fn authentication(raw: RawToken, issuer: &str, id_token: &str) -> Result<Authentication, Error> {
     let subject = raw.text("sub")?;
     // Core §2: at most 255 ASCII characters; an empty one would make everybody the same person.
     if subject.is_empty() || subject.len() > 255 {
         return Err(Error::ClaimMissing { claim: "sub" });
     }
     Ok(Authentication {
-        issuer: raw.text("iss")?.to_owned(),
+        // One spelling, whichever the token has, so that a link is found again.
+        issuer: issuer.to_owned(),
         subject: subject.to_owned(),
         auth_time: raw.optional_time("auth_time")?,
         acr: raw.optional_text("acr")?.map(str::to_owned),
         amr: raw.amr()?,
         sid: raw.optional_text("sid")?.map(str::to_owned),
         session_expiry: raw.optional_time("session_expiry")?,
+        issued_at: raw.time("iat")?,
+        id_token: Secret::new(id_token),
         claims: raw.claims,
     })
 }

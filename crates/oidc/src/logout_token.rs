@@ -22,6 +22,8 @@ pub struct LogoutToken {
     pub remember_until: i64,
     /// Whose sign-ins are over; there unless `sid` is.
     pub subject: Option<String>,
+    /// When the provider wrote it, Unix seconds of its clock.
+    pub issued_at: i64,
     /// Which session at the provider is over; without one all of the subject's are.
     pub sid: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Connection {
             return Err(Error::ClaimMissing { claim: "sub" });
         }
         Ok(LogoutToken {
+            issued_at: raw.time("iat")?,
             jti: named("jti")?.ok_or(Error::ClaimMissing { claim: "jti" })?,
             remember_until,
             subject,

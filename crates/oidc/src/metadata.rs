@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use crate::provider_kind::is_entra_host;
 use crate::{ClientAuth, Error, HttpClient, document};
 
 /// How old metadata may get before it should be fetched again, in seconds.
@@ -37,6 +38,12 @@ pub struct Metadata {
     pub userinfo_endpoint: Option<Url>,
     /// Where a browser ends its session at the provider, if anywhere.
     pub end_session_endpoint: Option<Url>,
+    /// Where requests are handed in beforehand, if anywhere (RFC 9126 §5).
+    #[serde(default)]
+    pub pushed_authorization_request_endpoint: Option<Url>,
+    /// Whether requests that come through the browser only are refused.
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
     /// Whether every answer names its issuer (RFC 9207), so that a missing `iss` is an attack.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
@@ -46,6 +53,9 @@ pub struct Metadata {
     /// The client authentications that the provider offers; empty if it does not say.
     #[serde(default)]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// The algorithms of client assertions that the provider takes; empty if it does not say.
+    #[serde(default)]
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
     /// The algorithms that the provider signs ID tokens with.
     #[serde(default)]
     pub id_token_signing_alg_values_supported: Vec<String>,
@@ -65,6 +75,9 @@ struct Document {
     jwks_uri: Option<Url>,
     userinfo_endpoint: Option<Url>,
     end_session_endpoint: Option<Url>,
+    pushed_authorization_request_endpoint: Option<Url>,
+    require_pushed_authorization_requests: Option<bool>,
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
     backchannel_logout_supported: Option<bool>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
@@ -111,6 +124,13 @@ impl Metadata {
             jwks_uri: needed(found.jwks_uri, "jwks_uri")?,
             userinfo_endpoint: found.userinfo_endpoint,
             end_session_endpoint: found.end_session_endpoint,
+            pushed_authorization_request_endpoint: found.pushed_authorization_request_endpoint,
+            require_pushed_authorization_requests: found
+                .require_pushed_authorization_requests
+                .unwrap_or(false),
+            token_endpoint_auth_signing_alg_values_supported: found
+                .token_endpoint_auth_signing_alg_values_supported
+                .unwrap_or_default(),
             authorization_response_iss_parameter_supported: found
                 .authorization_response_iss_parameter_supported
                 .unwrap_or(false),
@@ -151,11 +171,17 @@ impl Metadata {
         )?;
         check_url(&self.token_endpoint, "token_endpoint", transport)?;
         check_url(&self.jwks_uri, "jwks_uri", transport)?;
-        if let Some(url) = &self.userinfo_endpoint {
-            check_url(url, "userinfo_endpoint", transport)?;
-        }
-        if let Some(url) = &self.end_session_endpoint {
-            check_url(url, "end_session_endpoint", transport)?;
+        for (url, name) in [
+            (&self.userinfo_endpoint, "userinfo_endpoint"),
+            (&self.end_session_endpoint, "end_session_endpoint"),
+            (
+                &self.pushed_authorization_request_endpoint,
+                "pushed_authorization_request_endpoint",
+            ),
+        ] {
+            if let Some(url) = url {
+                check_url(url, name, transport)?;
+            }
         }
         Ok(())
     }
@@ -183,16 +209,7 @@ fn checked_issuer(issuer: &str, transport: Transport) -> Result<Url, Error> {
 
 /// Entra's multi-tenant endpoints: their tokens carry an issuer that their metadata does not.
 fn is_template(url: &Url) -> bool {
-    let entra = matches!(
-        url.host_str(),
-        Some(
-            "login.microsoftonline.com"
-                | "login.windows.net"
-                | "login.microsoftonline.us"
-                | "login.partner.microsoftonline.cn"
-                | "sts.windows.net"
-        )
-    );
+    let entra = url.host_str().is_some_and(is_entra_host);
     let tenant = url.path_segments().and_then(|mut segments| segments.next());
     entra
         && tenant.is_none_or(|tenant| {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{ClientKey, ProviderKind};
+
 /// A value that must not appear in a log: a client secret or a PKCE verifier.
 ///
 /// It has neither `Display` nor `Serialize`, and its `Debug` prints nothing of it.
@@ -38,6 +40,8 @@ pub enum ClientAuth {
     ClientSecretBasic,
     /// The secret in the form body.
     ClientSecretPost,
+    /// An assertion signed with the client's own key (RFC 7523).
+    PrivateKeyJwt,
     /// A public client: PKCE alone.
     None,
 }
@@ -48,9 +52,36 @@ impl ClientAuth {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
     }
+}
+
+/// Whom a client assertion is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AssertionAudience {
+    /// The provider's issuer as one string, as IPSIE and FAPI 2.0 want it.
+    #[default]
+    Issuer,
+    /// The address that is called, which Okta and Entra insist on; only on the issuer's own host.
+    Endpoint,
+}
+
+/// Whether requests are handed in beforehand (RFC 9126).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PushedRequests {
+    /// Where the provider offers it.
+    #[default]
+    Auto,
+    /// Always; a provider that does not offer it refuses the login.
+    Always,
+    /// Only where the provider demands it.
+    Never,
 }
 
 /// A signature algorithm that an ID token may use.
@@ -119,6 +150,8 @@ pub enum UserInfo {
     /// The ID token says enough.
     #[default]
     Skip,
+    /// Asked only where the ID token lacks one of [`ConnectionSettings::wanted_claims`].
+    Missing,
     /// One more request; an answer about another subject refuses the login.
     Fetch,
 }
@@ -133,8 +166,16 @@ pub struct ConnectionSettings {
     pub client_id: String,
     /// Our secret there; absent for a public client.
     pub client_secret: Option<Secret>,
-    /// How the secret is sent.
+    /// How the client proves itself.
     pub client_auth: ClientAuth,
+    /// The key of [`ClientAuth::PrivateKeyJwt`].
+    pub client_key: Option<ClientKey>,
+    /// Whom assertions are for.
+    pub assertion_audience: AssertionAudience,
+    /// Whether requests are handed in beforehand.
+    pub pushed_requests: PushedRequests,
+    /// Whose provider it is, where that brings rules of its own.
+    pub provider: ProviderKind,
     /// Scopes beside `openid`, which is always asked for.
     pub scopes: Vec<String>,
     /// Where the identity provider sends the browser back; one per connection, so that two providers never share it.
@@ -143,8 +184,10 @@ pub struct ConnectionSettings {
     pub algorithms: Vec<Algorithm>,
     /// Audiences that may stand beside ours in `aud`.
     pub trusted_audiences: Vec<String>,
-    /// Claims that must have exactly this string value, such as `hd` at Google or `tid` at Entra.
-    pub required_claims: Vec<(String, String)>,
+    /// Claims that must be one of these strings, such as `hd` at Google or `tid` at Entra.
+    pub required_claims: Vec<(String, Vec<String>)>,
+    /// Claims for which userinfo is asked where the ID token lacks one ([`UserInfo::Missing`]).
+    pub wanted_claims: Vec<String>,
     /// Whether userinfo is fetched.
     pub userinfo: UserInfo,
 }
@@ -161,11 +204,16 @@ impl ConnectionSettings {
             client_id: client_id.into(),
             client_secret: None,
             client_auth: ClientAuth::default(),
+            client_key: None,
+            assertion_audience: AssertionAudience::default(),
+            pushed_requests: PushedRequests::default(),
+            provider: ProviderKind::default(),
             scopes: vec!["email".to_owned(), "profile".to_owned()],
             redirect_uri: redirect_uri.into(),
             algorithms: Algorithm::DEFAULT.to_vec(),
             trusted_audiences: Vec::new(),
             required_claims: Vec::new(),
+            wanted_claims: Vec::new(),
             userinfo: UserInfo::default(),
         }
     }
@@ -181,6 +229,35 @@ impl ConnectionSettings {
     #[must_use]
     pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
         self.client_auth = client_auth;
+        self
+    }
+
+    /// Proves the client by assertions that this key signs.
+    #[must_use]
+    pub fn client_key(mut self, key: ClientKey) -> Self {
+        self.client_key = Some(key);
+        self.client_auth = ClientAuth::PrivateKeyJwt;
+        self
+    }
+
+    /// Sets whom assertions are for.
+    #[must_use]
+    pub fn assertion_audience(mut self, audience: AssertionAudience) -> Self {
+        self.assertion_audience = audience;
+        self
+    }
+
+    /// Sets whether requests are handed in beforehand.
+    #[must_use]
+    pub fn pushed_requests(mut self, pushed_requests: PushedRequests) -> Self {
+        self.pushed_requests = pushed_requests;
+        self
+    }
+
+    /// Sets whose provider it is; [`ProviderKind::of_issuer`] guesses.
+    #[must_use]
+    pub fn provider(mut self, provider: ProviderKind) -> Self {
+        self.provider = provider;
         self
     }
 
@@ -207,8 +284,26 @@ impl ConnectionSettings {
 
     /// Refuses ID tokens in which a claim is not exactly this string.
     #[must_use]
-    pub fn require_claim(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.required_claims.push((name.into(), value.into()));
+    pub fn require_claim(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.require_one_of(name, [value])
+    }
+
+    /// Refuses ID tokens in which a claim is none of these strings; of no strings, every token.
+    #[must_use]
+    pub fn require_one_of<S: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let values = values.into_iter().map(Into::into).collect();
+        self.required_claims.push((name.into(), values));
+        self
+    }
+
+    /// Sets the claims for which userinfo is asked where the ID token lacks one.
+    #[must_use]
+    pub fn wanted_claims<S: Into<String>>(mut self, claims: impl IntoIterator<Item = S>) -> Self {
+        self.wanted_claims = claims.into_iter().map(Into::into).collect();
         self
     }
 

@@ -1,85 +1,59 @@
-//! The token endpoint's answer, with the ID token left as the provider wrote it.
+//! The exchange of a code, with the ID token left as the provider wrote it.
 
-use std::time::Duration;
+use serde::{Deserialize, Deserializer};
 
-use openidconnect::core::{
-    CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreTokenType,
-};
-use openidconnect::{
-    AccessToken, EmptyAdditionalClaims, IdToken, OAuth2TokenResponse, RefreshToken, Scope,
-    TokenResponse,
-};
-use serde::{Deserialize, Serialize};
+use crate::client_post::Posted;
+use crate::{Connection, Error, HttpClient, Pending, Secret};
 
-use crate::Secret;
-
-type ParsedIdToken = IdToken<
-    EmptyAdditionalClaims,
-    CoreGenderClaim,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJwsSigningAlgorithm,
->;
+pub(crate) const ENDPOINT: &str = "token endpoint";
 
 /// Only what a login needs; refresh tokens are not asked for and not kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct TokenAnswer {
-    access_token: AccessToken,
-    token_type: CoreTokenType,
-    #[serde(skip_serializing)]
-    id_token: Option<RawToken>,
+    #[serde(deserialize_with = "secret")]
+    pub(crate) access_token: Secret,
+    /// RFC 6749 §5.1 demands it; a login does not depend on it.
+    #[serde(rename = "token_type")]
+    _token_type: String,
+    #[serde(default, deserialize_with = "some_secret")]
+    pub(crate) id_token: Option<Secret>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "String")]
-struct RawToken(Secret);
-
-impl From<String> for RawToken {
-    fn from(token: String) -> Self {
-        Self(Secret::new(token))
-    }
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
 }
 
-impl TokenAnswer {
-    /// The ID token in compact form, unverified.
-    pub(crate) fn raw_id_token(&self) -> Option<&str> {
-        self.id_token.as_ref().map(|token| token.0.expose())
-    }
+fn some_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|token| token.map(Secret::new))
 }
 
-impl OAuth2TokenResponse for TokenAnswer {
-    type TokenType = CoreTokenType;
-
-    fn access_token(&self) -> &AccessToken {
-        &self.access_token
-    }
-
-    fn token_type(&self) -> &CoreTokenType {
-        &self.token_type
-    }
-
-    fn expires_in(&self) -> Option<Duration> {
-        None
-    }
-
-    fn refresh_token(&self) -> Option<&RefreshToken> {
-        None
-    }
-
-    fn scopes(&self) -> Option<&Vec<Scope>> {
-        None
-    }
-}
-
-impl
-    TokenResponse<
-        EmptyAdditionalClaims,
-        CoreGenderClaim,
-        CoreJweContentEncryptionAlgorithm,
-        CoreJwsSigningAlgorithm,
-    > for TokenAnswer
-{
-    /// Always none: the token is judged in its compact form, because the header checks need the header as sent.
-    fn id_token(&self) -> Option<&ParsedIdToken> {
-        None
+impl Connection {
+    /// Exchanges a code with the login's PKCE verifier (RFC 6749 §4.1.3, RFC 7636 §4.5).
+    pub(crate) async fn exchange(
+        &self,
+        code: &Secret,
+        pending: &Pending,
+        client: &dyn HttpClient,
+        now: i64,
+    ) -> Result<TokenAnswer, Error> {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", &self.settings().redirect_uri),
+            ("code_verifier", pending.pkce_verifier.expose()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        let endpoint = (ENDPOINT, &self.metadata().token_endpoint);
+        match self.post(endpoint, fields, pending, client, now).await? {
+            Posted::Granted(answer) => Ok(answer),
+            Posted::Refused {
+                code: error,
+                description,
+            } => Err(Error::TokenRefused {
+                code: error.replace(code.expose(), "…"),
+                description: description.map(|words| words.replace(code.expose(), "…")),
+            }),
+        }
     }
 }

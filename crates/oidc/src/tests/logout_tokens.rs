@@ -51,6 +51,7 @@ async fn an_honest_token_names_who_is_out() {
         let verified = judge(&login, &token).await.expect("a logout token");
         let wanted = LogoutToken {
             jti: "j-1".to_owned(),
+            issued_at: NOW,
             remember_until: NOW + 180,
             subject: Some("subject-1".to_owned()),
             sid: Some("session-1".to_owned()),

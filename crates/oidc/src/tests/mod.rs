@@ -1,10 +1,12 @@
 //! Logins against an identity provider that can be told to misbehave, one test per refusal.
 
 mod callbacks;
+mod clients;
 mod discovery;
 mod keys;
 mod logout_tokens;
 mod provider;
+mod providers;
 mod tokens;
 
 use std::collections::HashMap;

@@ -139,6 +139,13 @@ pub(super) struct Provider {
     /// What the token endpoint expects of PKCE.
     pub(super) code_challenge: Mutex<String>,
     pub(super) client_auth: Mutex<&'static str>,
+    /// The last form that was posted, with the path.
+    pub(super) posted: Mutex<(String, HashMap<String, String>)>,
+    /// What a posted form is answered in the place of what it asks for.
+    pub(super) failure: Mutex<Option<http::Response<Vec<u8>>>>,
+    /// Signed userinfo in the place of the plain one.
+    pub(super) signed_userinfo: Mutex<Option<String>>,
+    pub(super) userinfo_fetches: AtomicUsize,
     pub(super) key_fetches: AtomicUsize,
     pub(super) exchanges: AtomicUsize,
 }
@@ -163,6 +170,10 @@ impl Provider {
             token_response: Mutex::new(None),
             code_challenge: Mutex::new(String::new()),
             client_auth: Mutex::new("client_secret_basic"),
+            posted: Mutex::default(),
+            failure: Mutex::default(),
+            signed_userinfo: Mutex::default(),
+            userinfo_fetches: AtomicUsize::new(0),
             key_fetches: AtomicUsize::new(0),
             exchanges: AtomicUsize::new(0),
         }
@@ -186,6 +197,10 @@ impl Provider {
         let form: HashMap<String, String> = url::form_urlencoded::parse(request.body())
             .into_owned()
             .collect();
+        *self.posted.lock().unwrap() = ("/tenant/token".to_owned(), form.clone());
+        if let Some(failure) = self.failure.lock().unwrap().clone() {
+            return failure;
+        }
         assert_eq!(form["grant_type"], "authorization_code");
         assert_eq!(form["code"], CODE);
         assert_eq!(form["redirect_uri"], REDIRECT_URI);
@@ -225,6 +240,13 @@ impl Provider {
                     && form["client_id"] == CLIENT_ID
                     && form["client_secret"] == SECRET
             }
+            "private_key_jwt" => {
+                header.is_none()
+                    && form["client_id"] == CLIENT_ID
+                    && form["client_assertion_type"]
+                        == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+                    && !form.contains_key("client_secret")
+            }
             _ => {
                 header.is_none()
                     && form["client_id"] == CLIENT_ID
@@ -238,7 +260,7 @@ fn key_set(keys: &[&Key]) -> Value {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
 }
 
-fn answer(status: u16, body: &Value) -> http::Response<Vec<u8>> {
+pub(super) fn answer(status: u16, body: &Value) -> http::Response<Vec<u8>> {
     http::Response::builder()
         .status(status)
         .header("content-type", "application/json")
@@ -278,7 +300,30 @@ impl HttpClient for Provider {
                 response
             }
             "/tenant/token" => self.token(&request),
+            "/tenant/par" => {
+                let form: HashMap<String, String> = url::form_urlencoded::parse(request.body())
+                    .into_owned()
+                    .collect();
+                let known = self.knows_client(&request, &form);
+                *self.posted.lock().unwrap() = ("/tenant/par".to_owned(), form);
+                match self.failure.lock().unwrap().clone() {
+                    Some(failure) => failure,
+                    None if known => answer(
+                        201,
+                        &json!({"request_uri": "urn:pushed:1", "expires_in": 60}),
+                    ),
+                    None => answer(401, &json!({"error": "invalid_client"})),
+                }
+            }
             "/tenant/userinfo" => {
+                self.userinfo_fetches.fetch_add(1, Ordering::SeqCst);
+                if let Some(token) = &*self.signed_userinfo.lock().unwrap() {
+                    let mut response = answer(200, &Value::Null);
+                    *response.body_mut() = token.clone().into_bytes();
+                    let jwt = "application/jwt; charset=utf-8".parse().expect("a header");
+                    response.headers_mut().insert("content-type", jwt);
+                    return Ok(response);
+                }
                 assert_eq!(
                     request.headers()["authorization"],
                     format!("Bearer {ACCESS_TOKEN}")
