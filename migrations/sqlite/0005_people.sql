@@ -12,3 +12,17 @@ CREATE TABLE consents (
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (user_id, application_id)
 ) STRICT;
+
+-- How the pages of an organization look. logo_id: the start of the image's SHA-256, which its address carries.
+ALTER TABLE organizations ADD COLUMN brand_name TEXT;
+ALTER TABLE organizations ADD COLUMN brand_color TEXT;
+ALTER TABLE organizations ADD COLUMN logo_id TEXT;
+ALTER TABLE organizations ADD COLUMN logo_type TEXT;
+ALTER TABLE organizations ADD COLUMN logo_width INTEGER;
+ALTER TABLE organizations ADD COLUMN logo_height INTEGER;
+
+CREATE TABLE organization_logos (
+    organization_id TEXT NOT NULL PRIMARY KEY,
+    image BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;

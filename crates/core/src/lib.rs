@@ -13,6 +13,7 @@
 //! assert_eq!(id.to_string().parse::<UserId>(), Ok(id));
 //! ```
 
+mod color;
 mod domain;
 mod ending;
 mod event;
@@ -25,6 +26,7 @@ mod secret;
 mod state;
 mod time;
 
+pub use color::{Color, InvalidColor};
 pub use domain::{Domain, InvalidDomain};
 pub use ending::{EndCause, EndScope};
 pub use event::EventKind;

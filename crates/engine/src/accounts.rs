@@ -10,7 +10,7 @@ use vestibule_issuer::{
 use vestibule_store::{Application, Live, PendingLogin, ReadTx, User, UserSession};
 
 use crate::{
-    Browser, Engine, Fault,
+    Brand, Browser, Engine, Fault,
     authorize::{Granted, Limits, Purpose, find_active_application, is_strong_enough, to_request},
     browser::{SessionCookie, one_of_each_person},
     login::{LoginStep, find_own, page_of},
@@ -154,7 +154,7 @@ impl Engine {
                 session_id: cookie.id,
                 display_name: user.display_name().map(str::to_owned),
                 user_name: user.user_name,
-                organization: organization.name,
+                organization: Brand::from(organization).name,
             });
         }
         Ok(accounts)

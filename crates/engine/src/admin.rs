@@ -43,16 +43,16 @@ pub use directories::{
 pub use directory_clients::DirectoryClientChange;
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
 pub use idempotency::{IdempotencyKey, Idempotent};
-pub use organizations::{OrganizationChange, OrganizationDetails, PolicyChange};
+pub use organizations::{BrandingChange, OrganizationChange, OrganizationDetails, PolicyChange};
 pub use records::Receipt;
 pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
     Delivery, Directory, DirectoryClient, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose,
-    KeyState, LoginRecord, LookupKind, Offboarding, Operator, OrganizationDomain,
-    ProvisioningQuery, ProvisioningRecord, RoleMapping, StoredSigningKey, User, UserSession,
-    Webhook,
+    KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
+    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, RoleMapping, StoredSigningKey, User,
+    UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

@@ -43,6 +43,8 @@ pub struct LoginBegun {
     pub handle: Secret,
     /// The browser's handle, for its cookie.
     pub browser: Secret,
+    /// The languages that the application wishes for, the best first.
+    pub ui_locales: Vec<String>,
 }
 
 /// What a pending login remembers of why it began.
@@ -154,6 +156,7 @@ impl Engine {
             Some(Granted::Consent(consent)) => AuthorizeOutcome::Login(LoginBegun {
                 handle: consent,
                 browser: handle,
+                ui_locales: authorization.ui_locales,
             }),
             // It ended between the two reads.
             None => {
@@ -376,7 +379,15 @@ impl Engine {
             )
             .await?;
         tx.commit().await?;
-        Ok(LoginBegun { handle, browser })
+        let ui_locales = purpose
+            .authorization()
+            .map(|authorization| authorization.ui_locales.clone())
+            .unwrap_or_default();
+        Ok(LoginBegun {
+            handle,
+            browser,
+            ui_locales,
+        })
     }
 
     /// Adds a pending login for the browser whose handle has this hash.

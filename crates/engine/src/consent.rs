@@ -10,7 +10,7 @@ use vestibule_issuer::{
 use vestibule_store::{Application, Consent, ReadTx, WriteTx};
 
 use crate::{
-    Browser, Engine, Fault,
+    Brand, Browser, Engine, Fault,
     authorize::{Granted, Limits, Purpose, find_active_application},
     login::{LoginStep, find_own},
 };
@@ -24,8 +24,10 @@ pub struct ConsentRequest {
     pub host: String,
     /// The user name of the person.
     pub user_name: String,
-    /// The name of their organization.
-    pub organization: String,
+    /// How the pages of their organization look, with its name.
+    pub brand: Brand,
+    /// The application's redirect URI, which the page's form leads to.
+    pub returns_to: String,
     /// What the application asks for.
     pub scope: Scope,
     /// The names of further claims that it gets.
@@ -121,7 +123,8 @@ impl Engine {
                 .and_then(|place| Some(place.host_str()?.to_owned()))
                 .unwrap_or_default(),
             user_name: user.user_name,
-            organization: organization.name,
+            brand: organization.into(),
+            returns_to: authorization.reply.redirect_uri().to_owned(),
             scope: authorization.scope,
             claims: application.claims.keys().cloned().collect(),
         }))

@@ -7,6 +7,7 @@
 mod accounts;
 pub mod admin;
 mod authorize;
+mod brand;
 mod browser;
 mod clock;
 mod consent;
@@ -33,6 +34,7 @@ mod visit;
 
 pub use accounts::Account;
 pub use authorize::{AuthorizeOutcome, LoginBegun};
+pub use brand::Brand;
 pub use browser::{Browser, SESSIONS_AT_MOST, SessionCookie};
 pub use clock::Clock;
 pub use consent::ConsentRequest;

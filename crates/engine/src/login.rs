@@ -14,7 +14,7 @@ use vestibule_issuer::authorize::Answer;
 use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx, WriteTx};
 
 use crate::{
-    Account, Browser, ConsentRequest, Engine, Fault, LoginRefusal, authorize::Purpose,
+    Account, Brand, Browser, ConsentRequest, Engine, Fault, LoginRefusal, authorize::Purpose,
     refusal::Actor,
 };
 
@@ -32,6 +32,10 @@ pub struct LoginPage {
     pub application: Option<String>,
     /// The address that the application suggested.
     pub login_hint: Option<String>,
+    /// How the pages of the organization look, as soon as it is known which one it is.
+    pub brand: Option<Brand>,
+    /// The application's redirect URI, which a form on the page may lead to in the end.
+    pub returns_to: Option<String>,
 }
 
 /// A step on the way in.
@@ -198,10 +202,13 @@ impl Engine {
         handle: &Secret,
         pending: PendingLogin,
         organization_id: OrganizationId,
-        page: LoginPage,
+        mut page: LoginPage,
         now: Timestamp,
     ) -> Result<LoginStep, Fault> {
         let mut tx = self.store().read(now).await?;
+        if page.brand.is_none() {
+            page.brand = Brand::find(&mut tx, Some(organization_id)).await?;
+        }
         let mut ways = tx.list_connections(organization_id).await?;
         drop(tx);
         ways.retain(|way| {
@@ -313,12 +320,15 @@ pub(crate) async fn page_of(tx: &mut ReadTx, pending: &PendingLogin) -> Result<L
         None => None,
     };
     let purpose = Purpose::of(pending)?;
-    let login_hint = purpose
-        .authorization()
-        .and_then(|authorization| authorization.login_hint.clone());
+    let authorization = purpose.authorization();
+    let login_hint = authorization.and_then(|authorization| authorization.login_hint.clone());
+    let returns_to =
+        authorization.map(|authorization| authorization.reply.redirect_uri().to_owned());
     Ok(LoginPage {
         application,
         login_hint,
+        brand: Brand::find(tx, pending.organization_id).await?,
+        returns_to,
     })
 }
 

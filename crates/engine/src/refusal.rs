@@ -3,7 +3,7 @@
 use vestibule_core::{EventKind, LoginId};
 use vestibule_store::{NewEvent, NewLoginRecord, WriteTx};
 
-use crate::Fault;
+use crate::{Brand, Fault};
 
 /// Who has to act for the next try to succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct LoginRefusal {
     pub remedy: String,
     /// The record; the person can name it.
     pub reference: Option<LoginId>,
+    /// How the pages of the organization look, where it is known.
+    pub brand: Option<Box<Brand>>,
     /// Whether it was a matter of the moment, such as an answer that came too late.
     momentary: bool,
 }
@@ -72,6 +74,7 @@ impl LoginRefusal {
             fault,
             remedy: remedy.into(),
             reference: None,
+            brand: None,
             momentary: false,
         }
     }
@@ -172,6 +175,7 @@ impl LoginRefusal {
         })
         .await?;
         self.reference = Some(reference);
+        self.brand = Brand::find(tx, login.organization_id).await?.map(Box::new);
         Ok(self)
     }
 }

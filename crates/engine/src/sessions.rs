@@ -5,7 +5,7 @@ use vestibule_issuer::logout::{CheckedLogout, LogoutError, LogoutRequest};
 use vestibule_store::{Ending, WriteTx};
 
 use crate::{
-    Browser, Engine, Fault, authorize::find_active_application, browser::SessionCookie,
+    Brand, Browser, Engine, Fault, authorize::find_active_application, browser::SessionCookie,
     saml::ToProvider,
 };
 
@@ -42,6 +42,8 @@ pub enum LogoutOutcome {
         return_url: Option<String>,
         /// The application's name.
         application: Option<String>,
+        /// How the pages of the organization look that the person belonged to.
+        brand: Option<Brand>,
     },
     /// Nothing proves that the person wants this: ask.
     Confirm {
@@ -49,6 +51,10 @@ pub enum LogoutOutcome {
         application: Option<String>,
         /// Who would be signed out.
         user_name: String,
+        /// How the pages of their organization look.
+        brand: Option<Brand>,
+        /// The application's place for afterwards, which the page's form leads to.
+        returns_to: Option<String>,
     },
     /// The request is wrong; nothing was ended.
     Refused(LogoutError),
@@ -115,6 +121,7 @@ impl Engine {
         };
         let application = application.map(|application| application.name);
         let live = browser.live_sessions(&mut tx).await?;
+        let organization_id = live.first().map(|(_, session)| session.organization_id);
         let named = match hinted_session(&checked) {
             Some(sid) => tx
                 .live_app_session(sid)
@@ -136,9 +143,12 @@ impl Engine {
                 return Ok(LogoutOutcome::Confirm {
                     application,
                     user_name: user.map(|user| user.user_name).unwrap_or_default(),
+                    brand: Brand::find(&mut tx, organization_id).await?,
+                    returns_to: return_url,
                 });
             }
         };
+        let brand = Brand::find(&mut tx, organization_id).await?;
         drop(tx);
         let sessions = self.end_sessions_of(browser, ending.clone(), now).await?;
         let return_to = return_url
@@ -150,6 +160,7 @@ impl Engine {
             upstream,
             return_url,
             application,
+            brand,
         })
     }
 

@@ -90,7 +90,7 @@ pub use live::{Epochs, Live};
 pub use login_answers::{LoginAnswer, NewLoginAnswer, TakenAnswer};
 pub use logins::{LoginRecord, NewLoginRecord};
 pub use operators::Operator;
-pub use organizations::{Organization, OrganizationDomain};
+pub use organizations::{Logo, Organization, OrganizationBrand, OrganizationDomain};
 pub use outbox::{Destination, Job, NewJob};
 pub use passwords::StoredPassword;
 pub use pending_logins::PendingLogin;

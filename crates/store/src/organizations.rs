@@ -1,7 +1,7 @@
-use vestibule_core::{Domain, OrganizationId, Policy, Timestamp};
+use vestibule_core::{Color, Domain, OrganizationId, Policy, Timestamp};
 
 use crate::{
-    ReadTx, Result, WriteTx,
+    Error, ReadTx, Result, WriteTx,
     query::query,
     row::{Json, text},
 };
@@ -21,15 +21,42 @@ pub struct Organization {
     pub epoch: i64,
     /// What it decides about sign-ins.
     pub policy: Policy,
+    /// How its pages look.
+    pub brand: OrganizationBrand,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
+/// How an organization's pages look; what is absent is the installation's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationBrand {
+    /// The name on its pages; none: the organization's name.
+    pub display_name: Option<String>,
+    /// The color of buttons and links.
+    pub color: Option<Color>,
+    /// The logo, without the image.
+    pub logo: Option<Logo>,
+}
+
+/// A logo, without the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logo {
+    /// The start of the image's SHA-256, in hexadecimal: another image has another address.
+    pub id: String,
+    /// Its media type, as found in the image itself.
+    pub media_type: String,
+    /// Its width in pixels.
+    pub width: i64,
+    /// Its height in pixels.
+    pub height: i64,
+}
+
 macro_rules! columns {
     () => {
-        "o.id, o.name, o.external_id, o.active, o.epoch, o.policy, o.created_at, o.updated_at"
+        "o.id, o.name, o.external_id, o.active, o.epoch, o.policy, o.brand_name, o.brand_color,
+         o.logo_id, o.logo_type, o.logo_width, o.logo_height, o.created_at, o.updated_at"
     };
 }
 
@@ -40,6 +67,22 @@ from_row!(Organization, row => Organization {
     active: row.get("active")?,
     epoch: row.get("epoch")?,
     policy: row.get::<Json<Policy>>("policy")?.0,
+    brand: OrganizationBrand {
+        display_name: row.get("brand_name")?,
+        color: row
+            .get::<Option<String>>("brand_color")?
+            .map(|text| text.parse().map_err(|_| Error::corrupt("brand_color")))
+            .transpose()?,
+        logo: match row.get::<Option<String>>("logo_id")? {
+            Some(id) => Some(Logo {
+                id,
+                media_type: row.get("logo_type")?,
+                width: row.get("logo_width")?,
+                height: row.get("logo_height")?,
+            }),
+            None => None,
+        },
+    },
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
@@ -130,6 +173,21 @@ impl ReadTx {
         .await
     }
 
+    /// The image of an organization's logo and its media type, while the logo is the one with this id.
+    pub async fn find_logo_image(
+        &mut self,
+        id: OrganizationId,
+        logo_id: &str,
+    ) -> Result<Option<(String, Vec<u8>)>> {
+        query(
+            "SELECT o.logo_type, l.image FROM organizations o JOIN organization_logos l ON l.organization_id = o.id
+             WHERE o.id = $1 AND o.logo_id = $2 AND o.deleted_at IS NULL")
+            .bind(id.to_string())
+            .bind(logo_id)
+            .fetch_optional(self)
+            .await
+    }
+
     /// The domains of an organization.
     pub async fn list_domains(&mut self, id: OrganizationId) -> Result<Vec<OrganizationDomain>> {
         query(
@@ -156,6 +214,7 @@ impl WriteTx {
             active: true,
             epoch: 1,
             policy: policy.clone(),
+            brand: OrganizationBrand::default(),
             created_at: now,
             updated_at: now,
         };
@@ -190,16 +249,60 @@ impl WriteTx {
     pub async fn set_organization(&mut self, organization: &Organization) -> Result<()> {
         let now = self.now().micros();
         query(
-            "UPDATE organizations SET name = $2, external_id = $3, active = $4, policy = $5, updated_at = $6 WHERE id = $1")
+            "UPDATE organizations SET name = $2, external_id = $3, active = $4, policy = $5, brand_name = $6, brand_color = $7,
+             updated_at = $8 WHERE id = $1")
             .bind(organization.id.to_string())
             .bind(&organization.name)
             .bind(&organization.external_id)
             .bind(organization.active)
             .bind(Json(&organization.policy))
+            .bind(&organization.brand.display_name)
+            .bind(organization.brand.color.map(|color| color.to_string()))
             .bind(now)
             .execute(self)
             .await?;
         Ok(())
+    }
+
+    /// Gives an organization its logo in the place of another one.
+    pub async fn set_logo(&mut self, id: OrganizationId, logo: &Logo, image: &[u8]) -> Result<()> {
+        let (now, id) = (self.now().micros(), id.to_string());
+        query(
+            "INSERT INTO organization_logos (organization_id, image, created_at) VALUES ($1, $2, $3)
+             ON CONFLICT (organization_id) DO UPDATE SET image = EXCLUDED.image, created_at = EXCLUDED.created_at")
+            .bind(&id)
+            .bind(image)
+            .bind(now)
+            .execute(self)
+            .await?;
+        query(
+            "UPDATE organizations SET logo_id = $2, logo_type = $3, logo_width = $4, logo_height = $5, updated_at = $6 WHERE id = $1")
+            .bind(&id)
+            .bind(&logo.id)
+            .bind(&logo.media_type)
+            .bind(logo.width)
+            .bind(logo.height)
+            .bind(now)
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes an organization's logo away; false when it has none.
+    pub async fn remove_logo(&mut self, id: OrganizationId) -> Result<bool> {
+        let (now, id) = (self.now().micros(), id.to_string());
+        query("DELETE FROM organization_logos WHERE organization_id = $1")
+            .bind(&id)
+            .execute(self)
+            .await?;
+        let removed = query(
+            "UPDATE organizations SET logo_id = NULL, logo_type = NULL, logo_width = NULL, logo_height = NULL, updated_at = $2
+             WHERE id = $1 AND logo_id IS NOT NULL")
+            .bind(&id)
+            .bind(now)
+            .execute(self)
+            .await?;
+        Ok(removed == 1)
     }
 
     /// Leaves a tombstone of an organization and frees its domains; the caller ends its credentials beside it.
@@ -211,10 +314,12 @@ impl WriteTx {
                 .bind(now)
                 .execute(self)
                 .await?;
-            query("DELETE FROM domains WHERE organization_id = $1")
-                .bind(&id)
-                .execute(self)
-                .await?;
+            for statement in [
+                "DELETE FROM domains WHERE organization_id = $1",
+                "DELETE FROM organization_logos WHERE organization_id = $1",
+            ] {
+                query(statement).bind(&id).execute(self).await?;
+            }
             query("UPDATE webhooks SET active = FALSE, deleted_at = $2, updated_at = $2 WHERE organization_id = $1 AND deleted_at IS NULL")
                 .bind(&id)
                 .bind(now)

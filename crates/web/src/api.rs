@@ -69,6 +69,7 @@ pub fn openapi() -> OpenApi {
         let operations = [
             ("get", &mut item.get),
             ("post", &mut item.post),
+            ("put", &mut item.put),
             ("patch", &mut item.patch),
             ("delete", &mut item.delete),
         ];

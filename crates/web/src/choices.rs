@@ -9,8 +9,7 @@ use axum::{
 use serde::Deserialize;
 use tower_sessions::Session;
 use vestibule_core::Secret;
-use vestibule_engine::{Account, ConsentRequest};
-use vestibule_issuer::scope::ScopeValue;
+use vestibule_engine::{Account, ConsentRequest, LoginPage as Person};
 
 use crate::{
     Web,
@@ -49,7 +48,7 @@ async fn choose(
         id => id.parse().map(Some),
     };
     let (true, Ok(account)) = (csrf::is_own(&session, &form.csrf).await, account) else {
-        return Ok(gone(&web));
+        return Ok(gone());
     };
     let handle = Secret::new(form.handle);
     let step = web
@@ -76,7 +75,7 @@ async fn answer(
     Form(form): Form<Decision>,
 ) -> Result<Response, PageFailure> {
     if !csrf::is_own(&session, &form.csrf).await {
-        return Ok(gone(&web));
+        return Ok(gone());
     }
     let handle = Secret::new(form.handle);
     let allowed = form.decision == "allow";
@@ -91,15 +90,15 @@ pub(crate) async fn accounts_page(
     web: &Web,
     session: &Session,
     handle: &Secret,
-    application: Option<String>,
+    person: Person,
     accounts: Vec<Account>,
 ) -> Result<Response, PageFailure> {
     let page = AccountsPage {
-        page: Frame::below(web.engine.issuer().path()),
+        page: Frame::of_login(&person),
         action: web.engine.url("/login/account"),
         csrf: csrf::token(session, &web.engine).await?,
         handle: handle.expose().to_owned(),
-        application: application.unwrap_or_default(),
+        application: person.application.unwrap_or_default(),
         accounts: accounts
             .into_iter()
             .map(|account| SignedInAs {
@@ -121,39 +120,18 @@ pub(crate) async fn consent_page(
     handle: &Secret,
     request: ConsentRequest,
 ) -> Result<Response, PageFailure> {
-    let mut wishes: Vec<String> = request
-        .scope
-        .values()
-        .map(wish)
-        .map(str::to_owned)
-        .collect();
-    if !request.claims.is_empty() {
-        wishes.push(format!(
-            "Further attributes of yours: {}",
-            request.claims.join(", ")
-        ));
-    }
+    let organization = request.brand.name.clone();
     let page = ConsentPage {
-        page: Frame::below(web.engine.issuer().path()),
+        page: Frame::branded(Some(request.brand)).returning_to(Some(request.returns_to)),
         action: web.engine.url("/login/consent"),
         csrf: csrf::token(session, &web.engine).await?,
         handle: handle.expose().to_owned(),
         application: request.application,
         host: request.host,
         user_name: request.user_name,
-        organization: request.organization,
-        wishes,
+        organization,
+        scope: request.scope.values().collect(),
+        claims: request.claims.join(", "),
     };
     Ok(page.into_response())
-}
-
-fn wish(value: ScopeValue) -> &'static str {
-    match value {
-        ScopeValue::OpenId => "Who you are, and which organization you belong to",
-        ScopeValue::Profile => "Your name and user name",
-        ScopeValue::Email => "Your e-mail address",
-        ScopeValue::Groups => "The groups that you are a member of",
-        ScopeValue::Roles => "Your roles",
-        ScopeValue::OfflineAccess => "This also while you are not using it",
-    }
 }

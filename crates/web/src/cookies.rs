@@ -8,8 +8,12 @@ use vestibule_core::Secret;
 use vestibule_engine::{Browser, SessionCookie};
 use vestibule_issuer::Issuer;
 
+use crate::language::Language;
+
 /// How long a browser keeps the cookies: as long as the longest sign-in may last.
 const MAX_AGE_SECONDS: u64 = 400 * 24 * 3600;
+/// How long a wished language holds: as long as a sign-in may take.
+const LANGUAGE_SECONDS: u64 = 15 * 60;
 
 /// The names and attributes of our cookies for one public URL.
 ///
@@ -20,6 +24,7 @@ pub struct Cookies {
     secure: bool,
     session: String,
     browser: String,
+    language: String,
     pub(crate) page: String,
 }
 
@@ -38,6 +43,7 @@ impl Cookies {
             secure,
             session: name("session"),
             browser: name("browser"),
+            language: name("language"),
             page: name("page"),
         }
     }
@@ -60,6 +66,26 @@ impl Cookies {
             }
         }
         browser
+    }
+
+    /// The language that the application of the present sign-in wishes for.
+    pub(crate) fn language(&self, headers: &HeaderMap) -> Option<Language> {
+        headers
+            .get_all(header::COOKIE)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, _)| *name == self.language)
+            .and_then(|(_, tag)| Language::of_tag(tag))
+    }
+
+    /// Remembers the wished language, or forgets it.
+    pub(crate) fn set_language(&self, language: Option<Language>) -> Option<HeaderValue> {
+        match language {
+            Some(language) => self.set(&self.language, language.tag(), LANGUAGE_SECONDS),
+            None => self.set(&self.language, "", 0),
+        }
     }
 
     /// Whether the cookies are for https only.

@@ -9,7 +9,7 @@ use axum::{
 };
 use vestibule_engine::Fault;
 
-use crate::pages;
+use crate::{pages, texts::Trouble};
 
 /// The status of a fault: busy is worth a retry, anything else somebody has to look at.
 pub(crate) fn status(fault: &Fault) -> StatusCode {
@@ -47,9 +47,11 @@ impl From<tower_sessions::session::Error> for PageFailure {
 impl IntoResponse for PageFailure {
     fn into_response(self) -> Response {
         log(&self.0);
-        let mut response = pages::failed().into_response();
-        *response.status_mut() = status(&self.0);
-        response
+        let trouble = match self.0.is_busy() {
+            true => Trouble::Busy,
+            false => Trouble::Failed,
+        };
+        (status(&self.0), pages::trouble(trouble)).into_response()
     }
 }
 
@@ -76,6 +78,10 @@ impl IntoResponse for OAuthFailure {
     }
 }
 
+/// Marks a response in the place of a handler that panicked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panicked;
+
 /// A panic in a handler: nothing of it reaches the caller.
 #[expect(
     clippy::needless_pass_by_value,
@@ -90,6 +96,7 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!(what, "A handler panicked");
     let mut response = Response::new(Body::from(r#"{"error":"server_error"}"#));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.extensions_mut().insert(Panicked);
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),

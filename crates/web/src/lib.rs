@@ -11,8 +11,10 @@ mod choices;
 mod client_address;
 mod cookies;
 mod csrf;
+mod door;
 mod failure;
 mod headers;
+mod language;
 mod monitoring;
 mod now;
 mod oauth;
@@ -20,6 +22,7 @@ mod page_state;
 mod pages;
 mod people;
 mod sso;
+mod texts;
 mod visit;
 
 use std::sync::Arc;
@@ -46,6 +49,7 @@ const FORM_LIMIT: usize = 64 * 1024;
 pub struct WebOptions {
     trusted_proxies: Vec<IpNet>,
     metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+    name: Option<String>,
 }
 
 impl WebOptions {
@@ -58,6 +62,13 @@ impl WebOptions {
     #[must_use]
     pub fn trusted_proxies(mut self, networks: Vec<IpNet>) -> Self {
         self.trusted_proxies = networks;
+        self
+    }
+
+    /// The name on pages on which no organization is known yet; `Vestibule` if it is not said.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
         self
     }
 
@@ -108,6 +119,8 @@ impl FromRef<Web> for Cookies {
 pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     let issuer = engine.issuer().clone();
     let cookies = Cookies::of(&issuer);
+    let name = options.name.clone();
+    let door = door::Door::of(&issuer, name.unwrap_or_else(|| "Vestibule".to_owned()));
     let web = Web {
         engine: engine.clone(),
         clock: clock.clone(),
@@ -147,12 +160,13 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     };
     nested
         .merge(oauth::well_known_router(&engine))
-        .layer(middleware::from_fn(headers::all))
         .layer(Extension(clock))
         .layer(tower_http::trace::TraceLayer::new_for_http().make_span_with(headers::span))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             failure::panicked,
         ))
+        .layer(middleware::from_fn_with_state(Arc::new(door), door::write))
+        .layer(middleware::from_fn(headers::all))
 }
 
 fn scim_router(web: &Web) -> Router {

@@ -12,7 +12,7 @@ use tower_sessions::Session;
 use vestibule_core::Secret;
 use vestibule_engine::{
     LoginBegun, LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin,
-    RefusalActor, SignedIn, ToProvider,
+    SignedIn, ToProvider,
 };
 
 use crate::{
@@ -20,14 +20,17 @@ use crate::{
     client_address::ClientAddress,
     cookies::FromBrowser,
     csrf,
+    door::Wish,
     failure::PageFailure,
+    language::Language,
     now::Now,
     oauth::authorize::to_application,
     pages::{
-        ChoosePage, ErrorPage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage,
-        SignedOutPage, WayIn,
+        ChoosePage, Frame, LoginPage, PasswordPage, RefusedPage, SignedInPage, SignedOutPage,
+        WayIn, trouble,
     },
     sso,
+    texts::{FieldTrouble, Trouble},
 };
 
 /// Routes for people.
@@ -49,7 +52,7 @@ async fn home(
 ) -> Result<Response, PageFailure> {
     Ok(match web.engine.current_user(&browser, now).await? {
         Some(user) => SignedInPage {
-            page: Frame::below(web.engine.issuer().path()),
+            page: Frame::branded(web.engine.brand_of(user.organization_id, now).await?),
             user_name: user.display_name.unwrap_or(user.user_name),
             logout_url: web.engine.url("/logout"),
         }
@@ -93,6 +96,9 @@ pub(crate) fn to_login(web: &Web, begun: &LoginBegun) -> Response {
     if let Some(cookie) = web.cookies.set_browser(&begun.browser) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    let locales = begun.ui_locales.iter().map(String::as_str);
+    let wish = Wish(Language::of_locales(locales));
+    response.extensions_mut().insert(wish);
     response
 }
 
@@ -113,7 +119,7 @@ async fn identify(
 ) -> Result<Response, PageFailure> {
     let handle = Secret::new(form.handle);
     if !csrf::is_own(&session, &form.csrf).await {
-        return Ok(gone(&web));
+        return Ok(gone());
     }
     let step = web
         .engine
@@ -144,7 +150,7 @@ async fn choose(
         csrf::is_own(&session, &form.csrf).await,
         form.connection.parse(),
     ) else {
-        return Ok(gone(&web));
+        return Ok(gone());
     };
     let step = web
         .engine
@@ -176,7 +182,7 @@ async fn password(
         csrf::is_own(&session, &form.csrf).await,
         form.connection.parse(),
     ) else {
-        return Ok(gone(&web));
+        return Ok(gone());
     };
     let request = PasswordLogin {
         handle: handle.clone(),
@@ -187,20 +193,28 @@ async fn password(
     };
     let (person, status, error) = match web.engine.finish_password(request, browser, now).await? {
         LoginOutcome::SignedIn(signed_in) => return Ok(welcome(&web, &signed_in)),
-        LoginOutcome::Refused(refusal) => return Ok(refused(&web, &refusal)),
-        LoginOutcome::Gone => return Ok(gone(&web)),
+        LoginOutcome::Refused(refusal) => return Ok(refused(&web, refusal)),
+        LoginOutcome::Gone => return Ok(gone()),
         LoginOutcome::WrongPassword(person) => (
             person,
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The name or the password is wrong. After many wrong tries, wait a quarter of an hour.",
+            FieldTrouble::WrongPassword,
         ),
         LoginOutcome::TooManyTries(person) => (
             person,
             StatusCode::TOO_MANY_REQUESTS,
-            "Too many tries. Wait a quarter of an hour, then try again.",
+            FieldTrouble::TooManyTries,
         ),
     };
-    let page = password_page(&web, &session, &handle, person, form.connection, error).await?;
+    let page = password_page(
+        &web,
+        &session,
+        &handle,
+        person,
+        form.connection,
+        Some(error),
+    )
+    .await?;
     Ok((status, page).into_response())
 }
 
@@ -238,9 +252,7 @@ async fn sign_out(
 /// `GET /logout/done`: the identity provider has sent the browser back after a logout.
 async fn signed_out(State(web): State<Web>) -> SignedOutPage {
     SignedOutPage {
-        page: Frame::below(web.engine.issuer().path()),
-        application: String::new(),
-        return_url: String::new(),
+        page: Frame::plain(),
         login_url: web.engine.url("/login"),
     }
 }
@@ -254,21 +266,21 @@ pub(crate) async fn show(
     Ok(match step {
         LoginStep::Upstream(url) => Redirect::to(&url).into_response(),
         LoginStep::Post(form) => sso::to_provider(web, ToProvider::Post(form)),
-        LoginStep::Refused(refusal) => refused(web, &refusal),
-        LoginStep::Gone => gone(web),
+        LoginStep::Refused(refusal) => refused(web, refusal),
+        LoginStep::Gone => gone(),
         LoginStep::Answer(answer) => to_application(web, answer),
         LoginStep::Next(handle) => Redirect::to(&web.engine.login_url(&handle)).into_response(),
         LoginStep::Accounts { page, accounts } => {
-            choices::accounts_page(web, session, handle, page.application, accounts).await?
+            choices::accounts_page(web, session, handle, page, accounts).await?
         }
         LoginStep::Consent(request) => {
             choices::consent_page(web, session, handle, *request).await?
         }
-        LoginStep::Ask(person) => login_page(web, session, handle, person, "")
+        LoginStep::Ask(person) => login_page(web, session, handle, person, None)
             .await?
             .into_response(),
         LoginStep::UnknownAddress(person) => {
-            let error = "No organization signs in with that address. Check the spelling, or ask your IT team whether the domain is set up.";
+            let error = Some(FieldTrouble::UnknownAddress);
             (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 login_page(web, session, handle, person, error).await?,
@@ -280,16 +292,16 @@ pub(crate) async fn show(
             connection_id,
         } => {
             if page.login_hint.is_none() {
-                return Ok(login_page(web, session, handle, page, "")
+                return Ok(login_page(web, session, handle, page, None)
                     .await?
                     .into_response());
             }
-            password_page(web, session, handle, page, connection_id.to_string(), "")
+            password_page(web, session, handle, page, connection_id.to_string(), None)
                 .await?
                 .into_response()
         }
         LoginStep::Choose { page, ways } => ChoosePage {
-            page: Frame::below(web.engine.issuer().path()),
+            page: Frame::of_login(&page),
             action: web.engine.url("/login/choose"),
             csrf: csrf::token(session, &web.engine).await?,
             handle: handle.expose().to_owned(),
@@ -300,7 +312,6 @@ pub(crate) async fn show(
                 .into_iter()
                 .map(|(id, label)| WayIn {
                     label,
-                    detail: String::new(),
                     value: id.to_string(),
                 })
                 .collect(),
@@ -314,16 +325,16 @@ async fn login_page(
     session: &Session,
     handle: &Secret,
     person: Person,
-    error: &str,
+    error: Option<FieldTrouble>,
 ) -> Result<LoginPage, PageFailure> {
     Ok(LoginPage {
-        page: Frame::below(web.engine.issuer().path()),
+        page: Frame::of_login(&person),
         action: web.engine.url("/login"),
         csrf: csrf::token(session, &web.engine).await?,
         handle: handle.expose().to_owned(),
         application: person.application.unwrap_or_default(),
         login_hint: person.login_hint.unwrap_or_default(),
-        error: error.to_owned(),
+        error,
     })
 }
 
@@ -333,10 +344,10 @@ async fn password_page(
     handle: &Secret,
     person: Person,
     connection: String,
-    error: &str,
+    error: Option<FieldTrouble>,
 ) -> Result<PasswordPage, PageFailure> {
     Ok(PasswordPage {
-        page: Frame::below(web.engine.issuer().path()),
+        page: Frame::of_login(&person),
         action: web.engine.url("/login/password"),
         csrf: csrf::token(session, &web.engine).await?,
         handle: handle.expose().to_owned(),
@@ -344,7 +355,7 @@ async fn password_page(
         user_name: person.login_hint.unwrap_or_default(),
         connection,
         back_url: web.engine.url("/login"),
-        error: error.to_owned(),
+        error,
     })
 }
 
@@ -361,29 +372,9 @@ pub(crate) fn welcome(web: &Web, signed_in: &SignedIn) -> Response {
 }
 
 /// A refused login, explained.
-pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
-    let who = match refusal.fault {
-        RefusalActor::Person => "you",
-        RefusalActor::IdentityProvider => "your company’s IT team, at the identity provider",
-        RefusalActor::Directory => "your company’s IT team, in the directory",
-        RefusalActor::Application => "whoever runs the application",
-        RefusalActor::Administrator => "whoever set up this way of signing in",
-        RefusalActor::Network => "whoever runs this service, if it stays so",
-    };
-    let remedy = sentence(&refusal.remedy.replace('`', "\""));
-    let next_step = match refusal.fault {
-        RefusalActor::Person => format!("{remedy}."),
-        _ => format!("Show this page to {who}. {remedy}."),
-    };
+pub(crate) fn refused(web: &Web, refusal: LoginRefusal) -> Response {
     let page = RefusedPage {
-        page: Frame::below(web.engine.issuer().path()),
-        title: "You are not signed in".to_owned(),
-        explanation: format!("{}.", sentence(refusal.title)),
-        who: who.to_owned(),
-        next_step,
-        rule: refusal.rule.to_owned(),
-        wanted: refusal.wanted.clone(),
-        got: refusal.got.clone(),
+        page: Frame::branded(refusal.brand.as_deref().cloned()),
         occurred_at: format!("{} UTC", moment(&web.clock.now().to_string())),
         reference: refusal
             .reference
@@ -393,41 +384,19 @@ pub(crate) fn refused(web: &Web, refusal: &LoginRefusal) -> Response {
             true => web.engine.url("/login"),
             false => String::new(),
         },
+        refusal,
     };
     (StatusCode::FORBIDDEN, page).into_response()
 }
 
 /// Too many answers of an identity provider were refused from this address.
-pub(crate) fn too_many(web: &Web) -> Response {
-    let page = ErrorPage {
-        page: Frame::below(web.engine.issuer().path()),
-        title: "Too many refused sign-ins".to_owned(),
-        explanation: "From where you are, too many sign-ins were refused within a minute."
-            .to_owned(),
-        next_step: "Wait a minute, then go back to the application and sign in again.".to_owned(),
-        reference: String::new(),
-    };
-    (StatusCode::TOO_MANY_REQUESTS, page).into_response()
+pub(crate) fn too_many() -> Response {
+    (StatusCode::TOO_MANY_REQUESTS, trouble(Trouble::TooMany)).into_response()
 }
 
 /// A login that waits no more.
-pub(crate) fn gone(web: &Web) -> Response {
-    let page = ErrorPage {
-        page: Frame::below(web.engine.issuer().path()),
-        title: "This sign-in is over".to_owned(),
-        explanation: "It was finished already, it took longer than fifteen minutes, or it began in another browser.".to_owned(),
-        next_step: "Go back to the application and sign in again.".to_owned(),
-        reference: String::new(),
-    };
-    (StatusCode::BAD_REQUEST, page).into_response()
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
+pub(crate) fn gone() -> Response {
+    (StatusCode::BAD_REQUEST, trouble(Trouble::Gone)).into_response()
 }
 
 /// Date and time of an RFC 3339 text, to the second.

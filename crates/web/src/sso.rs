@@ -22,7 +22,7 @@ use crate::{
     cookies::FromBrowser,
     failure::{OAuthFailure, PageFailure},
     now::Now,
-    pages::{ForwardPage, Frame},
+    pages::{ForwardPage, Frame, Toward},
     people,
 };
 
@@ -65,7 +65,7 @@ async fn callback(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
-        return Ok(people::gone(&web));
+        return Ok(people::gone());
     };
     let outcome = web
         .engine
@@ -91,7 +91,7 @@ async fn acs(
     Form(form): Form<Answer>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
-        return Ok(people::gone(&web));
+        return Ok(people::gone());
     };
     let posted = PostedResponse {
         connection_id,
@@ -100,9 +100,9 @@ async fn acs(
     };
     Ok(match web.engine.receive_saml(posted, now).await? {
         SamlAnswer::Continue(url) | SamlAnswer::Restart(url) => Redirect::to(&url).into_response(),
-        SamlAnswer::Refused(refusal) => people::refused(&web, &refusal),
-        SamlAnswer::TooMany => people::too_many(&web),
-        SamlAnswer::Gone => people::gone(&web),
+        SamlAnswer::Refused(refusal) => people::refused(&web, refusal),
+        SamlAnswer::TooMany => people::too_many(),
+        SamlAnswer::Gone => people::gone(),
     })
 }
 
@@ -120,7 +120,7 @@ async fn finish(
     Query(finish): Query<Finish>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
-        return Ok(people::gone(&web));
+        return Ok(people::gone());
     };
     let outcome = web
         .engine
@@ -132,9 +132,9 @@ async fn finish(
 fn show(web: &Web, outcome: LoginOutcome) -> Response {
     match outcome {
         LoginOutcome::SignedIn(signed_in) => people::welcome(web, &signed_in),
-        LoginOutcome::Refused(refusal) => people::refused(web, &refusal),
+        LoginOutcome::Refused(refusal) => people::refused(web, refusal),
         LoginOutcome::WrongPassword(_) | LoginOutcome::TooManyTries(_) | LoginOutcome::Gone => {
-            people::gone(web)
+            people::gone()
         }
     }
 }
@@ -147,7 +147,7 @@ async fn login(
     Path(connection): Path<String>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
-        return Ok(people::gone(&web));
+        return Ok(people::gone());
     };
     let link = web
         .engine
@@ -160,7 +160,7 @@ fn follow(web: &Web, link: Option<LoginLink>) -> Response {
     match link {
         Some(LoginLink::Application(url)) => Redirect::to(&url).into_response(),
         Some(LoginLink::Login(begun)) => people::to_login(web, &begun),
-        None => people::gone(web),
+        None => people::gone(),
     }
 }
 
@@ -181,7 +181,7 @@ async fn oidc_login(
     Form(started): Form<Started>,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
-        return Ok(people::gone(&web));
+        return Ok(people::gone());
     };
     let (issuer, hint) = (started.iss.as_deref(), started.login_hint.as_deref());
     let link = web
@@ -295,7 +295,7 @@ async fn slo_form(
         (None, Some(response)) => SamlLogoutMessage::ResponseForm {
             message: Secret::new(response),
         },
-        _ => return Ok(people::gone(&web)),
+        _ => return Ok(people::gone()),
     };
     logout(&web, &connection, message, address, now).await
 }
@@ -308,7 +308,7 @@ async fn logout(
     now: Timestamp,
 ) -> Result<Response, PageFailure> {
     let Ok(connection_id) = connection.parse() else {
-        return Ok(people::gone(web));
+        return Ok(people::gone());
     };
     Ok(
         match web
@@ -318,9 +318,9 @@ async fn logout(
         {
             SamlLogoutOutcome::Answer(answer) => to_provider(web, answer),
             SamlLogoutOutcome::Done(url) => Redirect::to(&url).into_response(),
-            SamlLogoutOutcome::Refused(refusal) => people::refused(web, &refusal),
-            SamlLogoutOutcome::TooMany => people::too_many(web),
-            SamlLogoutOutcome::Gone => people::gone(web),
+            SamlLogoutOutcome::Refused(refusal) => people::refused(web, refusal),
+            SamlLogoutOutcome::TooMany => people::too_many(),
+            SamlLogoutOutcome::Gone => people::gone(),
         },
     )
 }
@@ -329,14 +329,17 @@ async fn logout(
 pub(crate) fn to_provider(web: &Web, message: ToProvider) -> Response {
     match message {
         ToProvider::Redirect(url) => Redirect::to(&url).into_response(),
-        ToProvider::Post(form) => ForwardPage {
-            page: Frame::below(web.engine.issuer().path()),
-            action: form.action,
-            parameter: form.parameter.to_owned(),
-            message: form.message,
-            relay_state: form.relay_state.unwrap_or_default(),
-            script_url: web.engine.url("/assets/forward.js"),
+        ToProvider::Post(form) => {
+            let mut fields = vec![(form.parameter, form.message)];
+            fields.extend(form.relay_state.map(|state| ("RelayState", state)));
+            ForwardPage {
+                page: Frame::plain(),
+                to: Toward::Provider,
+                action: form.action,
+                fields,
+                script_url: web.engine.url("/assets/forward.js"),
+            }
+            .into_response()
         }
-        .into_response(),
     }
 }

@@ -1,10 +1,13 @@
+mod logo;
+
 use serde_json::{Value, json};
 use vestibule_core::{
-    ConnectionId, ConnectionState, Domain, EndCause, EndScope, EventKind, OrganizationId, Policy,
-    Protocol, Resource, Timestamp,
+    Color, ConnectionId, ConnectionState, Domain, EndCause, EndScope, EventKind, OrganizationId,
+    Policy, Protocol, Resource, Timestamp,
 };
 use vestibule_store::{
-    Connection, Ending, NewEvent, Organization, OrganizationDomain, ReadTx, WriteTx,
+    Connection, Ending, NewEvent, Organization, OrganizationBrand, OrganizationDomain, ReadTx,
+    WriteTx,
 };
 
 use super::{Actor, AdminError, Done, Result, check, locked, taken, visible};
@@ -25,8 +28,36 @@ pub struct OrganizationChange {
     pub domains: Option<Vec<String>>,
     /// What it decides about sign-ins.
     pub policy: Option<PolicyChange>,
+    /// How its pages look.
+    pub branding: Option<BrandingChange>,
     /// Whether its people may sign in.
     pub active: Option<bool>,
+}
+
+/// What changes of how an organization's pages look; the logo is set by itself.
+#[derive(Debug, Default)]
+pub struct BrandingChange {
+    /// The name on its pages; none is the organization's name.
+    pub display_name: Option<Option<String>>,
+    /// The color of buttons and links, such as `#3355d1`; none is the installation's.
+    pub color: Option<Option<String>>,
+}
+
+impl BrandingChange {
+    fn apply(self, brand: &mut OrganizationBrand) -> Result<()> {
+        if let Some(display_name) = self.display_name {
+            brand.display_name = display_name
+                .map(|text| check::name("branding.display_name", &text))
+                .transpose()?;
+        }
+        if let Some(color) = self.color {
+            let parsed = color.map(|text| text.parse::<Color>());
+            brand.color = parsed.transpose().map_err(|error| {
+                AdminError::invalid("branding.color", format!("{error}, like #3355d1"))
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// What changes of a policy; lifetimes are seconds.
@@ -94,6 +125,8 @@ impl Engine {
         let external_id = checked_external_id(new.external_id.flatten())?;
         let mut policy = Policy::default();
         new.policy.unwrap_or_default().apply(&mut policy)?;
+        let mut brand = OrganizationBrand::default();
+        new.branding.unwrap_or_default().apply(&mut brand)?;
         let domains = parsed_domains(&new.domains.unwrap_or_default())?;
 
         let mut tx = self.store().write(now).await?;
@@ -101,8 +134,9 @@ impl Engine {
             .add_organization(&name, external_id.as_deref(), &policy)
             .await
             .map_err(taken(EXTERNAL_ID_TAKEN))?;
-        if new.active == Some(false) {
-            organization.active = false;
+        let active = new.active.unwrap_or(true);
+        if !active || brand != organization.brand {
+            (organization.active, organization.brand) = (active, brand);
             tx.set_organization(&organization).await?;
         }
         add_password_connection(&mut tx, &organization, now).await?;
@@ -178,6 +212,10 @@ impl Engine {
         after.external_id = external_id.unwrap_or(after.external_id);
         after.active = change.active.unwrap_or(after.active);
         change.policy.unwrap_or_default().apply(&mut after.policy)?;
+        change
+            .branding
+            .unwrap_or_default()
+            .apply(&mut after.brand)?;
         after.updated_at = now;
         tx.set_organization(&after)
             .await
@@ -201,7 +239,7 @@ impl Engine {
             .await?;
             after.epoch += 1;
         }
-        let data = json!({ "name": after.name, "active": after.active, "policy": after.policy, "domains": domains });
+        let data = json!({ "name": after.name, "active": after.active, "policy": after.policy, "domains": domains, "branding": told(&after.brand) });
         audit(&mut tx, actor, "organization.update", id, data).await?;
         let details = OrganizationDetails::read(&mut tx, after).await?;
         tx.commit().await?;
@@ -332,6 +370,12 @@ impl Engine {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// What the audit says of a brand.
+fn told(brand: &OrganizationBrand) -> Value {
+    let color = brand.color.map(|color| color.to_string());
+    json!({ "display_name": brand.display_name, "color": color })
 }
 
 fn checked_external_id(external_id: Option<String>) -> Result<Option<String>> {

@@ -1,6 +1,11 @@
-//! `/organizations` and their domains.
+//! `/organizations`, their domains and how their pages look.
 
-use axum::extract::{Path, State};
+mod branding;
+
+use axum::{
+    body::Body as RawBody,
+    extract::{Path, State},
+};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -10,9 +15,10 @@ use vestibule_engine::{
     admin::{OrganizationChange, OrganizationDetails, OrganizationDomain, PolicyChange},
 };
 
+use self::branding::{BrandingInput, BrandingView};
 use super::{
     access::By,
-    body::{Answer, Body, Handled, Nullable, Params, Target, nullable},
+    body::{self, Answer, Body, Handled, Nullable, Params, Target, nullable},
     page::{List, PageQuery},
     problem::Problem,
 };
@@ -25,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(create_domain, list_domains))
         .routes(routes!(delete_domain))
         .routes(routes!(verify_domain))
+        .routes(routes!(set_logo, delete_logo))
 }
 
 /// What an organization is made of, or changed to; `name` is required to make one.
@@ -41,6 +48,7 @@ struct OrganizationInput {
     #[schema(example = json!(["acme.test"]))]
     domains: Option<Vec<String>>,
     policy: Option<PolicyInput>,
+    branding: Option<BrandingInput>,
     /// Whether its people may sign in; every change ends what was issued before.
     active: Option<bool>,
 }
@@ -74,6 +82,7 @@ impl From<OrganizationInput> for OrganizationChange {
                 refresh_idle: policy.refresh_idle,
                 refresh_max: policy.refresh_max,
             }),
+            branding: input.branding.map(Into::into),
             active: input.active,
         }
     }
@@ -88,6 +97,7 @@ struct Organization {
     active: bool,
     domains: Vec<Domain>,
     policy: PolicyView,
+    branding: BrandingView,
     created_at: String,
     updated_at: String,
 }
@@ -149,6 +159,7 @@ impl From<OrganizationDetails> for Organization {
             active: organization.active,
             domains: details.domains.into_iter().map(Into::into).collect(),
             policy: organization.policy.into(),
+            branding: organization.brand.into(),
             created_at: organization.created_at.to_string(),
             updated_at: organization.updated_at.to_string(),
         }
@@ -310,4 +321,36 @@ async fn verify_domain(
         .verify_organization_domain(&actor, id, &domain, now)
         .await?;
     Ok(Answer::ok(details.into()))
+}
+
+/// Set the logo of an organization
+///
+/// The body is the image: PNG, JPEG or WebP, at most 256 KiB and 2048 pixels wide and high.
+#[utoipa::path(put, path = "/organizations/{id}/logo", tag = "organizations", params(("id" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses((status = 200, body = Organization)))]
+async fn set_logo(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+    image: RawBody,
+) -> Handled<Organization> {
+    let image = body::read(image).await?;
+    let details = engine
+        .set_organization_logo(&actor, id, &image, now)
+        .await?;
+    Ok(Answer::ok(details.into()))
+}
+
+/// Remove the logo of an organization
+#[utoipa::path(delete, path = "/organizations/{id}/logo", tag = "organizations", params(("id" = String, Path)),
+    responses((status = 204)))]
+async fn delete_logo(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+) -> Result<StatusCode, Problem> {
+    engine.remove_organization_logo(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

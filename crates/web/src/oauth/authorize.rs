@@ -14,7 +14,7 @@ use crate::{
     cookies::FromBrowser,
     failure::PageFailure,
     now::Now,
-    pages::{AnswerPage, ErrorPage, Frame},
+    pages::{ErrorPage, ForwardPage, Frame, Toward},
     people::to_login,
 };
 
@@ -51,11 +51,13 @@ async fn answer(
     parameters: &str,
 ) -> Result<Response, PageFailure> {
     let Ok(params) = Params::from_urlencoded(parameters) else {
-        return Ok(page(&web, PageError::ClientId));
+        return Ok(page("", PageError::ClientId));
     };
+    let locales = params.get("ui_locales").ok().flatten();
+    let locales = locales.unwrap_or_default().to_owned();
     Ok(match web.engine.authorize(params, browser, now).await? {
         AuthorizeOutcome::Answer(answer) => to_application(&web, answer),
-        AuthorizeOutcome::Page(error) => page(&web, error),
+        AuthorizeOutcome::Page(error) => page(&locales, error),
         AuthorizeOutcome::Login(begun) => to_login(&web, &begun),
     })
 }
@@ -64,8 +66,9 @@ async fn answer(
 pub(crate) fn to_application(web: &Web, answer: Answer) -> Response {
     match answer {
         Answer::Redirect(url) => Redirect::to(&url).into_response(),
-        Answer::Post { action, fields } => AnswerPage {
-            page: Frame::below(web.engine.issuer().path()),
+        Answer::Post { action, fields } => ForwardPage {
+            page: Frame::plain(),
+            to: Toward::Application,
             action,
             fields,
             script_url: web.engine.url("/assets/forward.js"),
@@ -75,23 +78,10 @@ pub(crate) fn to_application(web: &Web, answer: Answer) -> Response {
 }
 
 /// Nothing may be sent to a redirect URI that is not known to be the application's (RFC 6749 §4.1.2.1).
-fn page(web: &Web, error: PageError) -> Response {
-    let next_step = match error {
-        PageError::UnknownClient | PageError::ClientId => {
-            "Whoever runs the application: send the `client_id` that the admin API answered when the application was registered."
-        }
-        PageError::UnregisteredRedirectUri => {
-            "Whoever runs the application: register this exact `redirect_uri`, byte for byte, with the application."
-        }
-        PageError::RequestUri => "Go back to the application and sign in again.",
-        _ => "Whoever runs the application: send one `redirect_uri`, the one that is registered.",
-    };
+fn page(ui_locales: &str, error: PageError) -> Response {
     let page = ErrorPage {
-        page: Frame::below(web.engine.issuer().path()),
-        title: "The application sent a wrong request".to_owned(),
-        explanation: format!("You cannot be signed in: {error}."),
-        next_step: next_step.to_owned(),
-        reference: String::new(),
+        page: Frame::plain().wished(ui_locales),
+        trouble: error.into(),
     };
     (StatusCode::BAD_REQUEST, page).into_response()
 }

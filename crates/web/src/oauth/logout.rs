@@ -63,7 +63,7 @@ async fn begin(
 ) -> Result<Response, PageFailure> {
     let request = match read(&parameters) {
         Ok(request) => request,
-        Err(error) => return Ok(refused(&web, error)),
+        Err(error) => return Ok(refused(&locales(&parameters), error)),
     };
     match web
         .engine
@@ -73,20 +73,22 @@ async fn begin(
         LogoutOutcome::Confirm {
             application,
             user_name,
+            brand,
+            returns_to,
         } => {
             session.insert(WAITING, &parameters).await?;
             let page = ConfirmLogoutPage {
-                page: Frame::below(web.engine.issuer().path()),
+                page: Frame::branded(brand)
+                    .returning_to(returns_to)
+                    .wished(&locales(&parameters)),
                 action: web.engine.url("/oauth/logout/confirm"),
                 csrf: csrf::token(&session, &web.engine).await?,
-                handle: String::new(),
                 user_name,
                 application: application.unwrap_or_default(),
-                cancel_url: String::new(),
             };
             Ok(page.into_response())
         }
-        outcome => Ok(done(&web, outcome)),
+        outcome => Ok(done(&web, &locales(&parameters), outcome)),
     }
 }
 
@@ -111,11 +113,12 @@ pub(crate) async fn confirm(
     match read(&parameters) {
         Ok(request) => Ok(done(
             &web,
+            &locales(&parameters),
             web.engine
                 .logout(request, browser, LogoutConsent::Given, now)
                 .await?,
         )),
-        Err(error) => Ok(refused(&web, error)),
+        Err(error) => Ok(refused(&locales(&parameters), error)),
     }
 }
 
@@ -124,21 +127,20 @@ fn read(parameters: &str) -> Result<LogoutRequest, LogoutError> {
     LogoutRequest::parse(&params)
 }
 
-fn done(web: &Web, outcome: LogoutOutcome) -> Response {
+fn done(web: &Web, locales: &str, outcome: LogoutOutcome) -> Response {
     match outcome {
         LogoutOutcome::SignedOut {
             sessions,
             upstream,
             return_url,
-            application,
+            brand,
+            ..
         } => {
             let mut response = match (upstream, return_url) {
                 (Some(upstream), _) => sso::to_provider(web, upstream),
                 (None, Some(url)) => Redirect::to(&url).into_response(),
                 (None, None) => SignedOutPage {
-                    page: Frame::below(web.engine.issuer().path()),
-                    application: application.unwrap_or_default(),
-                    return_url: String::new(),
+                    page: Frame::branded(brand).wished(locales),
                     login_url: web.engine.url("/login"),
                 }
                 .into_response(),
@@ -148,7 +150,7 @@ fn done(web: &Web, outcome: LogoutOutcome) -> Response {
             }
             response
         }
-        LogoutOutcome::Refused(error) => refused(web, error),
+        LogoutOutcome::Refused(error) => refused(locales, error),
         // Only an unasked request leads to the question.
         LogoutOutcome::Confirm { .. } => {
             Redirect::to(&web.engine.url("/oauth/logout")).into_response()
@@ -156,14 +158,19 @@ fn done(web: &Web, outcome: LogoutOutcome) -> Response {
     }
 }
 
-fn refused(web: &Web, error: LogoutError) -> Response {
+/// The languages that the application wishes for (RP-Initiated Logout 1.0 §2).
+fn locales(parameters: &str) -> String {
+    let params = Params::from_urlencoded(parameters).ok();
+    let wished = params
+        .as_ref()
+        .and_then(|params| params.get("ui_locales").ok());
+    wished.flatten().unwrap_or_default().to_owned()
+}
+
+fn refused(locales: &str, error: LogoutError) -> Response {
     let page = ErrorPage {
-        page: Frame::below(web.engine.issuer().path()),
-        title: "The application sent a wrong logout request".to_owned(),
-        explanation: format!("You are still signed in: {error}."),
-        next_step: "Sign out below, or tell whoever runs the application what this page says."
-            .to_owned(),
-        reference: String::new(),
+        page: Frame::plain().wished(locales),
+        trouble: error.into(),
     };
     (StatusCode::BAD_REQUEST, page).into_response()
 }

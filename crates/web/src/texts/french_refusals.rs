@@ -1,0 +1,545 @@
+//! What refusals say, in French, by the English of the rule.
+//!
+//! As there, a sentence has neither capital nor full stop; `{}` is what stands between the first pair of backticks.
+
+use std::borrow::Cow;
+
+/// The French of a refusal's sentence; none where the table lacks it.
+pub(super) fn translate(english: &str) -> Option<Cow<'static, str>> {
+    if let Some(french) = find(english) {
+        return Some(Cow::Borrowed(french));
+    }
+    let (before, rest) = english.split_once('`')?;
+    let (name, after) = rest.split_once('`')?;
+    let french = find(&format!("{before}`{{}}`{after}"))?;
+    Some(Cow::Owned(french.replace("{}", name)))
+}
+
+fn find(english: &str) -> Option<&'static str> {
+    let known = [TITLES, REMEDIES, OPENID, SAML];
+    let mut known = known.into_iter().flatten();
+    known
+        .find(|(known, _)| *known == english)
+        .map(|(_, french)| *french)
+}
+
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    [TITLES, REMEDIES, OPENID, SAML].into_iter().flatten()
+}
+
+/// What happened.
+const TITLES: &[(&str, &str)] = &[
+    (
+        "your identity provider's answer was refused",
+        "la réponse de votre fournisseur d’identité a été refusée",
+    ),
+    (
+        "this way of signing in is not set up correctly",
+        "ce mode de connexion n’est pas configuré correctement",
+    ),
+    (
+        "your identity provider and this way of signing in do not fit",
+        "votre fournisseur d’identité et ce mode de connexion ne concordent pas",
+    ),
+    (
+        "the answer came at the wrong time",
+        "la réponse est arrivée au mauvais moment",
+    ),
+    (
+        "your identity provider could not be reached",
+        "votre fournisseur d’identité est injoignable",
+    ),
+    (
+        "this sign-in cannot be continued",
+        "cette connexion ne peut pas se poursuivre",
+    ),
+    (
+        "this way of signing in does not say how people are recognised",
+        "ce mode de connexion n’indique pas comment les personnes sont reconnues",
+    ),
+    (
+        "your identity provider did not say who you are",
+        "votre fournisseur d’identité n’a pas indiqué qui vous êtes",
+    ),
+    (
+        "more than one account could be yours",
+        "plusieurs comptes pourraient être le vôtre",
+    ),
+    (
+        "your identity provider says that your address is not verified",
+        "votre fournisseur d’identité indique que votre adresse n’est pas vérifiée",
+    ),
+    (
+        "your address is not in a domain of this organization",
+        "votre adresse n’appartient pas à un domaine de cette organisation",
+    ),
+    (
+        "your account is not provisioned",
+        "votre compte n’a pas été créé par l’annuaire",
+    ),
+    ("your account is deactivated", "votre compte est désactivé"),
+    (
+        "this account belongs to another identity",
+        "ce compte appartient à une autre identité",
+    ),
+    (
+        "an account with your name exists already",
+        "un compte à votre nom existe déjà",
+    ),
+    (
+        "this way of signing in does not say whose people it brings",
+        "ce mode de connexion n’indique pas à quel annuaire appartiennent les personnes",
+    ),
+    (
+        "this way of signing in was changed while you were signing in",
+        "ce mode de connexion a été modifié pendant que vous vous connectiez",
+    ),
+    (
+        "the application is no longer registered",
+        "l’application n’est plus enregistrée",
+    ),
+    (
+        "your identity provider's session is over already",
+        "la session de votre fournisseur d’identité est déjà terminée",
+    ),
+    (
+        "this way of signing in is not set up completely",
+        "ce mode de connexion n’est pas entièrement configuré",
+    ),
+    (
+        "your identity provider gives you another name at every sign-in",
+        "votre fournisseur d’identité vous donne un autre nom à chaque connexion",
+    ),
+    (
+        "your identity provider began this sign-in, and no application is set up for that",
+        "votre fournisseur d’identité a lancé cette connexion, et aucune application n’est configurée pour cela",
+    ),
+    (
+        "this answer of your identity provider was used before",
+        "cette réponse de votre fournisseur d’identité a déjà été utilisée",
+    ),
+    (
+        "your identity provider has ended this sign-in",
+        "votre fournisseur d’identité a mis fin à cette connexion",
+    ),
+    (
+        "your sign-in at the identity provider is too old",
+        "votre connexion chez le fournisseur d’identité est trop ancienne",
+    ),
+    (
+        "your identity provider has signed you out",
+        "votre fournisseur d’identité vous a déconnecté",
+    ),
+    (
+        "this sign-in began in another browser",
+        "cette connexion a commencé dans un autre navigateur",
+    ),
+    ("this sign-in is over", "cette connexion est terminée"),
+    (
+        "the account is locked after ten wrong passwords in a row",
+        "le compte est bloqué après dix mots de passe incorrects de suite",
+    ),
+    (
+        "the name or the password is wrong",
+        "le nom ou le mot de passe est incorrect",
+    ),
+    (
+        "your organization has no way of signing in yet",
+        "votre organisation n’a pas encore de mode de connexion",
+    ),
+];
+
+/// What to do about a rule of ours.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "set `join` on the connection: one directory attribute and the claim that equals it",
+        "définissez `join` sur la connexion\u{a0}: un attribut de l’annuaire et la revendication qui lui est égale",
+    ),
+    (
+        "release the claim `{}` to this application, with one value",
+        "transmettez la revendication `{}` à cette application, avec une seule valeur",
+    ),
+    (
+        "make the attribute unique in the directory, or join on another one",
+        "rendez l’attribut unique dans l’annuaire, ou choisissez-en un autre pour la jointure",
+    ),
+    (
+        "verify the address at the identity provider, or join on a claim that is not an address",
+        "faites vérifier l’adresse chez le fournisseur d’identité, ou choisissez pour la jointure une revendication qui n’est pas une adresse",
+    ),
+    (
+        "verify the domain for the organization, or join on a claim that is not an address",
+        "faites vérifier le domaine pour l’organisation, ou choisissez pour la jointure une revendication qui n’est pas une adresse",
+    ),
+    (
+        "assign the person to the application in the directory, so that it provisions the account",
+        "attribuez l’application à la personne dans l’annuaire, afin que le compte soit créé",
+    ),
+    (
+        "activate the account in the directory if the person should have access",
+        "réactivez le compte dans l’annuaire si la personne doit avoir accès",
+    ),
+    (
+        "if the person's identity at the provider was replaced, remove the old link of the user first",
+        "si l’identité de la personne chez le fournisseur a été remplacée, supprimez d’abord l’ancien lien de l’utilisateur",
+    ),
+    (
+        "join on the attribute that the existing account has, or remove it",
+        "choisissez pour la jointure l’attribut que possède le compte existant, ou supprimez ce compte",
+    ),
+    (
+        "set `directory_id` on the connection to one of the organization's directories",
+        "définissez `directory_id` sur la connexion\u{a0}: l’un des annuaires de l’organisation",
+    ),
+    (
+        "go back to the application and sign in again",
+        "revenez à l’application et connectez-vous de nouveau",
+    ),
+    (
+        "register the application again, then start from it",
+        "enregistrez de nouveau l’application, puis repartez d’elle",
+    ),
+    ("sign in again", "connectez-vous de nouveau"),
+    (
+        "import the identity provider's metadata again",
+        "importez de nouveau les métadonnées du fournisseur d’identité",
+    ),
+    (
+        "configure a persistent or e-mail NameID at the identity provider, or join on an attribute (`attribute:NAME`)",
+        "configurez chez le fournisseur d’identité un NameID persistant ou de type e-mail, ou choisissez un attribut pour la jointure (`attribute:NAME`)",
+    ),
+    (
+        "set `default_application_id` on the connection to an application with an `initiate_login_uri`",
+        "définissez `default_application_id` sur la connexion\u{a0}: une application qui a un `initiate_login_uri`",
+    ),
+    (
+        "start again at the application; if you did not repeat anything, tell your IT team",
+        "recommencez à partir de l’application\u{202f}; si vous n’avez rien répété, prévenez votre service informatique",
+    ),
+    (
+        "start again at the application",
+        "recommencez à partir de l’application",
+    ),
+    (
+        "let the identity provider honor ForceAuthn for this application",
+        "faites en sorte que le fournisseur d’identité respecte ForceAuthn pour cette application",
+    ),
+    (
+        "start again in this browser; if you did not start a sign-in, close this page",
+        "recommencez dans ce navigateur\u{202f}; si vous n’avez lancé aucune connexion, fermez cette page",
+    ),
+    (
+        "wait a quarter of an hour, then try again",
+        "attendez un quart d’heure, puis réessayez",
+    ),
+    ("try again", "réessayez"),
+    (
+        "activate a connection for the organization, or allow passwords in its policy",
+        "activez une connexion pour l’organisation, ou autorisez les mots de passe dans sa politique",
+    ),
+];
+
+/// What to do about a rule of OpenID Connect.
+const OPENID: &[(&str, &str)] = &[
+    (
+        "assign the person to the application at the identity provider, then try again",
+        "attribuez l’application à la personne chez le fournisseur d’identité, puis réessayez",
+    ),
+    (
+        "compare the client id, the client secret and the redirect URI on both sides",
+        "comparez l’identifiant du client, son secret et l’URI de redirection des deux côtés",
+    ),
+    (
+        "open the issuer's discovery document from the server and check that the identity provider answers it",
+        "ouvrez depuis le serveur le document de découverte de l’émetteur et vérifiez que c’est le fournisseur d’identité qui répond",
+    ),
+    (
+        "create the application at the identity provider as an OpenID Connect application",
+        "créez l’application chez le fournisseur d’identité comme application OpenID Connect",
+    ),
+    (
+        "turn off ID-token encryption for this application at the identity provider",
+        "désactivez chez le fournisseur d’identité le chiffrement du jeton d’identité pour cette application",
+    ),
+    (
+        "do not repeat the login; report it to the identity provider, because the token may be forged",
+        "ne répétez pas la connexion\u{202f}; signalez-la au fournisseur d’identité, car le jeton est peut-être falsifié",
+    ),
+    (
+        "turn off the token extension at the identity provider",
+        "désactivez l’extension de jeton chez le fournisseur d’identité",
+    ),
+    (
+        "try again in a minute; if it repeats, compare the keys that the identity provider publishes",
+        "réessayez dans une minute\u{202f}; si cela se reproduit, comparez les clés que publie le fournisseur d’identité",
+    ),
+    (
+        "let the identity provider write the key id (`kid`) into its tokens",
+        "faites inscrire par le fournisseur d’identité l’identifiant de clé (`kid`) dans ses jetons",
+    ),
+    (
+        "let the identity provider send the claim in the ID token",
+        "faites transmettre la revendication dans le jeton d’identité par le fournisseur d’identité",
+    ),
+    (
+        "start the login again at the app",
+        "recommencez la connexion à partir de l’application",
+    ),
+    (
+        "start the login again at the app, not from a bookmark",
+        "recommencez la connexion à partir de l’application, et non d’un signet",
+    ),
+    (
+        "compare the client id in the connection with that of the application at the identity provider",
+        "comparez l’identifiant du client dans la connexion avec celui de l’application chez le fournisseur d’identité",
+    ),
+    (
+        "turn userinfo off for the connection, or repair it at the identity provider",
+        "désactivez userinfo pour la connexion, ou corrigez-le chez le fournisseur d’identité",
+    ),
+    (
+        "copy the issuer from the identity provider's discovery document, byte for byte",
+        "recopiez l’émetteur depuis le document de découverte du fournisseur d’identité, octet par octet",
+    ),
+    (
+        "let the identity provider send `iss` in its answer, as its metadata promises",
+        "faites transmettre `iss` dans la réponse du fournisseur d’identité, comme ses métadonnées le promettent",
+    ),
+    (
+        "let the identity provider honor `max_age` and `prompt=login`, then sign in again",
+        "faites en sorte que le fournisseur d’identité respecte `max_age` et `prompt=login`, puis connectez-vous de nouveau",
+    ),
+    (
+        "use an https URL without user info and fragment",
+        "utilisez une URL https sans identifiants ni fragment",
+    ),
+    (
+        "use the issuer of your tenant: https://login.microsoftonline.com/<tenant id>/v2.0",
+        "utilisez l’émetteur de votre locataire\u{a0}: https://login.microsoftonline.com/<tenant id>/v2.0",
+    ),
+    (
+        "check that the issuer is that of an OpenID Connect provider",
+        "vérifiez que l’émetteur est celui d’un fournisseur OpenID Connect",
+    ),
+    (
+        "complete the settings of the connection",
+        "complétez les paramètres de la connexion",
+    ),
+    (
+        "let the identity provider sign ID tokens with RS256 or ES256",
+        "faites signer les jetons d’identité par le fournisseur d’identité avec RS256 ou ES256",
+    ),
+    (
+        "sign in with an account of the right tenant",
+        "connectez-vous avec un compte du bon locataire",
+    ),
+    (
+        "synchronize the clocks of the identity provider and of this server",
+        "synchronisez les horloges du fournisseur d’identité et de ce serveur",
+    ),
+    (
+        "check that the server can reach the identity provider and that its certificate is trusted",
+        "vérifiez que le serveur peut joindre le fournisseur d’identité et que le certificat de celui-ci est approuvé",
+    ),
+    (
+        "make the identity provider's key endpoint (`jwks_uri`) reachable, then try again",
+        "rendez joignable l’adresse des clés du fournisseur d’identité (`jwks_uri`), puis réessayez",
+    ),
+];
+
+/// What to do about a rule of SAML.
+const SAML: &[(&str, &str)] = &[
+    (
+        "import the identity provider's metadata, or paste its signing certificate",
+        "importez les métadonnées du fournisseur d’identité, ou collez son certificat de signature",
+    ),
+    (
+        "send fewer group or role values: a filter on the group claim at the identity provider",
+        "envoyez moins de groupes ou de rôles\u{a0}: filtrez l’attribut des groupes chez le fournisseur d’identité",
+    ),
+    (
+        "start again at the application; if it repeats, something between the identity provider and here changes the form",
+        "recommencez à partir de l’application\u{202f}; si cela se reproduit, quelque chose modifie le formulaire entre le fournisseur d’identité et ce service",
+    ),
+    (
+        "no identity provider sends this by itself; look at proxies and custom templates, and report it as a possible attack",
+        "aucun fournisseur d’identité n’envoie cela de lui-même\u{202f}; examinez les serveurs mandataires et les modèles personnalisés, et signalez-le comme une attaque possible",
+    ),
+    (
+        "point the identity provider's assertion consumer service at this address, and nothing else",
+        "dirigez vers cette adresse l’«\u{a0}assertion consumer service\u{a0}» du fournisseur d’identité, et rien d’autre",
+    ),
+    (
+        "configure the application at the identity provider for SAML 2.0",
+        "configurez l’application pour SAML 2.0 chez le fournisseur d’identité",
+    ),
+    (
+        "no identity provider sends this by itself; report it as a possible attack",
+        "aucun fournisseur d’identité n’envoie cela de lui-même\u{202f}; signalez-le comme une attaque possible",
+    ),
+    (
+        "look at the status and the identity provider's log; often the person is not assigned to the application",
+        "consultez le statut et le journal du fournisseur d’identité\u{202f}; souvent, l’application n’est pas attribuée à la personne",
+    ),
+    (
+        "configure the identity provider to send exactly one assertion",
+        "configurez le fournisseur d’identité pour qu’il envoie exactement une assertion",
+    ),
+    (
+        "sign with an enveloped signature over the element's own ID, as every standard product does",
+        "signez par une signature enveloppée portant sur l’ID de l’élément lui-même, comme le fait tout produit standard",
+    ),
+    (
+        "sign with exclusive canonicalization; inclusive can be allowed on the connection",
+        "signez avec la canonicalisation exclusive\u{202f}; l’inclusive peut être autorisée sur la connexion",
+    ),
+    (
+        "sign with RSA-SHA256 or ECDSA-SHA256; SHA-1 can be allowed on the connection for a while",
+        "signez avec RSA-SHA256 ou ECDSA-SHA256\u{202f}; SHA-1 peut être autorisé sur la connexion pour un temps",
+    ),
+    (
+        "import the identity provider's current metadata: its signing key has changed",
+        "importez les métadonnées actuelles du fournisseur d’identité\u{a0}: sa clé de signature a changé",
+    ),
+    (
+        "import the identity provider's current metadata: its signing certificate has probably been renewed",
+        "importez les métadonnées actuelles du fournisseur d’identité\u{a0}: son certificat de signature a sans doute été renouvelé",
+    ),
+    (
+        "look for a proxy or a form handler that rewrites the message; report it as a possible attack if there is none",
+        "cherchez un serveur mandataire ou un traitement de formulaire qui réécrit le message\u{202f}; s’il n’y en a pas, signalez-le comme une attaque possible",
+    ),
+    (
+        "switch on signing of the response or of the assertion at the identity provider",
+        "activez chez le fournisseur d’identité la signature de la réponse ou de l’assertion",
+    ),
+    (
+        "upload this connection's metadata at the identity provider and switch on encryption, or stop demanding it",
+        "déposez les métadonnées de cette connexion chez le fournisseur d’identité et activez le chiffrement, ou cessez de l’exiger",
+    ),
+    (
+        "switch on encryption on the connection, or switch it off at the identity provider",
+        "activez le chiffrement sur la connexion, ou désactivez-le chez le fournisseur d’identité",
+    ),
+    (
+        "encrypt with AES-GCM or AES-CBC (128 or 256) and RSA-OAEP",
+        "chiffrez avec AES-GCM ou AES-CBC (128 ou 256) et RSA-OAEP",
+    ),
+    (
+        "import this connection's current metadata at the identity provider: it encrypts for another key",
+        "importez les métadonnées actuelles de cette connexion chez le fournisseur d’identité\u{a0}: il chiffre pour une autre clé",
+    ),
+    (
+        "compare the entity ID of the identity provider on both sides, character by character",
+        "comparez l’identifiant d’entité (entity ID) du fournisseur d’identité des deux côtés, caractère par caractère",
+    ),
+    (
+        "set the assertion consumer service (ACS, reply or single sign-on URL) at the identity provider to the one wanted",
+        "définissez chez le fournisseur d’identité l’«\u{a0}assertion consumer service\u{a0}» attendu (ACS, URL de réponse ou d’authentification unique)",
+    ),
+    (
+        "configure exactly one NameID for the application at the identity provider",
+        "configurez exactement un NameID pour l’application chez le fournisseur d’identité",
+    ),
+    (
+        "configure the web browser single sign-on profile at the identity provider",
+        "configurez chez le fournisseur d’identité le profil d’authentification unique par navigateur (Web Browser SSO)",
+    ),
+    (
+        "synchronize the clocks; else sign in again",
+        "synchronisez les horloges\u{202f}; sinon, connectez-vous de nouveau",
+    ),
+    (
+        "synchronize the clocks: the identity provider's is ahead",
+        "synchronisez les horloges\u{a0}: celle du fournisseur d’identité avance",
+    ),
+    (
+        "start again at the application, in one browser window",
+        "recommencez à partir de l’application, dans une seule fenêtre du navigateur",
+    ),
+    (
+        "start at the application, or allow logins that begin at the identity provider on the connection",
+        "partez de l’application, ou autorisez sur la connexion les connexions lancées par le fournisseur d’identité",
+    ),
+    (
+        "set the audience (entity ID, SP entity ID or identifier) at the identity provider to the one wanted",
+        "définissez chez le fournisseur d’identité l’audience attendue (entity ID, identifiant du SP)",
+    ),
+    (
+        "remove the condition at the identity provider",
+        "supprimez la condition chez le fournisseur d’identité",
+    ),
+    (
+        "sign in again; if it repeats, synchronize the clocks",
+        "connectez-vous de nouveau\u{202f}; si cela se reproduit, synchronisez les horloges",
+    ),
+    (
+        "no identity provider sends this by itself; look at custom templates",
+        "aucun fournisseur d’identité n’envoie cela de lui-même\u{202f}; examinez les modèles personnalisés",
+    ),
+    (
+        "compare what was got with the identity provider's settings; whoever runs this server can leave the decision to one verifier",
+        "comparez ce qui a été reçu avec les paramètres du fournisseur d’identité\u{202f}; la personne qui gère ce serveur peut laisser la décision à un seul vérificateur",
+    ),
+    (
+        "start again; if it repeats, something between the identity provider and here changes the address",
+        "recommencez\u{202f}; si cela se reproduit, quelque chose modifie l’adresse entre le fournisseur d’identité et ce service",
+    ),
+    (
+        "set the single logout service (SLO or logout URL) at the identity provider to the one wanted",
+        "définissez chez le fournisseur d’identité le service de déconnexion unique attendu (SLO, URL de déconnexion)",
+    ),
+    (
+        "synchronize the clocks; else sign out again",
+        "synchronisez les horloges\u{202f}; sinon, déconnectez-vous de nouveau",
+    ),
+    (
+        "configure logout at the identity provider to name the person as the login did",
+        "configurez la déconnexion chez le fournisseur d’identité pour qu’elle nomme la personne comme la connexion l’a fait",
+    ),
+    (
+        "sign out again, in one browser window",
+        "déconnectez-vous de nouveau, dans une seule fenêtre du navigateur",
+    ),
+    (
+        "look at the status and the identity provider's log; the session there may have ended before",
+        "consultez le statut et le journal du fournisseur d’identité\u{202f}; la session s’y est peut-être terminée auparavant",
+    ),
+    (
+        "give the metadata of the one identity provider instead of a whole federation's",
+        "donnez les métadonnées du seul fournisseur d’identité, et non celles de toute une fédération",
+    ),
+    (
+        "download the file again and upload it unchanged; a page that a browser shows is not the file",
+        "téléchargez de nouveau le fichier et déposez-le tel quel\u{202f}; la page qu’affiche un navigateur n’est pas le fichier",
+    ),
+    (
+        "take the identity provider's own metadata, not this service provider's",
+        "prenez les métadonnées du fournisseur d’identité, et non celles de ce fournisseur de service",
+    ),
+    (
+        "compare the entity ID with the one in the metadata, character by character",
+        "comparez l’identifiant d’entité (entity ID) avec celui des métadonnées, caractère par caractère",
+    ),
+    (
+        "choose one by its entity ID",
+        "choisissez-en un par son identifiant d’entité (entity ID)",
+    ),
+    (
+        "switch on SAML 2.0 at the identity provider",
+        "activez SAML 2.0 chez le fournisseur d’identité",
+    ),
+    (
+        "download the metadata again",
+        "téléchargez de nouveau les métadonnées",
+    ),
+    (
+        "use absolute https addresses at the identity provider",
+        "utilisez des adresses https absolues chez le fournisseur d’identité",
+    ),
+    (
+        "sign at the identity provider with an RSA key of 2048 bits or more, or with P-256 or P-384",
+        "signez chez le fournisseur d’identité avec une clé RSA de 2048 bits ou plus, ou avec P-256 ou P-384",
+    ),
+];
