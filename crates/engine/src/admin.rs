@@ -7,6 +7,7 @@ mod api_keys;
 mod applications;
 mod check;
 mod connections;
+mod consents;
 mod directories;
 mod directory_clients;
 mod directory_tokens;
@@ -49,8 +50,8 @@ pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
-    Delivery, Directory, DirectoryClient, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose,
-    KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
+    Consent, Delivery, Directory, DirectoryClient, DirectoryLookup, DirectoryToken, Event, Job,
+    KeyPurpose, KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
     OrganizationDomain, ProvisioningQuery, ProvisioningRecord, RoleMapping, StoredSigningKey, User,
     UserSession, Webhook,
 };

@@ -177,6 +177,15 @@ impl Engine {
         let Some(organization) = tx.find_organization(code.organization_id).await? else {
             return Ok(None);
         };
+        // The person may have changed their mind since the code was written.
+        if application.third_party
+            && tx
+                .find_consent(code.user_id, application.id)
+                .await?
+                .is_none()
+        {
+            return Ok(None);
+        }
         let expires_at = now.after(organization.policy.refresh_max());
         tx.add_app_session(code, scope.contains(ScopeValue::OfflineAccess), expires_at)
             .await?;

@@ -372,6 +372,26 @@ impl ReadTx {
             .await
     }
 
+    /// The shares of an application in a user's sign-ins that have not been ended.
+    pub async fn list_shares(
+        &mut self,
+        user_id: UserId,
+        application_id: ApplicationId,
+    ) -> Result<Vec<AppSessionId>> {
+        let ids: Vec<String> = query(
+            "SELECT id FROM app_sessions WHERE user_id = $1 AND application_id = $2 AND ended_at IS NULL ORDER BY id")
+            .bind(user_id.to_string())
+            .bind(application_id.to_string())
+            .fetch_all(self)
+            .await?;
+        ids.iter()
+            .map(|id| {
+                id.parse()
+                    .map_err(|_| crate::Error::corrupt("app session id"))
+            })
+            .collect()
+    }
+
     /// The application that a share belongs to, live or not.
     pub async fn find_app_session_owner(
         &mut self,

@@ -9,8 +9,12 @@
 )]
 #![expect(clippy::too_many_lines, reason = "tables of cases are long and simple")]
 
+#[path = "e2e/accounts.rs"]
+mod accounts;
 #[path = "e2e/below_a_path.rs"]
 mod below_a_path;
+#[path = "e2e/consent.rs"]
+mod consent;
 #[path = "e2e/directories.rs"]
 mod directories;
 #[path = "e2e/directory_clients.rs"]

@@ -1,11 +1,11 @@
 //! `/organizations/{id}/users`, `/users` and `/sessions`.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{OrganizationId, Secret, UserId, UserSessionId};
+use vestibule_core::{ApplicationId, OrganizationId, Secret, UserId, UserSessionId};
 use vestibule_engine::{
     Engine,
     admin::{self, UserChange},
@@ -28,6 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(unlink))
         .routes(routes!(list_sessions, end_sessions))
         .routes(routes!(end_session))
+        .routes(routes!(list_consents))
+        .routes(routes!(remove_consent))
 }
 
 /// What a user is made of, or changed to; `user_name` is required to make one.
@@ -370,5 +372,62 @@ async fn end_session(
     Target(id): Target<UserSessionId>,
 ) -> Result<StatusCode, Problem> {
     engine.end_session(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a user lets a third-party application learn.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Consent {
+    application_id: String,
+    /// The scope, with one space between its values.
+    scope: String,
+    /// The names of the further claims that the user was shown.
+    claims: Vec<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<admin::Consent> for Consent {
+    fn from(consent: admin::Consent) -> Self {
+        Self {
+            application_id: consent.application_id.to_string(),
+            scope: consent.scope,
+            claims: consent.claims,
+            created_at: consent.created_at.to_string(),
+            updated_at: consent.updated_at.to_string(),
+        }
+    }
+}
+
+/// List what a user lets third-party applications learn
+#[utoipa::path(get, path = "/users/{id}/consents", tag = "sessions", params(("id" = String, Path)),
+    responses((status = 200, body = List<Consent>)))]
+async fn list_consents(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Handled<List<Consent>> {
+    Ok(Answer::ok(List::whole(
+        engine.list_consents(&actor, id, now).await?,
+    )))
+}
+
+/// Take a consent back
+///
+/// What the application was issued for this user is over, and it has to ask again.
+#[utoipa::path(delete, path = "/users/{id}/consents/{application_id}", tag = "sessions",
+    params(("id" = String, Path), ("application_id" = String, Path)), responses((status = 204)))]
+async fn remove_consent(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Path((id, application_id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let id: UserId = id.parse().map_err(|_| Problem::not_found())?;
+    let application_id: ApplicationId = application_id.parse().map_err(|_| Problem::not_found())?;
+    engine
+        .remove_consent(&actor, id, application_id, now)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -160,6 +160,7 @@ fn placed(template: &str, own: &str, [token_id, mapping_id, client_id]: [&str; 3
         .replace("{fingerprint}", "00")
         .replace("{mapping_id}", mapping_id)
         .replace("{client_id}", client_id)
+        .replace("{application_id}", "app_01h455vb4pex5vsknk084sn02q")
         .replace("{kind}", "roles")
         .replace("{value}", "admin")
         .replace("{urn}", "urn:example:badge")

@@ -166,7 +166,10 @@ async fn a_receiver_that_stays_away_ends_on_the_dead_letter_list(server: TestSer
             break delivery;
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{delivery}");
-        server.pass(Duration::from_hours(6));
+        // Time that flies before the event has become a delivery ends the leases of whoever makes it one.
+        if delivery["last_status"] == json!(503) {
+            server.pass(Duration::from_hours(6));
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(
