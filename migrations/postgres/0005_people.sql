@@ -26,3 +26,24 @@ CREATE TABLE organization_logos (
     image BYTEA NOT NULL,
     created_at BIGINT NOT NULL
 );
+
+-- What OpenID Providers said is over, while logins may still be on their way from them. name: 'sid:' or 'sub:' and the name there;
+-- issued_at: the provider's own time, in seconds, and 0 where a login only keeps others waiting.
+CREATE TABLE upstream_endings (
+    connection_id TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    issued_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (connection_id, name)
+);
+CREATE INDEX upstream_endings_expiry ON upstream_endings (expires_at);
+
+-- The ID tokens that a logout at the OpenID Provider names, sealed; only where a connection logs out there.
+CREATE TABLE logout_hints (
+    user_session_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    user_id TEXT COLLATE "C" NOT NULL,
+    id_token_sealed BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX logout_hints_user ON logout_hints (user_id);
+CREATE INDEX logout_hints_expiry ON logout_hints (expires_at);

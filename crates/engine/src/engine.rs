@@ -199,8 +199,13 @@ impl Engine {
         &self.0.refresh_tokens
     }
 
-    pub(crate) fn oidc_keys(&self, connection_id: ConnectionId) -> vestibule_oidc::Keys {
-        self.0.oidc_keys.of(&connection_id.to_string())
+    /// The keys of a connection's provider, as they are published at one address.
+    pub(crate) fn oidc_keys(
+        &self,
+        connection_id: ConnectionId,
+        jwks_uri: &url::Url,
+    ) -> vestibule_oidc::Keys {
+        self.0.oidc_keys.of(&format!("{connection_id} {jwks_uri}"))
     }
 
     pub(crate) fn oidc_metadata(&self) -> &MetadataCache {

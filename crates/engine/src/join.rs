@@ -1,14 +1,19 @@
 //! The join: from a subject that an identity provider vouches for to the one user it means, or to a refusal.
 
 use serde_json::{Map, Value};
-use vestibule_core::{DirectoryId, DirectoryState, email_domain, name_key};
+use vestibule_core::{DirectoryId, DirectoryState, Protocol, email_domain, name_key};
+use vestibule_oidc::ProviderKind;
 use vestibule_store::{Connection, Directory, JoinAttribute, User, UserRecord, WriteTx};
 
 use crate::{
     Fault,
     provisioning::{DirectorySettings, mapping},
     refusal::{Actor, LoginRefusal},
+    upstream::OidcSettings,
 };
+
+/// Entra's optional claim: the address is in a domain that its tenant has verified.
+const EDOV: &str = "xms_edov";
 
 /// What an identity provider says about a person, whatever the protocol.
 #[derive(Debug, Clone)]
@@ -188,7 +193,7 @@ fn pair(connection: &Connection) -> Option<(JoinAttribute, &str)> {
     Some((attribute, connection.join_claim.as_deref()?))
 }
 
-/// An address joins only inside the organization's verified domains, and never when the provider calls it unverified.
+/// An address joins only inside the organization's verified domains, and only where somebody vouches for it.
 async fn check_address(
     tx: &mut WriteTx,
     connection: &Connection,
@@ -200,21 +205,8 @@ async fn check_address(
     if attribute != JoinAttribute::Email && claim != "email" {
         return Ok(None);
     }
-    let unverified = match subject.claims.get("email_verified") {
-        Some(Value::Bool(verified)) => !verified,
-        Some(Value::String(verified)) => verified != "true",
-        _ => false,
-    };
-    if unverified {
-        return Ok(Some(
-            LoginRefusal::new(
-                "email_unverified",
-                "your identity provider says that your address is not verified",
-                Actor::IdentityProvider,
-                "verify the address at the identity provider, or join on a claim that is not an address",
-            )
-            .compared("email_verified true or absent", "false"),
-        ));
+    if let Some(refusal) = check_verified(connection, subject, claim)? {
+        return Ok(Some(refusal));
     }
     let domain = email_domain(value);
     let owned = match &domain {
@@ -236,6 +228,55 @@ async fn check_address(
             domain.unwrap_or_else(|| "no domain".to_owned()),
         )
     }))
+}
+
+/// Whether the provider vouches for an address, or the connection does in its place.
+fn check_verified(
+    connection: &Connection,
+    subject: &Subject,
+    claim: &str,
+) -> Result<Option<LoginRefusal>, Fault> {
+    let says = |name: &str| match subject.claims.get(name) {
+        Some(Value::Bool(verified)) => Some(*verified),
+        Some(Value::String(verified)) => {
+            Some(verified == "true" || (name == EDOV && verified == "1"))
+        }
+        Some(Value::Number(verified)) => Some(name == EDOV && verified.as_u64() == Some(1)),
+        Some(Value::Null) | None => None,
+        Some(_) => Some(false),
+    };
+    // A provider by SAML says nothing of the kind: the organization's own one is believed within its domains.
+    let (name, trusted) = if connection.protocol == Protocol::Oidc {
+        let settings = OidcSettings::of(connection)?;
+        match settings.kind() {
+            // Whoever administers a tenant writes what they like into `email`, and nothing says whether it is theirs.
+            ProviderKind::Entra => (EDOV, false),
+            _ => ("email_verified", settings.trust_email),
+        }
+    } else {
+        ("email_verified", true)
+    };
+    // It is about the claim `email` and about no other one.
+    let said = says(name).filter(|_| claim == "email" || connection.protocol != Protocol::Oidc);
+    let refusal = match said {
+        Some(true) => return Ok(None),
+        None if trusted => return Ok(None),
+        Some(false) => LoginRefusal::new(
+            "email_unverified",
+            "your identity provider says that your address is not verified",
+            Actor::IdentityProvider,
+            "verify the address at the identity provider, or join on a claim that is not an address",
+        )
+        .compared(format!("{name} true"), "false"),
+        None => LoginRefusal::new(
+            "email_unverified",
+            "your identity provider does not say that your address is verified",
+            Actor::IdentityProvider,
+            format!("let the identity provider send `{name}` with the address, or join on a claim that is not an address"),
+        )
+        .compared(format!("{name} true"), "nothing of the kind"),
+    };
+    Ok(Some(refusal))
 }
 
 fn admit(user: User, directory: Option<&Directory>) -> Joined {

@@ -57,4 +57,5 @@ pub use sessions::{CurrentUser, LogoutConsent, LogoutOutcome};
 pub use signing::Rotation;
 pub use upstream::OidcSettings;
 pub use vault::{InvalidMasterKey, MasterKey};
+pub use vestibule_oidc::{AssertionAudience, ProviderKind, PushedRequests, UserInfo};
 pub use visit::{Visit, VisitRule, Visitor};

@@ -1,7 +1,9 @@
 //! The person's way in: from an address to the organization's way of signing in, and back with a sign-in.
 
+mod again;
 mod link;
 mod oidc;
+mod oidc_leave;
 mod oidc_logout;
 mod password;
 mod saml;

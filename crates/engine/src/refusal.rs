@@ -1,6 +1,6 @@
 //! Why a login was refused: for the person, for the admin, and for the record.
 
-use vestibule_core::{EventKind, LoginId};
+use vestibule_core::{EventKind, LoginId, Secret};
 use vestibule_store::{NewEvent, NewLoginRecord, WriteTx};
 
 use crate::{Brand, Fault};
@@ -55,6 +55,8 @@ pub struct LoginRefusal {
     pub reference: Option<LoginId>,
     /// How the pages of the organization look, where it is known.
     pub brand: Option<Box<Brand>>,
+    /// The login that another try goes on with; none where that begins anew.
+    pub another_try: Option<Secret>,
     /// Whether it was a matter of the moment, such as an answer that came too late.
     momentary: bool,
 }
@@ -74,6 +76,7 @@ impl LoginRefusal {
             fault,
             remedy: remedy.into(),
             reference: None,
+            another_try: None,
             brand: None,
             momentary: false,
         }
@@ -82,6 +85,12 @@ impl LoginRefusal {
     /// Whether the next try may succeed although nobody but the person in front of the browser does anything.
     pub const fn may_be_tried_again(&self) -> bool {
         self.momentary || matches!(self.fault, Actor::Person | Actor::Network)
+    }
+
+    /// Another try goes on with this login.
+    pub(crate) fn with_another_try(mut self, handle: Secret) -> Self {
+        self.another_try = Some(handle);
+        self
     }
 
     /// What is shown in the place of a refusal that stands in a record.

@@ -154,7 +154,7 @@ impl Engine {
         let return_to = return_url
             .clone()
             .unwrap_or_else(|| self.url("/logout/done"));
-        let upstream = self.begin_saml_logout(&ending, &return_to, now).await?;
+        let upstream = self.begin_provider_logout(&ending, &return_to, now).await?;
         Ok(LogoutOutcome::SignedOut {
             sessions,
             upstream,
@@ -175,7 +175,7 @@ impl Engine {
         drop(tx);
         let ending: Vec<UserSessionId> = live.iter().map(|(_, session)| session.id).collect();
         self.end_sessions_of(browser, ending.clone(), now).await?;
-        self.begin_saml_logout(&ending, &self.url("/logout/done"), now)
+        self.begin_provider_logout(&ending, &self.url("/logout/done"), now)
             .await
     }
 

@@ -37,6 +37,10 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
     ),
     ("identities", "a link; it opens nothing without a login"),
     ("logins", "the record of a login"),
+    (
+        "logout_hints",
+        "ID tokens for the logout at their provider; nobody here takes one",
+    ),
     ("offboardings", "the receipt of an ending"),
     ("outbox", "a notice about a user"),
     ("page_states", "anonymous page state, never authority"),

@@ -19,10 +19,16 @@ impl WriteTx {
         let day_ago = now.before(DAY).micros();
         // An hour is more than any two nodes' clocks differ: a message is forgotten only when every node refuses it as too old.
         let hour_ago = now.before(HOUR).micros();
-        let passes: [(&'static str, i64); 20] = [
+        let passes: [(&'static str, i64); 22] = [
             ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
             ("DELETE FROM login_answers WHERE hash IN (SELECT hash FROM login_answers WHERE expires_at < $1 LIMIT $2)", hour_ago),
             ("DELETE FROM upstream_logouts WHERE handle_hash IN (SELECT handle_hash FROM upstream_logouts WHERE expires_at < $1 LIMIT $2)", hour_ago),
+            (
+                "DELETE FROM upstream_endings WHERE (connection_id, name) IN (
+                   SELECT connection_id, name FROM upstream_endings WHERE expires_at < $1 LIMIT $2)",
+                hour_ago,
+            ),
+            ("DELETE FROM logout_hints WHERE user_session_id IN (SELECT user_session_id FROM logout_hints WHERE expires_at < $1 LIMIT $2)", expired),
             (
                 "DELETE FROM seen_assertions WHERE (connection_id, message_id) IN (
                    SELECT connection_id, message_id FROM seen_assertions WHERE expires_at < $1 LIMIT $2)",

@@ -396,6 +396,7 @@ impl WriteTx {
             "DELETE FROM user_index WHERE user_id = $1",
             "DELETE FROM passwords WHERE user_id = $1",
             "DELETE FROM consents WHERE user_id = $1",
+            "DELETE FROM logout_hints WHERE user_id = $1",
             "UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1",
         ] {
             query(sql).bind(&id).execute(self).await?;

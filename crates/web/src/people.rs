@@ -380,9 +380,10 @@ pub(crate) fn refused(web: &Web, refusal: LoginRefusal) -> Response {
             .reference
             .map(|id| id.to_string())
             .unwrap_or_default(),
-        retry_url: match refusal.may_be_tried_again() {
-            true => web.engine.url("/login"),
-            false => String::new(),
+        retry_url: match (&refusal.another_try, refusal.may_be_tried_again()) {
+            (Some(login), _) => web.engine.url(&format!("/login?handle={}", login.expose())),
+            (None, true) => web.engine.url("/login"),
+            (None, false) => String::new(),
         },
         refusal,
     };

@@ -41,6 +41,7 @@ pub(crate) fn router() -> Router<Web> {
             "/sso/oidc/{connection}/login",
             get(oidc_login).post(oidc_login),
         )
+        .route("/sso/oidc/{connection}/signed-out", get(oidc_signed_out))
         .route("/sso/saml/{connection}/finish", get(finish))
         .route("/sso/saml/{connection}/login", get(login))
         .merge(saml)
@@ -50,6 +51,7 @@ pub(crate) fn router() -> Router<Web> {
 pub(crate) fn document_router() -> Router<Web> {
     Router::new()
         .route("/sso/saml/{connection}/metadata", get(metadata))
+        .route("/sso/oidc/{connection}/jwks", get(jwks))
         .route(
             "/sso/oidc/{connection}/backchannel-logout",
             post(backchannel_logout),
@@ -189,6 +191,53 @@ async fn oidc_login(
         .begin_oidc_link(connection_id, issuer, hint, browser, now)
         .await?;
     Ok(follow(&web, link))
+}
+
+#[derive(Deserialize)]
+struct SignedOut {
+    state: Option<String>,
+}
+
+/// `GET /sso/oidc/{connection}/signed-out`: the provider is done with a logout (RP-Initiated Logout 1.0 §3).
+async fn oidc_signed_out(
+    State(web): State<Web>,
+    Now(now): Now,
+    Path(connection): Path<String>,
+    Query(signed_out): Query<SignedOut>,
+) -> Result<Response, PageFailure> {
+    let url = match connection.parse() {
+        Ok(connection_id) => {
+            let state = signed_out.state.map(Secret::new);
+            web.engine
+                .finish_oidc_logout(connection_id, state, now)
+                .await?
+        }
+        Err(_) => web.engine.url("/logout/done"),
+    };
+    Ok(Redirect::to(&url).into_response())
+}
+
+/// `GET /sso/oidc/{connection}/jwks`: the keys with which we prove who we are to the provider of this connection.
+async fn jwks(
+    State(web): State<Web>,
+    Now(now): Now,
+    Path(connection): Path<String>,
+) -> Result<Response, PageFailure> {
+    let keys = match connection.parse::<ConnectionId>() {
+        Ok(connection_id) => web.engine.connection_jwks(connection_id, now).await?,
+        Err(_) => None,
+    };
+    Ok(match keys {
+        Some(keys) => (
+            [
+                (header::CONTENT_TYPE, "application/jwk-set+json"),
+                (header::CACHE_CONTROL, "public, max-age=300"),
+            ],
+            keys.to_string(),
+        )
+            .into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    })
 }
 
 #[derive(Deserialize)]

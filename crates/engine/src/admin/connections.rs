@@ -109,6 +109,8 @@ impl Engine {
             connection.name = default_name(&connection);
         }
         tx.add_connection(&connection).await?;
+        self.keep_client_key(&mut tx, &connection, &prepared)
+            .await?;
         self.keep_saml(&mut tx, actor, None, &connection, &new, prepared)
             .await?;
         if connection.state == ConnectionState::Active {
@@ -175,6 +177,7 @@ impl Engine {
         self.apply(&mut tx, &mut after, &change, &prepared).await?;
         after.updated_at = now;
         tx.set_connection(&after).await?;
+        self.keep_client_key(&mut tx, &after, &prepared).await?;
         let trusts_less = self
             .keep_saml(&mut tx, actor, Some(&before), &after, &change, prepared)
             .await?;
@@ -333,8 +336,16 @@ fn default_name(connection: &Connection) -> String {
     host.unwrap_or_else(|| protocol.to_owned())
 }
 
-fn trust_anchor(connection: &Connection) -> [Option<&Value>; 3] {
-    ["issuer", "client_id", "entity_id"].map(|member| connection.settings.get(member))
+fn trust_anchor(connection: &Connection) -> [Option<&Value>; 6] {
+    [
+        "issuer",
+        "client_id",
+        "entity_id",
+        "provider",
+        "hosted_domains",
+        "trust_email",
+    ]
+    .map(|member| connection.settings.get(member))
 }
 
 /// What decides whom a login means.

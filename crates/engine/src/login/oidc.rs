@@ -1,7 +1,10 @@
 //! Sign-in through a customer's OpenID Provider: off to it, and back.
 
-use vestibule_core::{ConnectionId, ConnectionState, Secret, Timestamp};
-use vestibule_oidc::{BeginOptions, Callback, Pending, Prompt};
+use vestibule_core::{ConnectionId, ConnectionState, Domain, Secret, Timestamp, email_domain};
+use vestibule_oidc::{
+    Authentication, BeginOptions, Begun, Callback, ConnectionSettings, Pending, Prompt,
+    ProviderKind,
+};
 use vestibule_store::{Connection, NewLoginRecord, PendingLogin};
 
 use super::{LoginOutcome, LoginPage, LoginStep, oidc_logout::is_over, record_of, sign_in::Proof};
@@ -11,6 +14,7 @@ use crate::{
     join::{self, Joined, Subject},
     outbound::Class,
     refusal::Actor,
+    upstream::OidcSettings,
 };
 
 const UPSTREAM_PLACE: &str = "pending_logins.upstream";
@@ -26,23 +30,27 @@ impl Engine {
         page: &LoginPage,
         now: Timestamp,
     ) -> Result<LoginStep, Fault> {
-        let begun = match self.oidc_connection(connection, now).await {
-            Ok(provider) => provider.begin(
-                handle.expose(),
-                &self.generator().bytes(),
-                &options(pending, page),
-                now.unix_seconds(),
-            ),
+        let begun = match self.oidc_connection(connection, now).await? {
+            Ok(provider) => {
+                let options = self
+                    .options(&provider, pending, connection, page, now)
+                    .await?;
+                self.begin_at(&provider, handle, &options, now).await
+            }
             Err(error) => Err(error),
         };
         let begun = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 let refusal = LoginRefusal::of_provider(&error);
-                return self
+                let refusal = self
                     .refuse_login(refusal, record_of(pending, connection), now)
-                    .await
-                    .map(LoginStep::Refused);
+                    .await?;
+                // This login still waits, so another try goes on with it.
+                return Ok(LoginStep::Refused(match refusal.may_be_tried_again() {
+                    true => refusal.with_another_try(handle.clone()),
+                    false => refusal,
+                }));
             }
         };
         let sealed = self.vault().seal(
@@ -59,6 +67,20 @@ impl Engine {
             true => LoginStep::Upstream(begun.authorize_url.into()),
             false => LoginStep::Gone,
         })
+    }
+
+    /// Begins a login at a provider, and hands its request in beforehand where the provider takes it.
+    async fn begin_at(
+        &self,
+        provider: &vestibule_oidc::Connection,
+        handle: &Secret,
+        options: &BeginOptions,
+        now: Timestamp,
+    ) -> Result<Begun, vestibule_oidc::Error> {
+        let (entropy, seconds) = (self.generator().bytes(), now.unix_seconds());
+        let begun = provider.begin(handle.expose(), &entropy, options, seconds)?;
+        let client = self.outbound().for_oidc(Class::Customer);
+        provider.push(begun, &client, seconds).await
     }
 
     /// The browser is back from an OpenID Provider.
@@ -114,24 +136,56 @@ impl Engine {
         tx.commit().await?;
         let (Some(pending), Some(connection)) = (pending, connection.clone()) else {
             return match (past, connection) {
-                (Some(past), Some(connection)) if past.connection_id == Some(connection.id) => self
-                    .refuse_login(too_late(), record_of(&past, &connection), now)
-                    .await
-                    .map(LoginOutcome::Refused),
+                (Some(past), Some(connection)) if past.connection_id == Some(connection.id) => {
+                    let refusal = self
+                        .refuse_login(too_late(), record_of(&past, &connection), now)
+                        .await?;
+                    let own = browser
+                        .handle_hash()
+                        .is_some_and(|hash| hash.is(&past.browser_hash));
+                    Ok(LoginOutcome::Refused(match own {
+                        true => {
+                            self.offer_another_try(refusal, &past, &connection, now)
+                                .await?
+                        }
+                        false => refusal,
+                    }))
+                }
                 // Nobody began it here: there is nobody to write a record for.
                 _ => Ok(LoginOutcome::Gone),
             };
         };
-        let login = record_of(&pending, &connection);
         if !browser
             .handle_hash()
             .is_some_and(|hash| hash.is(&pending.browser_hash))
         {
             return self
-                .refuse_login(another_browser(), login, now)
+                .refuse_login(another_browser(), record_of(&pending, &connection), now)
                 .await
                 .map(LoginOutcome::Refused);
         }
+        let used = pending.clone();
+        let outcome = self
+            .finish_own(pending, connection.clone(), &callback, &browser, now)
+            .await?;
+        Ok(match outcome {
+            LoginOutcome::Refused(refusal) => LoginOutcome::Refused(
+                self.offer_another_try(refusal, &used, &connection, now)
+                    .await?,
+            ),
+            outcome => outcome,
+        })
+    }
+
+    /// Goes on with a login that has just been used up by the browser that began it.
+    async fn finish_own(
+        &self,
+        pending: PendingLogin,
+        connection: Connection,
+        callback: &Callback,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<LoginOutcome, Fault> {
         if pending.connection_id != Some(connection.id)
             || connection.state != ConnectionState::Active
         {
@@ -139,21 +193,72 @@ impl Engine {
         }
         let answered = match self.open_upstream(&pending, &connection) {
             Some(waiting) => {
-                self.ask_provider(&connection, &waiting, &callback, now)
-                    .await
+                self.ask_provider(&connection, &waiting, callback, now)
+                    .await?
             }
             None => return Ok(LoginOutcome::Gone),
         };
         match answered {
             Ok(authentication) => {
-                self.finish_with(pending, connection, authentication, &browser, now)
+                self.finish_with(pending, connection, authentication, browser, now)
                     .await
             }
-            Err(error) => self
-                .refuse_login(LoginRefusal::of_provider(&error), login, now)
-                .await
-                .map(LoginOutcome::Refused),
+            Err(error) => {
+                let login = record_of(&pending, &connection);
+                self.refuse_login(LoginRefusal::of_provider(&error), login, now)
+                    .await
+                    .map(LoginOutcome::Refused)
+            }
         }
+    }
+
+    /// What this login asks of the provider.
+    async fn options(
+        &self,
+        provider: &vestibule_oidc::Connection,
+        pending: &PendingLogin,
+        connection: &Connection,
+        page: &LoginPage,
+        now: Timestamp,
+    ) -> Result<BeginOptions, Fault> {
+        let mut options = BeginOptions::new();
+        if let Some(hint) = &page.login_hint {
+            options = options.login_hint(hint);
+        }
+        let purpose = Purpose::of(pending)?;
+        let asked = purpose.authorization();
+        let hinted = asked
+            .and_then(|asked| asked.domain_hint.clone())
+            .or_else(|| page.login_hint.as_deref().and_then(email_domain));
+        let hinted = hinted.and_then(|domain| domain.parse::<Domain>().ok());
+        if let Some(domain) = hinted {
+            let mut tx = self.store().read(now).await?;
+            // Only a domain of theirs helps, and nothing else is told to anybody.
+            if tx
+                .has_verified_domain(connection.organization_id, domain.as_str())
+                .await?
+            {
+                options = options.domain_hint(domain.as_str());
+            }
+        }
+        if provider.settings().provider == ProviderKind::Google {
+            options = of_google(options, provider.settings());
+        }
+        let Some(asked) = asked else {
+            return Ok(options);
+        };
+        if let Some(max_age) = asked.max_age {
+            options = options.max_age(max_age);
+        }
+        if asked.prompt.wants_login() || asked.max_age == Some(0) {
+            options = options.prompt(Prompt::Login);
+        } else if asked.prompt.wants_account() {
+            options = options.prompt(Prompt::SelectAccount);
+        }
+        if !asked.acr_values.is_empty() {
+            options = options.acr_values(asked.acr_values.clone());
+        }
+        Ok(options)
     }
 
     fn open_upstream(&self, pending: &PendingLogin, connection: &Connection) -> Option<Pending> {
@@ -171,34 +276,35 @@ impl Engine {
         waiting: &Pending,
         callback: &Callback,
         now: Timestamp,
-    ) -> Result<vestibule_oidc::Authentication, vestibule_oidc::Error> {
-        let provider = self.oidc_connection(connection, now).await?;
-        provider
-            .finish(
-                waiting,
-                callback,
-                &self.outbound().for_oidc(Class::Customer),
-                now.unix_seconds(),
-            )
-            .await
+    ) -> Result<Result<Authentication, vestibule_oidc::Error>, Fault> {
+        let provider = match self.oidc_connection(connection, now).await? {
+            Ok(provider) => provider,
+            Err(error) => return Ok(Err(error)),
+        };
+        let client = self.outbound().for_oidc(Class::Customer);
+        Ok(provider
+            .finish(waiting, callback, &client, now.unix_seconds())
+            .await)
     }
 
     async fn finish_with(
         &self,
         pending: PendingLogin,
         connection: Connection,
-        authentication: vestibule_oidc::Authentication,
+        authentication: Authentication,
         browser: &Browser,
         now: Timestamp,
     ) -> Result<LoginOutcome, Fault> {
+        let settings = OidcSettings::of(&connection)?;
         let subject = Subject {
             issuer: authentication.issuer.clone(),
-            lasting: Some(authentication.subject.clone()),
+            lasting: lasting_subject(settings.kind(), &authentication),
             claims: authentication.claims.clone(),
         };
         let mut tx = self.store().write(now).await?;
         let mut login = record_of(&pending, &connection);
-        if is_over(&mut tx, connection.id, authentication.sid.as_deref()).await? {
+        // Before anything else is held: from here on a logout token for this person waits until the sign-in is stored.
+        if is_over(&mut tx, connection.id, &authentication).await? {
             let refusal = session_over().record(&mut tx, login).await?;
             tx.commit().await?;
             self.wake();
@@ -228,6 +334,9 @@ impl Engine {
                 authentication.sid,
             )),
             upstream_name_id: None,
+            logout_hint: settings
+                .logout_at_provider
+                .then_some(authentication.id_token),
             session_expiry: authentication
                 .session_expiry
                 .map(Timestamp::from_unix_seconds),
@@ -238,27 +347,27 @@ impl Engine {
     }
 }
 
-fn options(pending: &PendingLogin, page: &LoginPage) -> BeginOptions {
-    let mut options = BeginOptions::new();
-    if let Some(hint) = &page.login_hint {
-        options = options.login_hint(hint);
-    }
-    let purpose = Purpose::of(pending);
-    let Some(authorization) = purpose.as_ref().ok().and_then(Purpose::authorization) else {
-        return options;
+/// Google is told which accounts to offer; with several domains and no hint, any of an organization's.
+fn of_google(mut options: BeginOptions, settings: &ConnectionSettings) -> BeginOptions {
+    let accepted = settings
+        .required_claims
+        .iter()
+        .find(|(claim, _)| claim == "hd");
+    let accepted = accepted.map_or(&[][..], |(_, domains)| domains);
+    let hosted = match (options.domain_hint.take(), accepted) {
+        (Some(domain), _) if accepted.contains(&domain) => domain,
+        (_, [only]) => only.clone(),
+        _ => "*".to_owned(),
     };
-    if let Some(max_age) = authorization.max_age {
-        options = options.max_age(max_age);
+    options.hosted_domain(hosted)
+}
+
+/// What names the person for good: Entra's `sub` is another one for every client, its `oid` is not.
+fn lasting_subject(kind: ProviderKind, authentication: &Authentication) -> Option<String> {
+    match kind {
+        ProviderKind::Entra => authentication.oid().map(str::to_owned),
+        _ => Some(authentication.subject.clone()),
     }
-    if authorization.prompt.wants_login() || authorization.max_age == Some(0) {
-        options = options.prompt(Prompt::Login);
-    } else if authorization.prompt.wants_account() {
-        options = options.prompt(Prompt::SelectAccount);
-    }
-    if !authorization.acr_values.is_empty() {
-        options = options.acr_values(authorization.acr_values.clone());
-    }
-    options
 }
 
 /// The provider signed the person out while this login was on its way.

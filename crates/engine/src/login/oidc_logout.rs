@@ -3,8 +3,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use vestibule_core::{ConnectionId, Protocol, Secret, Timestamp};
-use vestibule_oidc::LogoutToken;
-use vestibule_store::{Connection, NewLoginRecord, ReadTx};
+use vestibule_oidc::{Authentication, LogoutToken};
+use vestibule_store::{Connection, NewLoginRecord, WriteTx};
 
 use crate::{Engine, Fault, LoginRefusal, outbound::Class, sessions::end_by_provider};
 
@@ -58,7 +58,7 @@ impl Engine {
         let Some(connection) = found.filter(|found| found.protocol == Protocol::Oidc) else {
             return Ok(OidcLogoutOutcome::Gone);
         };
-        match self.judge_logout(&connection, token, now).await {
+        match self.judge_logout(&connection, token, now).await? {
             Ok((issuer, verified)) => {
                 self.obey_logout_token(&connection, &issuer, &verified, now)
                     .await?;
@@ -86,13 +86,16 @@ impl Engine {
         connection: &Connection,
         token: &Secret,
         now: Timestamp,
-    ) -> Result<(String, LogoutToken), vestibule_oidc::Error> {
-        let provider = self.oidc_connection(connection, now).await?;
+    ) -> Result<Result<(String, LogoutToken), vestibule_oidc::Error>, Fault> {
+        let provider = match self.oidc_connection(connection, now).await? {
+            Ok(provider) => provider,
+            Err(error) => return Ok(Err(error)),
+        };
         let client = self.outbound().for_oidc(Class::Customer);
         let verified = provider
             .logout_token(token.expose(), &client, now.unix_seconds())
-            .await?;
-        Ok((provider.settings().issuer.clone(), verified))
+            .await;
+        Ok(verified.map(|verified| (provider.settings().issuer.clone(), verified)))
     }
 
     /// Ends what the token names; only sign-ins of this connection can be ended by it.
@@ -108,17 +111,19 @@ impl Engine {
         let message = format!("logout_token:{}", verified.jti);
         // A copy ends nothing again: the person may have signed in since. The provider may repeat what it got no answer to.
         if tx.remember_message(connection.id, &message, until).await? {
+            // A login that the provider answered a moment ago may still be on its way to its sign-in.
+            let (overtaken, id) = (now.after(OVERTAKING), connection.id);
             let ending = match (&verified.sid, &verified.subject) {
                 (Some(sid), subject) => {
-                    // A login that the provider answered a moment ago may still be on its way to its sign-in.
-                    tx.remember_message(connection.id, &ended(sid), now.after(OVERTAKING))
+                    tx.add_upstream_ending(id, &session(sid), verified.issued_at, overtaken)
                         .await?;
-                    tx.list_sessions_of_provider(connection.id, issuer, sid, subject.as_deref())
+                    tx.list_sessions_of_provider(id, issuer, sid, subject.as_deref())
                         .await?
                 }
                 (None, Some(subject)) => {
-                    tx.list_upstream_sessions(connection.id, issuer, subject, &[])
-                        .await?
+                    tx.add_upstream_ending(id, &person(subject), verified.issued_at, overtaken)
+                        .await?;
+                    tx.list_upstream_sessions(id, issuer, subject, &[]).await?
                 }
                 (None, None) => Vec::new(),
             };
@@ -130,18 +135,33 @@ impl Engine {
     }
 }
 
-fn ended(sid: &str) -> String {
-    format!("ended_session:{sid}")
+fn session(sid: &str) -> String {
+    format!("sid:{sid}")
 }
 
-/// Whether the provider has said that this session of its own is over, while the login was on its way.
+fn person(subject: &str) -> String {
+    format!("sub:{subject}")
+}
+
+/// Whether the provider has said, while the login was on its way, that its session is over or that all of the person are.
+///
+/// Until the transaction ends a logout token for either waits, so it finds the sign-in that is stored here.
 pub(super) async fn is_over(
-    tx: &mut ReadTx,
+    tx: &mut WriteTx,
     connection_id: ConnectionId,
-    sid: Option<&str>,
+    login: &Authentication,
 ) -> Result<bool, Fault> {
-    match sid {
-        Some(sid) => Ok(tx.has_message(connection_id, &ended(sid)).await?),
-        None => Ok(false),
+    if let Some(sid) = &login.sid
+        && tx
+            .hold_against_ending(connection_id, &session(sid))
+            .await?
+            .is_some()
+    {
+        return Ok(true);
     }
+    // Who signs in again afterwards gets a later ID token; both times are the provider's.
+    let ended = tx
+        .hold_against_ending(connection_id, &person(&login.subject))
+        .await?;
+    Ok(ended.is_some_and(|ended| login.issued_at <= ended))
 }

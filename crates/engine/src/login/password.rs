@@ -101,6 +101,7 @@ impl Engine {
                     amr: vec!["pwd".to_owned()],
                     upstream: None,
                     upstream_name_id: None,
+                    logout_hint: None,
                     session_expiry: None,
                     epochs: None,
                     report: None,

@@ -160,7 +160,14 @@ impl Engine {
                     verified,
                     report,
                 };
-                self.accept(received, &handle, *pending, now).await
+                let (connection, used) = (received.connection.clone(), (*pending).clone());
+                match self.accept(received, &handle, *pending, now).await? {
+                    SamlAnswer::Refused(refusal) => self
+                        .offer_another_try(refusal, &used, &connection, now)
+                        .await
+                        .map(SamlAnswer::Refused),
+                    answer => Ok(answer),
+                }
             }
             (Ok(verified), _) => self.restart(&connection, &verified, report, now).await,
             (Err(error), waiting) => {
@@ -419,6 +426,7 @@ impl Engine {
                         proven.session_index,
                     )),
                     upstream_name_id: Some(json!(proven.name_id)),
+                    logout_hint: None,
                     session_expiry: proven.session_expiry,
                     epochs: Some(answer.epochs),
                     report: login.report,

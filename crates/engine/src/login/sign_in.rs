@@ -31,6 +31,8 @@ pub(super) struct Proof {
     pub(super) upstream: Option<(String, String, Option<String>)>,
     /// The name identifier as a logout at the identity provider must name it.
     pub(super) upstream_name_id: Option<Value>,
+    /// The ID token that a logout at the provider names; only where the connection logs out there.
+    pub(super) logout_hint: Option<vestibule_oidc::Secret>,
     pub(super) session_expiry: Option<Timestamp>,
     /// The epochs of the answer that the sign-in comes from; none when the user was found in this transaction.
     pub(super) epochs: Option<Epochs>,
@@ -92,6 +94,9 @@ impl Engine {
             .await?
             .map_or_else(Policy::default, |organization| organization.policy);
         let latest = now.after(policy.session_max());
+        let expires_at = proof
+            .session_expiry
+            .map_or(latest, |expiry| expiry.min(latest));
         let secret = self.generator().token("");
         let id = tx
             .add_user_session(NewUserSession {
@@ -106,11 +111,14 @@ impl Engine {
                 upstream: proof.upstream,
                 upstream_name_id: proof.upstream_name_id,
                 idle_seconds: policy.session_idle,
-                expires_at: proof
-                    .session_expiry
-                    .map_or(latest, |expiry| expiry.min(latest)),
+                expires_at,
             })
             .await?;
+        if let Some(id_token) = &proof.logout_hint {
+            let sealed = self.seal_logout_hint(id, id_token);
+            tx.add_logout_hint(id, proof.user.id, &sealed, expires_at)
+                .await?;
+        }
         "succeeded".clone_into(&mut login.outcome);
         let login_id = tx.add_login(&login).await?;
         let about = |extra: Value| NewEvent {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use vestibule_core::{ConnectionId, ConnectionKeyId, ConnectionState, Protocol, Timestamp};
+use vestibule_oidc::ClientKey;
 use vestibule_saml::{Certificate, DecryptionKey, ServiceProvider, SigningKey, Trust};
 use vestibule_store::{Connection, ConnectionKey, KeyPurpose, KeyState, ReadTx};
 
@@ -37,6 +38,18 @@ pub(crate) struct ParsedKeys {
     signing: Mutex<HashMap<ConnectionKeyId, SigningKey>>,
     decryption: Mutex<HashMap<ConnectionKeyId, DecryptionKey>>,
     certificates: Mutex<HashMap<String, Certificate>>,
+    clients: Mutex<HashMap<ConnectionKeyId, ClientKey>>,
+}
+
+impl ParsedKeys {
+    /// A key that signs client assertions.
+    pub(crate) fn client_key(
+        &self,
+        id: ConnectionKeyId,
+        parse: impl FnOnce() -> Result<ClientKey, Fault>,
+    ) -> Result<ClientKey, Fault> {
+        kept(&self.clients, id, parse)
+    }
 }
 
 impl std::fmt::Debug for ParsedKeys {
@@ -260,7 +273,8 @@ impl Engine {
         })
     }
 
-    fn opened(&self, key: &ConnectionKey) -> Result<Vec<u8>, Fault> {
+    /// A key of a connection in clear.
+    pub(crate) fn opened(&self, key: &ConnectionKey) -> Result<Vec<u8>, Fault> {
         self.vault()
             .unseal(
                 CONNECTION_KEY_PLACE,

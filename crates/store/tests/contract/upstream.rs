@@ -19,6 +19,9 @@ on_every_database!(
     however_many_sign_ins_a_subject_has_all_are_found,
     a_logout_is_taken_by_exactly_one,
     a_logout_is_its_own_connections_only,
+    an_ending_waits_for_a_login_under_way_and_finds_its_sign_in,
+    a_login_hears_of_what_ended_before_it,
+    a_logout_hint_is_taken_once_and_goes_with_its_user,
 );
 
 async fn remember(world: &World, connection: &Connection, message: &str) -> bool {
@@ -286,4 +289,119 @@ async fn a_logout_is_its_own_connections_only(world: World) {
     assert!(stolen.unwrap().is_none());
     let taken = tx.take_upstream_logout(handle, ours.connection.id).await;
     assert!(taken.unwrap().is_some(), "a thief cannot use it up");
+}
+
+/// A login has asked whether its session is over, and is not stored yet; the provider's logout comes in between.
+async fn an_ending_waits_for_a_login_under_way_and_finds_its_sign_in(world: World) {
+    let world = Arc::new(world);
+    let company = Arc::new(world.company("acme").await);
+    for known in [false, true] {
+        // Also where an older ending of the same name is there.
+        let (sid, until) = (
+            format!("sid:{known}"),
+            world.now().after(Duration::from_mins(15)),
+        );
+        if known {
+            let mut tx = world.write().await;
+            let added = tx
+                .add_upstream_ending(company.connection.id, &sid, 5, until)
+                .await;
+            added.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let mut login = world.write().await;
+        let over = login.hold_against_ending(company.connection.id, &sid).await;
+        assert_eq!(over.unwrap(), known.then_some(5));
+        let logout = tokio::spawn({
+            let (world, company, sid) = (Arc::clone(&world), Arc::clone(&company), sid.clone());
+            async move {
+                let mut tx = world.write().await;
+                let id = company.connection.id;
+                tx.add_upstream_ending(id, &sid, 9, until).await.unwrap();
+                let found = tx.list_sessions_of_provider(id, "https://idp.test", &sid, None);
+                let found = found.await.unwrap();
+                tx.commit().await.unwrap();
+                found
+            }
+        });
+        // Time enough for the logout to pass, if nothing held it.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!logout.is_finished());
+        let epochs = login
+            .hold_login(company.user.id, company.connection.id)
+            .await;
+        let now = world.now();
+        let id = login
+            .add_user_session(NewUserSession {
+                user_id: company.user.id,
+                organization_id: company.organization.id,
+                connection_id: company.connection.id,
+                epochs: epochs.unwrap().unwrap(),
+                secret_hash: world.secret(),
+                auth_time: now,
+                acr: "1".to_owned(),
+                amr: Vec::new(),
+                upstream: Some(("https://idp.test".to_owned(), "ada".to_owned(), Some(sid))),
+                upstream_name_id: None,
+                idle_seconds: 60,
+                expires_at: now.after(Duration::from_mins(1)),
+            })
+            .await
+            .unwrap();
+        login.commit().await.unwrap();
+        assert_eq!(logout.await.unwrap(), [id]);
+    }
+}
+
+async fn a_login_hears_of_what_ended_before_it(world: World) {
+    let (ours, theirs) = (
+        world.company("acme").await.connection,
+        world.company("bolt").await.connection,
+    );
+    let ask = async |connection: &Connection, name: &str| {
+        let mut tx = world.write().await;
+        let over = tx.hold_against_ending(connection.id, name).await.unwrap();
+        tx.commit().await.unwrap();
+        over
+    };
+    assert_eq!(ask(&ours, "sub:ada").await, None);
+    assert_eq!(
+        ask(&ours, "sub:ada").await,
+        None,
+        "who asked left nothing behind"
+    );
+    let until = world.now().after(Duration::from_mins(15));
+    for issued_at in [7, 9, 8] {
+        let mut tx = world.write().await;
+        let added = tx.add_upstream_ending(ours.id, "sub:ada", issued_at, until);
+        added.await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(ask(&ours, "sub:ada").await, Some(9), "the latest");
+    assert_eq!(ask(&ours, "sid:ada").await, None);
+    assert_eq!(ask(&theirs, "sub:ada").await, None);
+    world.clock.set(until.after(Duration::from_hours(2)));
+    let mut tx = world.write().await;
+    tx.remove_outdated().await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(ask(&ours, "sub:ada").await, None);
+}
+
+async fn a_logout_hint_is_taken_once_and_goes_with_its_user(world: World) {
+    let company = world.company("acme").await;
+    let sign_in = world.login(&company.user, &company.connection).await;
+    let other = world.login(&company.user, &company.connection).await;
+    let mut tx = world.write().await;
+    let until = world.now().after(Duration::from_hours(1));
+    for id in [sign_in.id, other.id] {
+        let added = tx.add_logout_hint(id, company.user.id, b"sealed", until);
+        added.await.unwrap();
+    }
+    let taken = tx.take_logout_hint(sign_in.id).await.unwrap();
+    assert_eq!(taken.as_deref(), Some(&b"sealed"[..]));
+    assert_eq!(tx.take_logout_hint(sign_in.id).await.unwrap(), None);
+    tx.commit().await.unwrap();
+    world.delete(&company.user).await;
+    let mut tx = world.write().await;
+    assert_eq!(tx.take_logout_hint(other.id).await.unwrap(), None);
 }

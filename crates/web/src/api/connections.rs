@@ -2,6 +2,7 @@
 
 mod certificates;
 mod keys;
+mod oidc;
 mod saml;
 
 use axum::extract::State;
@@ -9,11 +10,11 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{
-    ApplicationId, ConnectionId, ConnectionState, DirectoryId, OrganizationId, Protocol, Secret,
+    ApplicationId, ConnectionId, ConnectionState, DirectoryId, OrganizationId, Protocol,
 };
 use vestibule_engine::{
-    Engine, OidcSettings,
-    admin::{self, ConnectionChange, ConnectionDetails, OidcChange},
+    Engine,
+    admin::{self, ConnectionChange, ConnectionDetails},
 };
 
 use super::{
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::now::Now;
 
+use oidc::{Oidc, OidcInput};
 use saml::{Saml, SamlInput};
 
 pub(super) fn routes() -> OpenApiRouter<Engine> {
@@ -74,24 +76,6 @@ struct Join {
     claim: String,
 }
 
-/// What changes of a connection by OpenID Connect.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct OidcInput {
-    /// The issuer, exactly as its discovery document writes it.
-    issuer: Option<String>,
-    /// Our client id there.
-    client_id: Option<String>,
-    /// Our client secret there; it is sealed and never shown again.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>, write_only)]
-    client_secret: Nullable<String>,
-    /// `client_secret_basic`, `client_secret_post` or `none`.
-    client_auth: Option<String>,
-    /// The scopes asked for.
-    scopes: Option<Vec<String>>,
-}
-
 impl TryFrom<ConnectionInput> for ConnectionChange {
     type Error = Problem;
 
@@ -108,13 +92,7 @@ impl TryFrom<ConnectionInput> for ConnectionChange {
             jit: input.jit,
             allow_idp_initiated: input.allow_idp_initiated,
             state: input.state,
-            oidc: input.oidc.map(|oidc| OidcChange {
-                issuer: oidc.issuer,
-                client_id: oidc.client_id,
-                client_secret: oidc.client_secret.map(|secret| secret.map(Secret::new)),
-                client_auth: oidc.client_auth,
-                scopes: oidc.scopes,
-            }),
+            oidc: input.oidc.map(Into::into),
             saml: input.saml.map(TryInto::try_into).transpose()?,
         })
     }
@@ -142,34 +120,14 @@ struct Connection {
     updated_at: String,
 }
 
-/// A connection by OpenID Connect, with what to enter at the identity provider.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Oidc {
-    issuer: String,
-    client_id: String,
-    client_auth: String,
-    scopes: Vec<String>,
-    /// Whether a client secret is kept.
-    has_client_secret: bool,
-    /// Enter this as the redirect URI.
-    redirect_uri: String,
-    /// Enter this as the back-channel logout URI.
-    /// Where the provider sends logout tokens (OpenID Connect Back-Channel Logout).
-    backchannel_logout_uri: String,
-    /// Where the provider sends people who begin there (OpenID Connect Core §4).
-    initiate_login_uri: String,
-}
-
 impl Connection {
     fn of(engine: &Engine, details: ConnectionDetails) -> Self {
-        let connection = details.connection;
-        let join = connection.join_directory.zip(connection.join_claim);
-        let settings = match connection.protocol {
-            Protocol::Oidc => serde_json::from_value::<OidcSettings>(connection.settings).ok(),
+        let oidc = match details.connection.protocol {
+            Protocol::Oidc => Oidc::of(engine, &details),
             Protocol::Saml | Protocol::Password => None,
         };
-        let path = format!("/sso/oidc/{}", connection.id);
-        let has_client_secret = connection.client_secret_sealed.is_some();
+        let connection = details.connection;
+        let join = connection.join_directory.zip(connection.join_claim);
         Self {
             id: connection.id.to_string(),
             organization_id: connection.organization_id.to_string(),
@@ -181,16 +139,7 @@ impl Connection {
             join: join.map(|(directory, claim)| Join { directory, claim }),
             jit: connection.jit,
             allow_idp_initiated: connection.allow_idp_initiated,
-            oidc: settings.map(|settings| Oidc {
-                issuer: settings.issuer,
-                client_id: settings.client_id,
-                client_auth: settings.client_auth,
-                scopes: settings.scopes,
-                has_client_secret,
-                redirect_uri: engine.url(&format!("{path}/callback")),
-                backchannel_logout_uri: engine.url(&format!("{path}/backchannel-logout")),
-                initiate_login_uri: engine.url(&format!("{path}/login")),
-            }),
+            oidc,
             saml: details.saml.map(Saml::from),
             created_at: connection.created_at.to_string(),
             updated_at: connection.updated_at.to_string(),

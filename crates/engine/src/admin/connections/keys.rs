@@ -1,10 +1,11 @@
-//! Our own keys at a connection by SAML, and their rotation with overlap.
+//! Our own keys at a connection, and their rotation with overlap.
 
 use serde_json::json;
-use vestibule_core::{ConnectionId, Resource, Timestamp};
-use vestibule_store::{ConnectionKey, KeyPurpose, KeyState, ReadTx};
+use vestibule_core::{ConnectionId, Protocol, Resource, Timestamp};
+use vestibule_store::{Connection, ConnectionKey, KeyPurpose, KeyState, ReadTx};
 
 use super::{certificates::is_saml, lock_connection, visible_connection};
+use crate::upstream::OidcSettings;
 use crate::{
     Encryption, Engine, Fault, SamlSettings,
     admin::{Actor, AdminError, Done, Result},
@@ -21,7 +22,7 @@ pub enum Rotation {
 }
 
 impl Engine {
-    /// Our keys at a connection by SAML, without those whose overlap is over.
+    /// Our keys at a connection, without those whose overlap is over.
     pub async fn list_connection_keys(
         &self,
         actor: &Actor,
@@ -31,7 +32,7 @@ impl Engine {
         actor.may_read(Resource::Connections)?;
         let mut tx = self.store().read(now).await?;
         let connection = visible_connection(&mut tx, actor, id).await?;
-        is_saml(&connection)?;
+        has_keys(&connection)?;
         Ok(published(&mut tx, id).await?)
     }
 
@@ -46,14 +47,17 @@ impl Engine {
     ) -> Result<Vec<ConnectionKey>> {
         actor.may_write(Resource::Connections)?;
         let seen = visible_connection(&mut self.store().read(now).await?, actor, id).await?;
-        is_saml(&seen)?;
+        has_keys(&seen)?;
         let made = match step {
             Rotation::Prepare => Some(self.make_connection_key(now).await?),
             Rotation::Activate => None,
         };
         let mut tx = self.store().write(now).await?;
         let connection = lock_connection(&mut tx, actor, id).await?;
-        if purpose == KeyPurpose::Encryption
+        has_keys(&connection)?;
+        if connection.protocol == Protocol::Oidc {
+            check_oidc(&connection, purpose)?;
+        } else if purpose == KeyPurpose::Encryption
             && SamlSettings::of(&connection)?.encryption == Encryption::Off
         {
             return Err(AdminError::conflict(
@@ -112,4 +116,26 @@ async fn published(
     let mut keys = tx.list_connection_keys(id).await?;
     keys.retain(|key| is_published(key, now));
     Ok(keys)
+}
+
+/// By SAML there are keys always, by OpenID Connect where they prove who we are.
+fn has_keys(connection: &Connection) -> Result<()> {
+    match connection.protocol {
+        Protocol::Oidc => Ok(()),
+        Protocol::Saml | Protocol::Password => is_saml(connection),
+    }
+}
+
+fn check_oidc(connection: &Connection, purpose: KeyPurpose) -> Result<()> {
+    if purpose == KeyPurpose::Encryption {
+        return Err(AdminError::conflict(
+            "a connection by OpenID Connect has no encryption key: nothing is encrypted for it",
+        ));
+    }
+    if !OidcSettings::of(connection)?.signs_assertions() {
+        return Err(AdminError::conflict(
+            "the connection signs nothing; set oidc.client_auth to private_key_jwt, and a key is made",
+        ));
+    }
+    Ok(())
 }

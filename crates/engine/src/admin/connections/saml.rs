@@ -107,7 +107,7 @@ pub enum SsoBinding {
 #[derive(Default)]
 pub(super) struct Prepared {
     metadata: Option<Described>,
-    keys: Vec<(KeyPurpose, MadeKey)>,
+    pub(super) keys: Vec<(KeyPurpose, MadeKey)>,
 }
 
 enum Described {
@@ -134,8 +134,10 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Prepared> {
         let mut prepared = Prepared::default();
-        if protocol != Protocol::Saml {
-            return Ok(prepared);
+        match protocol {
+            Protocol::Saml => {}
+            Protocol::Oidc => return self.prepare_oidc(change, stored, now).await,
+            Protocol::Password => return Ok(prepared),
         }
         let saml = change.saml.as_ref();
         // A federation's document may be given anew: the provider that is known is meant.
@@ -428,7 +430,7 @@ fn unusable(field: &str, trouble: impl std::fmt::Display) -> AdminError {
     AdminError::invalid(field, format!("cannot be used: {trouble}"))
 }
 
-fn has_active(keys: &[ConnectionKey], purpose: KeyPurpose) -> bool {
+pub(super) fn has_active(keys: &[ConnectionKey], purpose: KeyPurpose) -> bool {
     keys.iter()
         .any(|key| key.purpose == purpose && key.state == KeyState::Active)
 }

@@ -75,7 +75,7 @@ impl From<ConnectionKey> for Key {
     }
 }
 
-/// List our keys at a connection by SAML
+/// List our keys at a connection
 #[utoipa::path(get, path = "/connections/{id}/keys", tag = "connections", params(("id" = String, Path)),
     responses((status = 200, body = List<Key>)))]
 async fn list(
@@ -89,9 +89,9 @@ async fn list(
     Ok(Answer::ok(List::whole(data)))
 }
 
-/// Rotate a key of ours at a connection by SAML
+/// Rotate a key of ours at a connection
 ///
-/// The first call makes the next key, which our metadata shows beside the one in use. The second, with `activate`, takes
+/// The first call makes the next key, which our metadata (by OpenID Connect our JWKS) shows beside the one in use. The second, with `activate`, takes
 /// it into use; the one before stays known for 30 days.
 #[utoipa::path(post, path = "/connections/{id}/keys/rotate", tag = "connections", params(("id" = String, Path)),
     request_body = RotationInput, responses((status = 200, body = List<Key>)))]
