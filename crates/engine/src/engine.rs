@@ -19,6 +19,7 @@ use vestibule_store::{Destination, Store};
 
 use crate::{
     Fault, Outbound, SamlVerifier,
+    client_keys::PublishedKeys,
     limits::{Limits, SCIM_REQUESTS_PER_SECOND},
     provisioning::log::Log,
     saml::keys::ParsedKeys,
@@ -46,6 +47,7 @@ struct Inner {
     outbound: Outbound,
     oidc_keys: KeyRing,
     oidc_metadata: MetadataCache,
+    published_keys: PublishedKeys,
     parsed_keys: ParsedKeys,
     hashing: Semaphore,
     limits: Limits,
@@ -151,6 +153,7 @@ impl Engine {
             outbound,
             oidc_keys: KeyRing::new(),
             oidc_metadata: MetadataCache::default(),
+            published_keys: PublishedKeys::default(),
             parsed_keys: ParsedKeys::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             work: std::array::from_fn(|_| Notify::new()),
@@ -206,6 +209,10 @@ impl Engine {
         jwks_uri: &url::Url,
     ) -> vestibule_oidc::Keys {
         self.0.oidc_keys.of(&format!("{connection_id} {jwks_uri}"))
+    }
+
+    pub(crate) fn published_keys(&self) -> &PublishedKeys {
+        &self.0.published_keys
     }
 
     pub(crate) fn oidc_metadata(&self) -> &MetadataCache {

@@ -9,6 +9,7 @@ pub mod admin;
 mod authorize;
 mod brand;
 mod browser;
+mod client_keys;
 mod clock;
 mod consent;
 mod delivery;

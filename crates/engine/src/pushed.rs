@@ -62,6 +62,15 @@ impl Engine {
             return Ok(Err(PageError::UnknownClient));
         };
         let reference = vestibule_core::Secret::new(reference.expose());
+        if !self
+            .store()
+            .read(now)
+            .await?
+            .has_pushed_request(reference.hash())
+            .await?
+        {
+            return Ok(Err(PageError::RequestUri));
+        }
         let mut tx = self.store().write(now).await?;
         let request = tx
             .take_pushed_request(reference.hash(), application_id)

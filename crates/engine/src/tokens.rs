@@ -109,19 +109,30 @@ impl Engine {
     ) -> Result<Option<Application>, Fault> {
         let signs =
             application.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt.as_str();
-        let Some(jwks) = application.jwks.as_ref().filter(|_| signs) else {
-            return Ok(None);
+        let (issuer, seconds) = (self.issuer().as_str(), now.unix_seconds());
+        let verify = |keys: &ClientKeys| assertion.verify_for_issuer(keys, issuer, seconds).ok();
+        let proven = match (&application.jwks, &application.jwks_uri) {
+            _ if !signs => None,
+            (Some(jwks), _) => {
+                let keys = ClientKeys::parse(jwks)
+                    .map_err(|_| Fault::internal("the keys of an application cannot be read"))?;
+                verify(&keys)
+            }
+            (None, Some(uri)) => {
+                self.with_published_keys(application.id, uri, now, verify)
+                    .await
+            }
+            (None, None) => None,
         };
-        let keys = ClientKeys::parse(jwks)
-            .map_err(|_| Fault::internal("the keys of an application cannot be read"))?;
-        let seconds = now.unix_seconds();
-        let Ok(proven) = assertion.verify_for_issuer(&keys, self.issuer().as_str(), seconds) else {
+        let Some(proven) = proven else {
             return Ok(None);
         };
         let mut tx = self.store().write(now).await?;
         // Whoever changed its keys meanwhile, or took it out of use, came first.
         let again = tx.lock_application(application.id).await?;
-        let unchanged = |again: &Application| again.active && again.jwks == application.jwks;
+        let unchanged = |again: &Application| {
+            again.active && again.jwks == application.jwks && again.jwks_uri == application.jwks_uri
+        };
         let Some(application) = again.filter(unchanged) else {
             return Ok(None);
         };

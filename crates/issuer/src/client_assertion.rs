@@ -23,6 +23,8 @@ const MAX_ASSERTION: usize = 8 * 1024;
 const MAX_JTI: usize = 255;
 /// Keys in one set: the current one, the next, and some for each algorithm.
 const MAX_KEYS: usize = 10;
+/// Keys in a set that a client publishes, some of which may be for other purposes.
+const MAX_PUBLISHED: usize = 100;
 /// How long an assertion may be good, in seconds.
 const LONGEST_LIFE: i64 = 300;
 /// How far two clocks may differ, in seconds.
@@ -99,6 +101,32 @@ impl ClientKeys {
             Ok(Self(parsed))
         } else {
             Err(JwksError::Ids)
+        }
+    }
+
+    /// Reads a JWK Set that a client publishes, which may have keys for other purposes: those are left out.
+    ///
+    /// Without any key for signatures, with more than a hundred keys or with a private one it is refused.
+    pub fn published(jwks: &Value) -> Result<Self, JwksError> {
+        let keys = jwks.get("keys").and_then(Value::as_array);
+        let keys = keys.ok_or(JwksError::Shape)?;
+        if keys.len() > MAX_PUBLISHED {
+            return Err(JwksError::Shape);
+        }
+        let mut usable = Vec::new();
+        for key in keys {
+            match ClientKey::parse(key) {
+                Ok(key) => usable.push(key),
+                Err(JwksError::Private) => return Err(JwksError::Private),
+                Err(_) => {}
+            }
+        }
+        let ids: BTreeSet<_> = usable.iter().map(|key| key.kid.as_deref()).collect();
+        match usable.len() {
+            0 => Err(JwksError::Shape),
+            1 => Ok(Self(usable)),
+            count if ids.len() == count && !ids.contains(&None) => Ok(Self(usable)),
+            _ => Err(JwksError::Ids),
         }
     }
 

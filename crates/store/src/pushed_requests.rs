@@ -2,10 +2,24 @@
 
 use vestibule_core::{ApplicationId, SecretHash, Timestamp};
 
-use crate::{Result, WriteTx, query::query, row::Json};
+use crate::{ReadTx, Result, WriteTx, query::query, row::Json};
 
 /// The parameters of a request, in its order.
 type Parameters = Vec<(String, String)>;
+
+impl ReadTx {
+    /// Whether a request waits under this reference. Whoever asks with a made-up one costs no write.
+    pub async fn has_pushed_request(&mut self, reference: SecretHash) -> Result<bool> {
+        let now = self.now().micros();
+        let found: Option<i64> =
+            query("SELECT expires_at FROM pushed_requests WHERE hash = $1 AND expires_at > $2")
+                .bind(reference.as_bytes())
+                .bind(now)
+                .fetch_optional(self)
+                .await?;
+        Ok(found.is_some())
+    }
+}
 
 impl WriteTx {
     /// Keeps a request of an application under the hash of its reference.

@@ -228,6 +228,32 @@ fn only_public_keys_for_signatures_are_a_set() {
 }
 
 #[test]
+fn of_a_published_set_only_the_keys_for_signatures_count() {
+    let (ec, _) = SigningKey::generate(Algorithm::Es256).unwrap();
+    let (ed, _) = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let [ec, ed] = [ec.jwk(), ed.jwk()].map(|key| serde_json::to_value(key).unwrap());
+    let encrypts =
+        json!({ "kty": "EC", "crv": "P-521", "use": "enc", "kid": "e", "x": "AA", "y": "AA" });
+    for (keys, wanted) in [
+        (
+            vec![encrypts.clone(), ec.clone(), json!("x"), ed.clone()],
+            Ok(2),
+        ),
+        (vec![encrypts.clone()], Err(JwksError::Shape)),
+        (vec![], Err(JwksError::Shape)),
+        (vec![encrypts.clone(); 101], Err(JwksError::Shape)),
+        (
+            vec![ec.clone(), json!({ "kty": "oct", "k": "AAAA" })],
+            Err(JwksError::Private),
+        ),
+        (vec![ec.clone(), ec], Err(JwksError::Ids)),
+    ] {
+        let got = ClientKeys::published(&json!({ "keys": keys })).map(|keys| keys.0.len());
+        assert_eq!(got, wanted, "{keys:?}");
+    }
+}
+
+#[test]
 fn scope_is_at_most_the_clients() {
     use ScimScope::{Read, Write};
 
