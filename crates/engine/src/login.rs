@@ -75,8 +75,8 @@ pub enum LoginStep {
     Choose {
         /// The page.
         page: LoginPage,
-        /// The ways: id and name of each connection.
-        ways: Vec<(ConnectionId, String)>,
+        /// The ways: id, protocol and name of each connection.
+        ways: Vec<(ConnectionId, Protocol, String)>,
     },
     /// The login is refused, and why.
     Refused(LoginRefusal),
@@ -239,7 +239,7 @@ impl Engine {
                 page,
                 ways: several
                     .iter()
-                    .map(|way| (way.id, way.name.clone()))
+                    .map(|way| (way.id, way.protocol, way.name.clone()))
                     .collect(),
             }),
         }

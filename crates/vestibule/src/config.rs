@@ -50,6 +50,7 @@ pub struct Config {
     pub(crate) database: Database,
     pub(crate) key: KeySource,
     pub(crate) bootstrap_api_key: Option<Secret>,
+    pub(crate) name: Option<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) outbound: OutboundPolicy,
     pub(crate) saml_verifier: SamlVerifier,
@@ -68,6 +69,7 @@ impl Config {
             database: Database::Sqlite(PathBuf::from("vestibule.db")),
             key: KeySource::BesideDatabase,
             bootstrap_api_key: None,
+            name: None,
             trusted_proxies: Vec::new(),
             outbound: OutboundPolicy::new(),
             saml_verifier: SamlVerifier::default(),
@@ -80,6 +82,18 @@ impl Config {
     /// Another public URL, everything else as it is.
     pub fn with_public_url(mut self, public_url: &str) -> Result<Self, ConfigError> {
         self.public_url = parse_public_url(public_url)?;
+        Ok(self)
+    }
+
+    /// The name on pages on which no organization is known yet, such as that of the SaaS product.
+    pub fn name(mut self, name: &str) -> Result<Self, ConfigError> {
+        let name = name.trim();
+        let sound = (1..=200).contains(&name.chars().count()) && !name.contains(char::is_control);
+        if !sound {
+            let problem = "has to have 1 to 200 characters, none of them a control character";
+            return Err(ConfigError::new("VESTIBULE_NAME", problem));
+        }
+        self.name = Some(name.to_owned());
         Ok(self)
     }
 
@@ -254,6 +268,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("public_url", &self.public_url.as_str())
             .field("database", &self.database)
+            .field("name", &self.name)
             .field("trusted_proxies", &self.trusted_proxies)
             .finish_non_exhaustive()
     }

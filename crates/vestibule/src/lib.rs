@@ -140,6 +140,9 @@ impl Vestibule {
         let outbound = vestibule_engine::Outbound::new(config.outbound)?;
         let engine = Engine::open(store, master, outbound, settings, clock.now()).await?;
         let mut web = WebOptions::new().trusted_proxies(config.trusted_proxies);
+        if let Some(name) = config.name {
+            web = web.name(name);
+        }
         if let Some(render) = config.metrics {
             web = web.metrics(render);
         }

@@ -68,6 +68,7 @@ pub(crate) async fn pages(State(policy): State<Policy>, request: Request, next: 
     {
         let trouble = match status {
             StatusCode::PAYLOAD_TOO_LARGE => Trouble::TooLarge,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Trouble::NotFound,
             status if status.is_server_error() => Trouble::Failed,
             _ => Trouble::Unreadable,
         };

@@ -230,7 +230,8 @@ pub(crate) enum Toward {
 /// One of several ways in.
 #[derive(Debug, Clone)]
 pub(crate) struct WayIn {
-    pub(crate) label: String,
+    /// None for the password, which every language has a word for.
+    pub(crate) name: Option<String>,
     pub(crate) value: String,
 }
 

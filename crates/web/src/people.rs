@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tower_sessions::Session;
-use vestibule_core::Secret;
+use vestibule_core::{Protocol, Secret};
 use vestibule_engine::{
     LoginBegun, LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin,
     SignedIn, ToProvider,
@@ -310,8 +310,8 @@ pub(crate) async fn show(
             back_url: web.engine.url("/login"),
             options: ways
                 .into_iter()
-                .map(|(id, label)| WayIn {
-                    label,
+                .map(|(id, protocol, name)| WayIn {
+                    name: (protocol != Protocol::Password).then_some(name),
                     value: id.to_string(),
                 })
                 .collect(),

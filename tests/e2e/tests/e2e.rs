@@ -25,6 +25,8 @@ mod journey;
 mod oidc_logout;
 #[path = "e2e/openid_clients.rs"]
 mod openid_clients;
+#[path = "e2e/pages.rs"]
+mod pages;
 #[path = "e2e/password.rs"]
 mod password;
 #[path = "e2e/provider.rs"]

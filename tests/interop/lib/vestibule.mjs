@@ -58,6 +58,17 @@ export class Vestibule {
     return call(method, `${this.url}/api/v1${place}`, this.#key, body, 'application/json');
   }
 
+  /** Gives an organization its logo. */
+  async putLogo(organization, image) {
+    const response = await fetch(`${this.url}/api/v1/organizations/${organization}/logo`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'image/png' },
+      body: image,
+    });
+    if (!response.ok) throw new Error(`the logo was answered ${response.status}: ${await response.text()}`);
+    return response.json();
+  }
+
   /** An organization with its domain, its directory and the directory's token. */
   async addCompany(report, { name, domain, directory = {}, policy }) {
     const organization = await this.api('POST', '/organizations', { name, domains: [domain], ...(policy && { policy }) });

@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// What browsers and peers call this server; https unless loopback; may carry a path [default: the listen address on loopback]
     #[arg(long, env = "VESTIBULE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// The name on pages on which no organization is known yet [default: Vestibule]
+    #[arg(long, env = "VESTIBULE_NAME", value_name = "NAME")]
+    name: Option<String>,
     /// sqlite://PATH, created when absent, or postgres://… [default: sqlite://vestibule.db]
     #[arg(
         long,
@@ -181,6 +184,7 @@ impl Options {
         let texts = [
             &mut self.listen,
             &mut self.public_url,
+            &mut self.name,
             &mut self.database_url,
             &mut self.master_key,
             &mut self.bootstrap_api_key,
@@ -227,6 +231,7 @@ impl Options {
         Self {
             listen: self.listen.or(other.listen),
             public_url: self.public_url.or(other.public_url),
+            name: self.name.or(other.name),
             database_url: self.database_url.or(other.database_url),
             master_key: self.master_key.or(other_key),
             master_key_file: self.master_key_file.or(other_key_file),
@@ -278,6 +283,9 @@ impl Options {
             .public_url
             .unwrap_or_else(|| loopback_url(listen, tls.is_some()));
         let mut config = Config::new(&public_url)?;
+        if let Some(name) = &self.name {
+            config = config.name(name)?;
+        }
         if let Some(url) = &self.database_url {
             config = config.database_url(url)?;
         }
@@ -479,7 +487,7 @@ mod tests {
     #[test]
     fn empty_counts_as_not_set() {
         let settings = options(
-            "tls_cert = ''\npublic_url = ' '\ntrusted_proxies = ['']\nallow_private_network = ''",
+            "tls_cert = ''\nname = ' '\npublic_url = ' '\ntrusted_proxies = ['']\nallow_private_network = ''",
         );
         let settings = settings.without_empty().parse().unwrap();
         assert!(settings.tls.is_none() && !settings.public_url_is_set);

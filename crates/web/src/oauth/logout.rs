@@ -106,9 +106,13 @@ pub(crate) async fn confirm(
     session: Session,
     Form(form): Form<Confirmation>,
 ) -> Result<Response, PageFailure> {
-    let waiting: Option<String> = session.remove(WAITING).await?;
-    let (true, Some(parameters)) = (csrf::is_own(&session, &form.csrf).await, waiting) else {
-        return Ok(Redirect::to(&web.engine.url("/oauth/logout")).into_response());
+    let ask_again = || Redirect::to(&web.engine.url("/oauth/logout")).into_response();
+    // A form from elsewhere does not take away what the person is being asked.
+    if !csrf::is_own(&session, &form.csrf).await {
+        return Ok(ask_again());
+    }
+    let Some(parameters) = session.remove::<String>(WAITING).await? else {
+        return Ok(ask_again());
     };
     match read(&parameters) {
         Ok(request) => Ok(done(

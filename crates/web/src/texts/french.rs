@@ -62,7 +62,7 @@ pub(super) const TEXTS: Texts = Texts {
         lead: "Votre navigateur est en route. Si rien ne se passe, appuyez sur le bouton.",
     },
     signed_in: SignedInTexts {
-        title: "Vous êtes connecté",
+        title: "Connexion réussie",
         lead: "Ouvrez une application de votre organisation\u{a0}: elle vous laisse entrer sans rien redemander.",
     },
     confirm_logout: ConfirmLogoutTexts {
@@ -71,13 +71,13 @@ pub(super) const TEXTS: Texts = Texts {
         lead: "Cela met fin à votre session ici et dans toutes les applications que vous avez ouvertes avec elle.",
     },
     signed_out: SignedOutTexts {
-        title: "Vous êtes déconnecté",
+        title: "Déconnexion effectuée",
         lead: "Votre session ici est terminée, et les applications que vous avez ouvertes avec elle en sont averties.",
         again: "Se reconnecter",
         note: "Sur un ordinateur partagé, déconnectez-vous aussi du compte de votre organisation et fermez le navigateur.",
     },
     refused: RefusedTexts {
-        title: "Vous n’êtes pas connecté",
+        title: "La connexion a été refusée",
         who: "Qui doit agir\u{a0}:",
         try_again: "Réessayer",
         details: "Détails pour votre administrateur",
@@ -150,52 +150,52 @@ pub(super) const TEXTS: Texts = Texts {
         },
         client_id: Explained {
             title: WRONG_REQUEST,
-            explanation: "Vous ne pouvez pas être connecté\u{a0}: le paramètre client_id manque ou n’est pas valable.",
+            explanation: "La connexion est impossible\u{a0}: le paramètre client_id manque ou n’est pas valable.",
             next_step: "Pour la personne qui gère l’application\u{a0}: envoyez le client_id que l’API d’administration a donné lors de l’enregistrement de l’application.",
         },
         redirect_uri: Explained {
             title: WRONG_REQUEST,
-            explanation: "Vous ne pouvez pas être connecté\u{a0}: le paramètre redirect_uri manque ou n’est pas valable.",
+            explanation: "La connexion est impossible\u{a0}: le paramètre redirect_uri manque ou n’est pas valable.",
             next_step: "Pour la personne qui gère l’application\u{a0}: envoyez un seul redirect_uri, celui qui est enregistré.",
         },
         unknown_client: Explained {
             title: WRONG_REQUEST,
-            explanation: "Vous ne pouvez pas être connecté\u{a0}: le client est inconnu.",
+            explanation: "La connexion est impossible\u{a0}: le client est inconnu.",
             next_step: "Pour la personne qui gère l’application\u{a0}: envoyez le client_id que l’API d’administration a donné lors de l’enregistrement de l’application.",
         },
         request_uri: Explained {
             title: WRONG_REQUEST,
-            explanation: "Vous ne pouvez pas être connecté\u{a0}: le request_uri est inconnu, trop ancien ou déjà utilisé.",
+            explanation: "La connexion est impossible\u{a0}: le request_uri est inconnu, trop ancien ou déjà utilisé.",
             next_step: "Revenez à l’application et connectez-vous de nouveau.",
         },
         unregistered_redirect_uri: Explained {
             title: WRONG_REQUEST,
-            explanation: "Vous ne pouvez pas être connecté\u{a0}: le redirect_uri n’est pas enregistré pour ce client.",
+            explanation: "La connexion est impossible\u{a0}: le redirect_uri n’est pas enregistré pour ce client.",
             next_step: "Pour la personne qui gère l’application\u{a0}: enregistrez exactement ce redirect_uri, octet par octet, pour l’application.",
         },
         logout_parameters: Explained {
             title: WRONG_LOGOUT,
-            explanation: "Vous êtes toujours connecté\u{a0}: un paramètre est trop long, ou il est présent deux fois.",
+            explanation: "La déconnexion n’a pas eu lieu\u{a0}: un paramètre est trop long, ou il est présent deux fois.",
             next_step: SHOW_APPLICATION,
         },
         logout_hint: Explained {
             title: WRONG_LOGOUT,
-            explanation: "Vous êtes toujours connecté\u{a0}: l’id_token_hint n’est pas un jeton de ce service.",
+            explanation: "La déconnexion n’a pas eu lieu\u{a0}: l’id_token_hint n’est pas un jeton de ce service.",
             next_step: SHOW_APPLICATION,
         },
         logout_other_client: Explained {
             title: WRONG_LOGOUT,
-            explanation: "Vous êtes toujours connecté\u{a0}: l’id_token_hint a été émis pour un autre client.",
+            explanation: "La déconnexion n’a pas eu lieu\u{a0}: l’id_token_hint a été émis pour un autre client.",
             next_step: SHOW_APPLICATION,
         },
         logout_unknown_client: Explained {
             title: WRONG_LOGOUT,
-            explanation: "Vous êtes toujours connecté\u{a0}: post_logout_redirect_uri exige un client_id ou un id_token_hint.",
+            explanation: "La déconnexion n’a pas eu lieu\u{a0}: post_logout_redirect_uri exige un client_id ou un id_token_hint.",
             next_step: SHOW_APPLICATION,
         },
         logout_unregistered_uri: Explained {
             title: WRONG_LOGOUT,
-            explanation: "Vous êtes toujours connecté\u{a0}: le post_logout_redirect_uri n’est pas enregistré pour ce client.",
+            explanation: "La déconnexion n’a pas eu lieu\u{a0}: le post_logout_redirect_uri n’est pas enregistré pour ce client.",
             next_step: SHOW_APPLICATION,
         },
     },

@@ -71,6 +71,10 @@ const TITLES: &[(&str, &str)] = &[
         "votre fournisseur d’identité indique que votre adresse n’est pas vérifiée",
     ),
     (
+        "your identity provider does not say that your address is verified",
+        "votre fournisseur d’identité n’indique pas que votre adresse est vérifiée",
+    ),
+    (
         "your address is not in a domain of this organization",
         "votre adresse n’appartient pas à un domaine de cette organisation",
     ),
@@ -167,6 +171,10 @@ const REMEDIES: &[(&str, &str)] = &[
     (
         "verify the address at the identity provider, or join on a claim that is not an address",
         "faites vérifier l’adresse chez le fournisseur d’identité, ou choisissez pour la jointure une revendication qui n’est pas une adresse",
+    ),
+    (
+        "let the identity provider send `{}` with the address, or join on a claim that is not an address",
+        "faites transmettre `{}` avec l’adresse par le fournisseur d’identité, ou choisissez pour la jointure une revendication qui n’est pas une adresse",
     ),
     (
         "verify the domain for the organization, or join on a claim that is not an address",
@@ -319,6 +327,22 @@ const OPENID: &[(&str, &str)] = &[
         "utilisez l’émetteur de votre locataire\u{a0}: https://login.microsoftonline.com/<tenant id>/v2.0",
     ),
     (
+        "this issuer is that of personal Microsoft accounts, which belong to no organization; use https://login.microsoftonline.com/<tenant id>/v2.0",
+        "cet émetteur est celui des comptes Microsoft personnels, qui n’appartiennent à aucune organisation\u{202f}; utilisez https://login.microsoftonline.com/<tenant id>/v2.0",
+    ),
+    (
+        "use https://<your Okta domain>",
+        "utilisez https://<votre domaine Okta>",
+    ),
+    (
+        "this is the address of the admin console; use it without -admin",
+        "c’est l’adresse de la console d’administration\u{202f}; utilisez-la sans -admin",
+    ),
+    (
+        "use https://<your Okta domain>, or https://<your Okta domain>/oauth2/<id> for a custom authorization server, without a slash at the end",
+        "utilisez https://<votre domaine Okta>, ou https://<votre domaine Okta>/oauth2/<id> pour un serveur d’autorisation personnalisé, sans barre oblique finale",
+    ),
+    (
         "check that the issuer is that of an OpenID Connect provider",
         "vérifiez que l’émetteur est celui d’un fournisseur OpenID Connect",
     ),
@@ -341,6 +365,18 @@ const OPENID: &[(&str, &str)] = &[
     (
         "check that the server can reach the identity provider and that its certificate is trusted",
         "vérifiez que le serveur peut joindre le fournisseur d’identité et que le certificat de celui-ci est approuvé",
+    ),
+    (
+        "let the identity provider accept client assertions signed with PS256 or RS256, or use a client secret",
+        "faites accepter par le fournisseur d’identité des assertions du client signées avec PS256 ou RS256, ou utilisez un secret",
+    ),
+    (
+        "look up in the identity provider's log why its endpoint failed, then try again",
+        "cherchez dans le journal du fournisseur d’identité pourquoi son adresse a échoué, puis réessayez",
+    ),
+    (
+        "set `assertion_audience` of the connection to issuer, or let the identity provider have its endpoints on the issuer's host",
+        "définissez `assertion_audience` de la connexion sur issuer, ou faites placer les adresses du fournisseur d’identité sur l’hôte de l’émetteur",
     ),
     (
         "make the identity provider's key endpoint (`jwks_uri`) reachable, then try again",

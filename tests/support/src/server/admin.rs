@@ -122,6 +122,18 @@ impl Admin {
         Reply::read(request.send().await.expect("the admin API answers")).await
     }
 
+    /// Sends something that is not JSON.
+    pub async fn put(&self, path: &str, content_type: &str, body: &[u8]) -> Reply {
+        let mut request = self.http.put(format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        let request = request
+            .header("content-type", content_type)
+            .body(body.to_vec());
+        Reply::read(request.send().await.expect("the admin API answers")).await
+    }
+
     /// Reads; fails the test unless it succeeds.
     pub async fn get(&self, path: &str) -> Value {
         self.done(Method::GET, path, None).await
