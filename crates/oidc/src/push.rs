@@ -20,14 +20,13 @@ impl Connection {
     ///
     /// A provider that demands it gets it whatever the setting says, since it refuses everything else.
     pub fn pushes_requests(&self) -> bool {
-        match self.settings().pushed_requests {
-            PushedRequests::Always => true,
-            PushedRequests::Auto => self
-                .metadata()
-                .pushed_authorization_request_endpoint
-                .is_some(),
-            PushedRequests::Never => self.metadata().require_pushed_authorization_requests,
-        }
+        let metadata = self.metadata();
+        metadata.require_pushed_authorization_requests
+            || match self.settings().pushed_requests {
+                PushedRequests::Always => true,
+                PushedRequests::Auto => metadata.pushed_authorization_request_endpoint.is_some(),
+                PushedRequests::Never => false,
+            }
     }
 
     /// Hands the request in beforehand where [`Connection::pushes_requests`] says so, so that the browser carries only a

@@ -101,6 +101,7 @@ pub use receipts::{AuditEntry, Offboarding};
 pub use role_mappings::RoleMapping;
 pub use signing_keys::StoredSigningKey;
 pub use transaction::{ReadTx, Store, WriteTx};
+pub use upstream_endings::UpstreamEnding;
 pub use upstream_logouts::UpstreamLogout;
 pub use user_index::UNIQUE;
 pub use user_queries::{Direction, ListOrder, Reach, Slice, UserCondition, UserQuery, When};

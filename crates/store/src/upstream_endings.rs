@@ -4,6 +4,20 @@ use vestibule_core::{ConnectionId, Timestamp};
 
 use crate::{Result, WriteTx, query::query};
 
+/// What a provider said is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamEnding {
+    /// When the provider said so, in seconds of its clock.
+    pub issued_at: i64,
+    /// As long as logins may still be on their way from before it.
+    pub until: Timestamp,
+}
+
+from_row!(UpstreamEnding, row => UpstreamEnding {
+    issued_at: row.get("issued_at")?,
+    until: row.time("expires_at")?,
+});
+
 impl WriteTx {
     /// Remembers that the provider ended something (`sid:…` or `sub:…`) at a time of its own clock, in seconds.
     ///
@@ -30,7 +44,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// When the provider last ended something of this name, in seconds of its clock; none where it has not.
+    /// What the provider last ended of this name; none where it has not.
     ///
     /// Until the transaction ends nobody else can say that it is over, so a sign-in that is stored meanwhile is one that
     /// the ending finds. Whoever asks for several names asks for `sid:…` before `sub:…`.
@@ -38,18 +52,19 @@ impl WriteTx {
         &mut self,
         connection_id: ConnectionId,
         name: &str,
-    ) -> Result<Option<i64>> {
+    ) -> Result<Option<UpstreamEnding>> {
         let now = self.now().micros();
         // A row is the lock: there is nothing else that both sides know. `issued_at` 0 is none of a provider's.
-        let issued_at: Option<i64> = query(
+        let ending: Option<UpstreamEnding> = query(
             "INSERT INTO upstream_endings (connection_id, name, issued_at, expires_at) VALUES ($1, $2, 0, $3)
-             ON CONFLICT (connection_id, name) DO UPDATE SET issued_at = upstream_endings.issued_at RETURNING issued_at")
+             ON CONFLICT (connection_id, name) DO UPDATE SET issued_at = upstream_endings.issued_at RETURNING issued_at, expires_at")
             .bind(connection_id.to_string())
             .bind(name)
             .bind(now)
             .fetch_optional(self)
             .await?;
-        if issued_at == Some(0) {
+        let ending = ending.filter(|ending| ending.issued_at > 0);
+        if ending.is_none() {
             // On PostgreSQL others wait for the end of this transaction also where the row is gone with it.
             query("DELETE FROM upstream_endings WHERE connection_id = $1 AND name = $2")
                 .bind(connection_id.to_string())
@@ -57,6 +72,6 @@ impl WriteTx {
                 .execute(self)
                 .await?;
         }
-        Ok(issued_at.filter(|issued_at| *issued_at > 0))
+        Ok(ending)
     }
 }

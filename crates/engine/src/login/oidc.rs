@@ -191,16 +191,16 @@ impl Engine {
         {
             return Ok(LoginOutcome::Gone);
         }
-        let answered = match self.open_upstream(&pending, &connection) {
-            Some(waiting) => {
-                self.ask_provider(&connection, &waiting, callback, now)
-                    .await?
-            }
-            None => return Ok(LoginOutcome::Gone),
+        let Some(waiting) = self.open_upstream(&pending, &connection) else {
+            return Ok(LoginOutcome::Gone);
         };
+        let answered = self
+            .ask_provider(&connection, &waiting, callback, now)
+            .await?;
         match answered {
             Ok(authentication) => {
-                self.finish_with(pending, connection, authentication, browser, now)
+                let answer = (authentication, waiting.begun_at());
+                self.finish_with(pending, connection, answer, browser, now)
                     .await
             }
             Err(error) => {
@@ -291,7 +291,7 @@ impl Engine {
         &self,
         pending: PendingLogin,
         connection: Connection,
-        authentication: Authentication,
+        (authentication, begun_at): (Authentication, i64),
         browser: &Browser,
         now: Timestamp,
     ) -> Result<LoginOutcome, Fault> {
@@ -304,7 +304,7 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         let mut login = record_of(&pending, &connection);
         // Before anything else is held: from here on a logout token for this person waits until the sign-in is stored.
-        if is_over(&mut tx, connection.id, &authentication).await? {
+        if is_over(&mut tx, connection.id, &authentication, begun_at).await? {
             let refusal = session_over().record(&mut tx, login).await?;
             tx.commit().await?;
             self.wake();

@@ -10,6 +10,8 @@ use crate::{Engine, Fault, LoginRefusal, outbound::Class, sessions::end_by_provi
 
 /// A login that the provider answered before a logout reaches us at most so much later.
 const OVERTAKING: Duration = Duration::from_secs(15 * 60);
+/// More than two nodes that are ready differ: a login counts as begun before a logout rather than after it.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
 
 /// What becomes of a logout token.
 #[derive(Debug)]
@@ -150,6 +152,7 @@ pub(super) async fn is_over(
     tx: &mut WriteTx,
     connection_id: ConnectionId,
     login: &Authentication,
+    begun_at: i64,
 ) -> Result<bool, Fault> {
     if let Some(sid) = &login.sid
         && tx
@@ -159,9 +162,15 @@ pub(super) async fn is_over(
     {
         return Ok(true);
     }
-    // Who signs in again afterwards gets a later ID token; both times are the provider's.
     let ended = tx
         .hold_against_ending(connection_id, &person(&login.subject))
         .await?;
-    Ok(ended.is_some_and(|ended| login.issued_at <= ended))
+    let Some(ended) = ended else {
+        return Ok(false);
+    };
+    // Whoever proved themselves afterwards is not meant; both times are the provider's. Nor is a login that began only
+    // after we had heard of it: whom the provider lets in then is its own decision.
+    let proved_at = login.auth_time.unwrap_or(login.issued_at);
+    let heard_at = ended.until.before(OVERTAKING).after(CLOCKS_APART);
+    Ok(proved_at <= ended.issued_at && begun_at <= heard_at.unix_seconds())
 }

@@ -244,6 +244,7 @@ async fn requests_are_pushed_where_the_provider_and_the_setting_say_so() {
         (offered, Never, Ok(false)),
         (demanded.clone(), Auto, Ok(true)),
         (demanded, Never, Ok(true)),
+        (absurd.clone(), Auto, Err("endpoint_missing")),
         (absurd, Never, Err("endpoint_missing")),
     ] {
         let login = begin_at(metadata.clone(), |settings| {

@@ -7,7 +7,10 @@ use vestibule_support::{
     server::{Company, Employee, Reply, TestServer, eventually, http_client},
 };
 
-use crate::relying::{Relying, Tokens};
+use crate::{
+    hostile::now,
+    relying::{Relying, Tokens},
+};
 
 on_every_server!(
     a_logout_at_the_provider_ends_the_sign_ins_and_tells_the_app,
@@ -16,6 +19,8 @@ on_every_server!(
     a_copy_of_a_logout_token_ends_nothing,
     what_is_no_logout_token_ends_nothing,
     a_login_that_a_logout_overtook_is_refused,
+    a_login_that_a_logout_of_all_sessions_overtook_is_refused,
+    no_sign_in_survives_a_logout_that_came_while_it_was_stored,
     a_provider_begins_a_login_at_the_default_application,
     a_provider_begins_a_login_here_and_nobody_elses,
 );
@@ -133,7 +138,8 @@ async fn a_copy_of_a_logout_token_ends_nothing(server: TestServer) {
     let company = Company::set_up(&server).await;
     let ada = company.hire("Ada", "Lovelace").await;
     tokens(&server, &company, &ada).await;
-    let sub = json!({ "sub": ada.person.sub });
+    // Written before the person signs in again, as the provider's clock shows it in seconds.
+    let sub = json!({ "sub": ada.person.sub, "iat": now() - 2 });
     let token = company.idp.logout_token("vestibule", &sub).unwrap();
     for _ in 0..2 {
         let reply = notify(&server, &company.connection_id, &token).await;
@@ -239,6 +245,72 @@ async fn a_login_that_a_logout_overtook_is_refused(server: TestServer) {
     let record = company.last_login(&server).await;
     assert_eq!(record["rule"], "provider_session_over", "{record}");
     assert!(upstream_sessions(&server).await.is_empty());
+}
+
+async fn a_login_that_a_logout_of_all_sessions_overtook_is_refused(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let bob = company.hire("Bob", "Noyce").await;
+    let mut waiting = Vec::new();
+    for person in [&ada, &bob] {
+        let mut browser = Browser::new().unwrap();
+        browser.stop_before(&server.url("/sso/"));
+        let page = company.sign_in(&mut browser, &person.person).await;
+        browser.stop_nowhere();
+        waiting.push((browser, page.location().unwrap()));
+    }
+    let sub = json!({ "sub": ada.person.sub });
+    let token = company.idp.logout_token("vestibule", &sub).unwrap();
+    let reply = notify(&server, &company.connection_id, &token).await;
+    assert_eq!(reply.status, 200);
+    for ((mut browser, callback), refused) in waiting.into_iter().zip([true, false]) {
+        let page = browser.get(&callback).await.unwrap();
+        assert_eq!(page.status == 403, refused, "{}", page.body);
+    }
+    let logins = format!("/organizations/{}/logins?limit=2", company.organization_id);
+    let logins = server.admin.get(&logins).await;
+    assert_eq!(
+        logins["data"][1]["rule"], "provider_session_over",
+        "{logins}"
+    );
+    assert_eq!(upstream_sessions(&server).await.len(), 1, "Bob's");
+    // Who proves themselves anew is in, though the provider's session is one that the token did not know.
+    server.pass(std::time::Duration::from_secs(10));
+    let mut browser = Browser::new().unwrap();
+    company.signed_in(&mut browser, &ada).await;
+    server.settled().await;
+}
+
+/// The logout token comes at any moment of a login: either the login is refused, or its sign-in is ended.
+async fn no_sign_in_survives_a_logout_that_came_while_it_was_stored(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    server.may_leave_deliveries();
+    for round in 0..24_u64 {
+        let ada = company.hire("Ada", &format!("Lovelace{round}")).await;
+        let mut browser = Browser::new().unwrap();
+        browser.stop_before(&server.url("/sso/"));
+        let page = company.sign_in(&mut browser, &ada.person).await;
+        browser.stop_nowhere();
+        let callback = page.location().unwrap();
+        let by_subject = json!({ "sub": ada.person.sub, "iat": now() + 1 });
+        let token = company.idp.logout_token("vestibule", &by_subject).unwrap();
+        let pause = std::time::Duration::from_millis(round * 3);
+        let ((), page) = tokio::join!(
+            async {
+                tokio::time::sleep(pause).await;
+                let reply = notify(&server, &company.connection_id, &token).await;
+                assert_eq!(reply.status, 200);
+            },
+            browser.get(&callback)
+        );
+        let page = page.unwrap();
+        assert!(
+            upstream_sessions(&server).await.is_empty(),
+            "round {round}: {} {}",
+            page.status,
+            page.url
+        );
+    }
 }
 
 async fn a_provider_begins_a_login_at_the_default_application(server: TestServer) {

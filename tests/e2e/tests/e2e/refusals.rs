@@ -29,7 +29,7 @@ on_every_server!(
 );
 
 /// What a refusal must not change.
-async fn counts(server: &TestServer) -> Vec<i64> {
+pub(crate) async fn counts(server: &TestServer) -> Vec<i64> {
     let mut counts = Vec::new();
     for table in [
         "users",
@@ -268,7 +268,11 @@ async fn every_fault_of_a_provider_is_refused(server: TestServer) {
             "callback_iss",
             "identity_provider",
         ),
-        (Fault::TokenEndpointDown, "malformed", "identity_provider"),
+        (
+            Fault::TokenEndpointDown,
+            "token_endpoint",
+            "identity_provider",
+        ),
     ] {
         company.idp.set_faults(Faults::of([fault]));
         check(&server, &company, &ada.person, rule, blamed).await;
