@@ -21,6 +21,8 @@ mod directories;
 mod directory_clients;
 #[path = "e2e/hostile/mod.rs"]
 mod hostile;
+#[path = "e2e/joins.rs"]
+mod joins;
 #[path = "e2e/journey.rs"]
 mod journey;
 #[path = "e2e/oidc_logout.rs"]

@@ -5,7 +5,7 @@ import { equal, ok } from '../lib/report.mjs';
 import { SampleApp } from '../lib/sample_app.mjs';
 import { startVestibule } from '../lib/vestibule.mjs';
 import { Walker, exchange, formsOf, titleOf } from '../lib/walker.mjs';
-import { eventually } from '../lib/workshop.mjs';
+import { eventually, sleep } from '../lib/workshop.mjs';
 
 export const secretOf = (report) => report.hide(randomBytes(24).toString('base64url'));
 
@@ -18,6 +18,8 @@ export function read(jwt) {
 export class Hall {
   static async open(workshop, report) {
     const hall = new Hall();
+    /** What has to wait until a while has passed. */
+    hall.later = [];
     Object.assign(hall, { workshop, report, vestibule: await startVestibule(workshop, report) });
     hall.app = new SampleApp(await workshop.freePort());
     workshop.atEnd(() => hall.app.close());
@@ -51,6 +53,29 @@ export class Company {
 
   rotate(connection, activate) {
     return this.hall.vestibule.api('POST', `/connections/${connection.id}/keys/rotate`, { purpose: 'signing', activate });
+  }
+
+  /** Our next key is published now, and taken into use at the end of the run, when nobody keeps the old key set any more. */
+  async rotates(connection, user, person, look) {
+    const { report, later } = this.hall;
+    let used;
+    const ready = await report.check('our next key is published, and not taken into use while the provider may keep the old key set', async () => {
+      used = await look();
+      await this.rotate(connection, false);
+      await this.isIn(new Person(person), connection, user.id);
+      const early = await this.rotate(connection, true).then(() => 'accepted', (error) => error.message);
+      ok(early.includes('answered 409'), `activation was ${early}`);
+    });
+    const published = Date.now();
+    if (!ready) return;
+    later.push([`${this.organization.name}: our next key is taken into use, and nobody waits`, async () => {
+      const wait = published + 305_000 - Date.now();
+      if (wait > 0) await sleep(wait);
+      await this.scim.setActive(user.id, true);
+      await this.rotate(connection, true);
+      await this.isIn(new Person(person), connection, user.id);
+      await look(used);
+    }]);
   }
 
   /** Signs in at the app through a connection: the page where the person ends up, with the places on the way. */

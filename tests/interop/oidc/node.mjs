@@ -30,14 +30,10 @@ export async function node(hall) {
     ok(pushed.claims.jti !== exchanged.claims.jti, 'a jti twice');
     return `${pushed.header.alg}, aud the issuer, good for ${pushed.claims.exp - pushed.claims.iat} s`;
   });
-  await report.check('our key is rotated: published, then used, and nobody waits', async () => {
-    const before = read(seen.assertions.at(-1)).header.kid;
-    await company.rotate(keyed, false);
-    await company.isIn(new Person(alice), keyed, user.id);
-    equal(read(seen.assertions.at(-1)).header.kid, before, 'the key before it is activated');
-    await company.rotate(keyed, true);
-    await company.isIn(new Person(alice), keyed, user.id);
-    ok(read(seen.assertions.at(-1)).header.kid !== before, 'the same key');
+  await company.rotates(keyed, user, alice, async (used) => {
+    const kid = read(seen.assertions.at(-1)).header.kid;
+    ok(used === undefined || used !== kid, 'the same key');
+    return kid;
   });
   await report.check('claims that stand in userinfo only join the person', async () => {
     await company.hall.vestibule.api('PATCH', `/organizations/${company.organization.id}`, { domains: ['node.test', 'acme.test'] });
@@ -93,7 +89,11 @@ async function serve(port, issuer, secret, { basic, keyed, thin }, workshop) {
       backchannelLogout: { enabled: true },
       devInteractions: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
-      rpInitiatedLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        // Its own page has the buttons outside of the form, where a walk without a browser does not look.
+        logoutSource: (context, form) => { context.body = form.replace('</form>', '<button name="logout" value="yes">Sign out</button></form>'); },
+      },
     },
     // It refuses loopback addresses otherwise, as we do.
     fetch: (url, options) => { const plain = { ...options }; delete plain.dispatcher; return fetch(url, plain); },

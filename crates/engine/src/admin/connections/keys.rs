@@ -1,5 +1,7 @@
 //! Our own keys at a connection, and their rotation with overlap.
 
+use std::time::Duration;
+
 use serde_json::json;
 use vestibule_core::{ConnectionId, Protocol, Resource, Timestamp};
 use vestibule_store::{Connection, ConnectionKey, KeyPurpose, KeyState, ReadTx};
@@ -11,6 +13,9 @@ use crate::{
     admin::{Actor, AdminError, Done, Result},
     saml::keys::is_published,
 };
+
+/// How long our key set may be kept (`max-age` of `/sso/oidc/{connection}/jwks`).
+pub(crate) const JWKS_CACHE: Duration = Duration::from_secs(300);
 
 /// A step of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +91,7 @@ impl Engine {
                 ));
             }
             (None, Some(next)) => {
+                check_published(&connection, next, now)?;
                 if let Some(active) = find(KeyState::Active) {
                     tx.set_connection_key_state(id, active.id, KeyState::Retired)
                         .await?;
@@ -138,4 +144,16 @@ fn check_oidc(connection: &Connection, purpose: KeyPurpose) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// A provider may keep our key set for as long as it says, and refuses what a key signs that it does not know yet.
+fn check_published(connection: &Connection, next: &ConnectionKey, now: Timestamp) -> Result<()> {
+    let since = now.since(next.created_at);
+    if connection.protocol != Protocol::Oidc || since >= JWKS_CACHE {
+        return Ok(());
+    }
+    let wait = JWKS_CACHE.saturating_sub(since).as_secs() + 1;
+    Err(AdminError::conflict(format!(
+        "providers may keep the key set without the next key for some minutes; activate it in {wait} seconds"
+    )))
 }

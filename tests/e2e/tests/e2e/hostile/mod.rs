@@ -122,6 +122,8 @@ type ReturnWith = fn(&mut Vec<(String, String)>);
 pub(crate) struct Tenant {
     pub(crate) issuer: String,
     pub(crate) key: Key,
+    /// By how many seconds its clock is ahead of the machine's.
+    pub(crate) ahead: i64,
     /// Who is at the browser.
     pub(crate) subject: Value,
     /// Members of the metadata that differ; null leaves one out.
@@ -199,6 +201,7 @@ impl Hostile {
         let tenant = Tenant {
             issuer: issuer.clone(),
             key: Key::new("key-1"),
+            ahead: 0,
             subject,
             metadata: json!({}),
             discovery: None,
@@ -350,9 +353,9 @@ pub(crate) fn mint(tenant: &Tenant, nonce: &str) -> String {
     let claims = json!({
         "iss": tenant.issuer,
         "aud": CLIENT_ID,
-        "iat": now(),
-        "exp": now() + 300,
-        "auth_time": now(),
+        "iat": now() + tenant.ahead,
+        "exp": now() + tenant.ahead + 300,
+        "auth_time": now() + tenant.ahead,
         "nonce": nonce,
         "at_hash": URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]),
         "sid": "session-1",
