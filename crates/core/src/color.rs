@@ -61,6 +61,7 @@ impl Color {
     }
 
     /// Black or white, whichever is read better on it. One of the two always reaches 4.5:1.
+    #[must_use]
     pub fn text_on(self) -> Self {
         match self.contrast(Self::WHITE) >= self.contrast(Self::BLACK) {
             true => Self::WHITE,

@@ -59,7 +59,7 @@ async fn choose(
 }
 
 #[derive(Debug, Deserialize)]
-struct Decision {
+struct Answer {
     csrf: String,
     handle: String,
     /// `allow`; anything else is no.
@@ -72,7 +72,7 @@ async fn answer(
     Now(now): Now,
     FromBrowser(browser): FromBrowser,
     session: Session,
-    Form(form): Form<Decision>,
+    Form(form): Form<Answer>,
 ) -> Result<Response, PageFailure> {
     if !csrf::is_own(&session, &form.csrf).await {
         return Ok(gone());

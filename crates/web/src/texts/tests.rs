@@ -46,7 +46,7 @@ fn no_text_is_left_in_another_language() {
             english != french || !english.contains(char::is_alphabetic),
             "{place} is the same in both languages: {english}"
         );
-        let halves = place.ends_with(".before") || place.ends_with(".after");
+        let halves = matches!(place.rsplit('.').next(), Some("before" | "after"));
         assert!(
             halves || english.is_empty() == french.is_empty(),
             "{place} is empty in one language"

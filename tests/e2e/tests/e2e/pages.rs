@@ -479,7 +479,7 @@ async fn a_native_applications_scheme_is_on_the_pages_of_its_own_logins_only(ser
     let native =
         json!({ "redirect_uris": ["com.example.app:/cb"], "token_endpoint_auth_method": "none" });
     let mut native = Relying::register(&server, native).await;
-    native.redirect_uri = "com.example.app:/cb".to_owned();
+    "com.example.app:/cb".clone_into(&mut native.redirect_uri);
     let app = Relying::register(&server, json!({})).await;
     let policy = |page: &Page| page.header("content-security-policy").unwrap().to_owned();
     let hint = [

@@ -1,5 +1,7 @@
 //! An organization's logo: which images are taken, and how one is set.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use vestibule_core::{OrganizationId, Resource, SecretHash, Timestamp};
 use vestibule_store::Logo;
@@ -77,12 +79,13 @@ fn read(image: &[u8]) -> Result<Logo> {
     if !(1..=WIDEST).contains(&width) || !(1..=WIDEST).contains(&height) {
         return refused("must be at most 2048 pixels wide and high");
     }
-    let hash = SecretHash::of(image);
+    let mut id = String::with_capacity(32);
+    for byte in SecretHash::of(image).as_bytes().iter().take(16) {
+        // Writing to a String cannot fail.
+        let _ = write!(id, "{byte:02x}");
+    }
     Ok(Logo {
-        id: hash.as_bytes()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        id,
         media_type: media_type.to_owned(),
         width: i64::from(width),
         height: i64::from(height),
