@@ -153,7 +153,7 @@ impl Engine {
         let sessions = self.end_sessions_of(browser, ending.clone(), now).await?;
         let return_to = return_url
             .clone()
-            .unwrap_or_else(|| self.url("/logout/done"));
+            .unwrap_or_else(|| self.signed_out_url(organization_id));
         let upstream = self.begin_provider_logout(&ending, &return_to, now).await?;
         Ok(LogoutOutcome::SignedOut {
             sessions,
@@ -175,8 +175,17 @@ impl Engine {
         drop(tx);
         let ending: Vec<UserSessionId> = live.iter().map(|(_, session)| session.id).collect();
         self.end_sessions_of(browser, ending.clone(), now).await?;
-        self.begin_provider_logout(&ending, &self.url("/logout/done"), now)
+        let organization_id = live.first().map(|(_, session)| session.organization_id);
+        self.begin_provider_logout(&ending, &self.signed_out_url(organization_id), now)
             .await
+    }
+
+    /// Our page for afterwards, which looks as the organization's pages do.
+    fn signed_out_url(&self, organization_id: Option<OrganizationId>) -> String {
+        match organization_id {
+            Some(id) => self.url(&format!("/logout/done?organization={id}")),
+            None => self.url("/logout/done"),
+        }
     }
 
     /// Ends the named sign-ins together with the browser's other ones of the same people.

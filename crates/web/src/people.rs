@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tower_sessions::Session;
 use vestibule_core::{Protocol, Secret};
 use vestibule_engine::{
-    LoginBegun, LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin,
+    Brand, LoginBegun, LoginOutcome, LoginPage as Person, LoginRefusal, LoginStep, PasswordLogin,
     SignedIn, ToProvider,
 };
 
@@ -241,7 +241,7 @@ async fn sign_out(
     }
     let mut response = match web.engine.sign_out(browser, now).await? {
         Some(upstream) => sso::to_provider(&web, upstream),
-        None => signed_out(State(web.clone())).await.into_response(),
+        None => signed_out_page(&web, None).into_response(),
     };
     if let Some(cookie) = web.cookies.set_sessions(&[]) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -249,10 +249,29 @@ async fn sign_out(
     Ok(response)
 }
 
+#[derive(Debug, Deserialize)]
+struct Left {
+    /// Whose pages the person comes from; it says how the page looks and nothing else.
+    organization: Option<String>,
+}
+
 /// `GET /logout/done`: the identity provider has sent the browser back after a logout.
-async fn signed_out(State(web): State<Web>) -> SignedOutPage {
+async fn signed_out(
+    State(web): State<Web>,
+    Now(now): Now,
+    Query(left): Query<Left>,
+) -> Result<SignedOutPage, PageFailure> {
+    let organization_id = left.organization.and_then(|id| id.parse().ok());
+    let brand = match organization_id {
+        Some(id) => web.engine.brand_of(id, now).await?,
+        None => None,
+    };
+    Ok(signed_out_page(&web, brand))
+}
+
+fn signed_out_page(web: &Web, brand: Option<Brand>) -> SignedOutPage {
     SignedOutPage {
-        page: Frame::plain(),
+        page: Frame::branded(brand),
         login_url: web.engine.url("/login"),
     }
 }

@@ -135,8 +135,11 @@ async fn a_logout_here_reaches_the_provider(server: TestServer) {
     let ask = browser.get(&server.url("/oauth/logout")).await.unwrap();
     let page = browser.submit(&ask, &[]).await.unwrap();
     let page = press_on(&mut browser, page).await;
-    assert_eq!(page.url, server.url("/logout/done"), "{}", page.body);
+    let done = format!("/logout/done?organization={}", company.organization_id);
+    assert_eq!(page.url, server.url(&done), "{}", page.body);
     assert!(page.body.contains("signed out"), "{}", page.body);
+    let title = format!("· {}</title>", company.domain);
+    assert!(page.body.contains(&title), "{}", page.body);
     let client = company.saml_client(&Site::of(&server)).await;
     let left = company
         .idp
@@ -178,9 +181,10 @@ async fn an_unsigned_answer_to_a_logout_only_leads_on(server: TestServer) {
         .unwrap();
     assert_ne!(unsigned, signed);
     let page = browser.get(&unsigned).await.unwrap();
+    let done = format!("/logout/done?organization={}", company.organization_id);
     assert_eq!(
         (page.status, &page.url),
-        (200, &server.url("/logout/done")),
+        (200, &server.url(&done)),
         "{}",
         page.body
     );
