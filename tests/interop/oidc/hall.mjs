@@ -148,7 +148,7 @@ export class Person {
 }
 
 /** What every provider has to show; `people` are strangers to the directory until they are hired. */
-export async function common(company, { connection, secret, person, subject, sub }) {
+export async function common(company, { connection, secret, refusedAs = 'token_refused', person, subject, sub }) {
   const { report } = company.hall;
   await report.check('a person whom no directory pushed is refused', () => company.isRefused(new Person(person), connection, 'not_provisioned'));
   const user = await company.scim.hire({ userName: `${subject}@acme.test`, externalId: sub, givenName: 'Alice', familyName: 'Arnold' });
@@ -157,10 +157,10 @@ export async function common(company, { connection, secret, person, subject, sub
     return `acr ${claims.acr}, amr ${JSON.stringify(claims.amr)}`;
   });
   if (secret) {
-    await report.check('with a wrong secret the record tells what the token endpoint answered', async () => {
+    await report.check('with a wrong secret the record tells what the provider answered', async () => {
       await company.change(connection, { oidc: { client_secret: 'wrong' } });
       try {
-        return await company.isRefused(new Person(person), connection, 'token_refused');
+        return await company.isRefused(new Person(person), connection, refusedAs);
       } finally {
         await company.change(connection, { oidc: { client_secret: secret } });
       }

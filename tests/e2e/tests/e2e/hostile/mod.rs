@@ -1,5 +1,6 @@
 //! An OpenID Provider without manners: each of its tenants errs in one way, over real HTTP on loopback.
 
+mod around;
 mod callbacks;
 mod documents;
 mod honest;
