@@ -38,7 +38,7 @@ pub use id::{
     UserId, UserSessionId, WebhookId, nouns,
 };
 pub use key::{email_domain, email_key, name_key, name_prefix_key};
-pub use policy::Policy;
+pub use policy::{IpsieLevel, Policy, UnknownIpsieLevel};
 pub use scope::{Access, ApiScope, InvalidScope, Resource};
 pub use secret::{Secret, SecretHash};
 pub use state::{

@@ -16,7 +16,47 @@ pub struct Policy {
     pub refresh_idle: u64,
     /// An application's share of a sign-in ends after so long in any case.
     pub refresh_max: u64,
+    /// The IPSIE session lifecycle level that its people's sign-ins keep to; none: what providers commonly send will do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipsie: Option<IpsieLevel>,
 }
+
+/// A session lifecycle level of the Interoperability Profiling for Secure Identity in the Enterprise (IPSIE); each one
+/// holds the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpsieLevel {
+    /// Sign-ins of several factors, by messages that nobody can weaken, that end when they are said to end.
+    Sl1,
+    /// Wanted classes of sign-in are reached or refused.
+    Sl2,
+}
+
+impl IpsieLevel {
+    /// `sl1` or `sl2`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sl1 => "sl1",
+            Self::Sl2 => "sl2",
+        }
+    }
+}
+
+impl std::str::FromStr for IpsieLevel {
+    type Err = UnknownIpsieLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownIpsieLevel> {
+        [Self::Sl1, Self::Sl2]
+            .into_iter()
+            .find(|level| level.as_str() == text)
+            .ok_or(UnknownIpsieLevel)
+    }
+}
+
+/// The text names no level that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be sl1 or sl2")]
+pub struct UnknownIpsieLevel;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -29,6 +69,7 @@ impl Default for Policy {
             session_max: 7 * DAY,
             refresh_idle: 30 * DAY,
             refresh_max: 90 * DAY,
+            ipsie: None,
         }
     }
 }

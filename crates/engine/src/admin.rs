@@ -12,6 +12,7 @@ mod directories;
 mod directory_clients;
 mod directory_tokens;
 mod idempotency;
+mod ipsie;
 mod operators;
 mod organizations;
 mod records;

@@ -18,12 +18,12 @@ use vestibule_store::{
     Application, Live, NewAppSession, PendingLogin, ReadTx, UserSession, WriteTx,
 };
 
-use crate::{Browser, Engine, Fault, accounts::Selection, browser::SessionCookie, consent};
+use crate::{Browser, Engine, Fault, accounts::Selection, browser::SessionCookie, consent, ipsie};
 
 /// How long a person has for signing in.
 const PENDING_TTL: Duration = Duration::from_secs(15 * 60);
 /// How long a code is good (RFC 6749 §4.1.2, IPSIE SL1).
-const CODE_TTL: Duration = Duration::from_secs(60);
+pub(crate) const CODE_TTL: Duration = Duration::from_secs(60);
 
 /// What an authorization request leads to.
 #[derive(Debug)]
@@ -286,6 +286,14 @@ impl Engine {
                 AuthorizeErrorCode::UnmetAuthenticationRequirements,
                 "the identity provider did not reach any of the acr_values",
             );
+            let answer = authorization.reply.refuse(self.issuer(), &error);
+            return Ok(Granted::Answer(answer));
+        }
+        let organization = tx.find_organization(session.organization_id).await?;
+        let profile = organization.and_then(|organization| organization.policy.ipsie);
+        if let Some(error) =
+            profile.and_then(|level| ipsie::refusal_of(level, application, authorization, session))
+        {
             let answer = authorization.reply.refuse(self.issuer(), &error);
             return Ok(Granted::Answer(answer));
         }

@@ -17,6 +17,7 @@ mod directory_clients;
 mod engine;
 mod fault;
 mod health;
+mod ipsie;
 mod join;
 mod limits;
 mod login;
@@ -43,6 +44,7 @@ pub use delivery::event_body;
 pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;
 pub use health::{Gauges, Readiness};
+pub use ipsie::{IpsieFinding, Verdict};
 pub use limits::{SCIM_REQUESTS_PER_SECOND, SCIM_REQUESTS_PER_SECOND_AT_LEAST};
 pub use login::{
     LoginLink, LoginOutcome, LoginPage, LoginStep, OidcLogoutOutcome, PasswordLogin,

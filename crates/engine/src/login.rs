@@ -17,7 +17,7 @@ use vestibule_store::{Connection, NewLoginRecord, PendingLogin, ReadTx, WriteTx}
 
 use crate::{
     Account, Brand, Browser, ConsentRequest, Engine, Fault, LoginRefusal, authorize::Purpose,
-    refusal::Actor,
+    ipsie, refusal::Actor,
 };
 
 pub use link::LoginLink;
@@ -253,6 +253,13 @@ impl Engine {
         page: LoginPage,
         now: Timestamp,
     ) -> Result<LoginStep, Fault> {
+        if let Some(refusal) = self.profile_refusal(connection, now).await? {
+            let login = record_of(pending, connection);
+            return self
+                .refuse_login(refusal, login, now)
+                .await
+                .map(LoginStep::Refused);
+        }
         match connection.protocol {
             Protocol::Password => Ok(LoginStep::Password {
                 page,
@@ -267,6 +274,18 @@ impl Engine {
                     .await
             }
         }
+    }
+
+    /// Why nobody may come in through a connection, where its organization keeps to a profile.
+    async fn profile_refusal(
+        &self,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Option<LoginRefusal>, Fault> {
+        let mut tx = self.store().read(now).await?;
+        let organization = tx.find_organization(connection.organization_id).await?;
+        let profile = organization.and_then(|organization| organization.policy.ipsie);
+        Ok(profile.and_then(|_| ipsie::unfit(connection)))
     }
 
     async fn refuse_login(

@@ -10,8 +10,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use vestibule_core::{ConnectionId, Timestamp};
 use vestibule_oidc::{
-    AssertionAudience, ClientAuth, ClientKey, ConnectionSettings, Error, Metadata, ProviderKind,
-    PushedRequests, Secret, Transport, UserInfo, tenant_of,
+    Algorithm, AssertionAudience, ClientAuth, ClientKey, ConnectionSettings, Error, Metadata,
+    ProviderKind, PushedRequests, Secret, Transport, UserInfo, tenant_of,
 };
 use vestibule_store::{Connection, ReadTx};
 
@@ -128,6 +128,8 @@ impl MetadataCache {
 struct Beside {
     client_key: Option<ClientKey>,
     hosted_domains: Vec<String>,
+    /// The algorithms by which ID tokens may be signed, where the organization keeps to a profile.
+    algorithms: Option<&'static [Algorithm]>,
 }
 
 impl Engine {
@@ -159,16 +161,16 @@ impl Engine {
         settings: &OidcSettings,
         now: Timestamp,
     ) -> Result<Beside, Fault> {
+        let mut tx = self.store().read(now).await?;
+        let organization = tx.find_organization(connection.organization_id).await?;
+        let profile = organization.and_then(|organization| organization.policy.ipsie);
         let mut beside = Beside {
             client_key: None,
             hosted_domains: settings.hosted_domains.clone(),
+            algorithms: profile.map(|_| Algorithm::IPSIE.as_slice()),
         };
         let asks_domains =
             settings.kind() == ProviderKind::Google && beside.hosted_domains.is_empty();
-        if !asks_domains && !settings.signs_assertions() {
-            return Ok(beside);
-        }
-        let mut tx = self.store().read(now).await?;
         if asks_domains {
             beside.hosted_domains = verified_domains(&mut tx, connection).await?;
         }
@@ -214,6 +216,9 @@ impl Engine {
                 .wanted_claims(claims_of(connection))
                 .provider(kind);
         wanted.client_key = beside.client_key;
+        if let Some(algorithms) = beside.algorithms {
+            wanted = wanted.algorithms(algorithms.iter().copied());
+        }
         match kind {
             ProviderKind::Entra => {
                 let tenant = tenant_of(&settings.issuer).ok_or(Error::TemplateIssuer)?;

@@ -221,6 +221,11 @@ impl IdentityProvider {
         self.state.rotate_key(algorithm)
     }
 
+    /// Says from now on that people signed in by these methods (RFC 8176); by `pwd` until told otherwise.
+    pub fn set_methods(&self, methods: &[&str]) {
+        self.state.lock().methods = methods.iter().map(|&method| method.to_owned()).collect();
+    }
+
     /// Misbehaves as told until told otherwise.
     pub fn set_faults(&self, faults: Faults) {
         self.state.lock().faults = faults;

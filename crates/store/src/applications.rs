@@ -9,6 +9,10 @@ use crate::{
 
 /// An app that signs its users in through us.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "settings that have nothing to do with each other"
+)]
 pub struct Application {
     /// Its id, also its `client_id`.
     pub id: ApplicationId,
@@ -96,6 +100,10 @@ impl Application {
 
 /// What an application is made of or changed to.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "settings that have nothing to do with each other"
+)]
 pub struct ApplicationRecord {
     /// Its name, as people see it.
     pub name: String,

@@ -99,6 +99,16 @@ pub(crate) async fn all(request: Request, next: Next) -> Response {
     response
 }
 
+/// Where the public URL is https, browsers stay with it (RFC 6797 §6.1).
+pub(crate) async fn strict_transport(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .entry(header::STRICT_TRANSPORT_SECURITY)
+        .or_insert(HeaderValue::from_static("max-age=31536000"));
+    response
+}
+
 /// A request's span names method and path; a query can hold codes and never enters a log.
 pub(crate) fn span(request: &Request) -> tracing::Span {
     tracing::info_span!("http", method = %request.method(), path = request.uri().path())

@@ -119,6 +119,7 @@ impl FromRef<Web> for Cookies {
 pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     let issuer = engine.issuer().clone();
     let cookies = Cookies::of(&issuer);
+    let is_https = issuer.as_str().starts_with("https://");
     let name = options.name.clone();
     let door = door::Door::of(&issuer, name.unwrap_or_else(|| "Vestibule".to_owned()));
     let web = Web {
@@ -158,7 +159,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
                 .route(&home, get(async move || Redirect::permanent(&path)))
         }
     };
-    nested
+    let whole = nested
         .merge(oauth::well_known_router(&engine))
         .layer(Extension(clock))
         .layer(tower_http::trace::TraceLayer::new_for_http().make_span_with(headers::span))
@@ -166,7 +167,11 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
             failure::panicked,
         ))
         .layer(middleware::from_fn_with_state(Arc::new(door), door::write))
-        .layer(middleware::from_fn(headers::all))
+        .layer(middleware::from_fn(headers::all));
+    match is_https {
+        true => whole.layer(middleware::from_fn(headers::strict_transport)),
+        false => whole,
+    }
 }
 
 fn scim_router(web: &Web) -> Router {

@@ -21,6 +21,8 @@ mod directories;
 mod directory_clients;
 #[path = "e2e/hostile/mod.rs"]
 mod hostile;
+#[path = "e2e/ipsie.rs"]
+mod ipsie;
 #[path = "e2e/joins.rs"]
 mod joins;
 #[path = "e2e/journey.rs"]
@@ -35,6 +37,8 @@ mod pages;
 mod password;
 #[path = "e2e/provider.rs"]
 mod provider;
+#[path = "e2e/published_keys.rs"]
+mod published_keys;
 #[path = "e2e/refusals.rs"]
 mod refusals;
 #[path = "e2e/relying.rs"]

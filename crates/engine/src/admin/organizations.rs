@@ -3,7 +3,7 @@ mod logo;
 use serde_json::{Value, json};
 use vestibule_core::{
     Color, ConnectionId, ConnectionState, Domain, EndCause, EndScope, EventKind, OrganizationId,
-    Policy, Protocol, Resource, Timestamp,
+    Policy, Protocol, Resource, Timestamp, UnknownIpsieLevel,
 };
 use vestibule_store::{
     Connection, Ending, NewEvent, Organization, OrganizationBrand, OrganizationDomain, ReadTx,
@@ -73,6 +73,8 @@ pub struct PolicyChange {
     pub refresh_idle: Option<u64>,
     /// An application's share of a sign-in ends after so long in any case.
     pub refresh_max: Option<u64>,
+    /// The IPSIE level that its people's sign-ins keep to: `sl1` or `sl2`.
+    pub ipsie: Option<Option<String>>,
 }
 
 impl PolicyChange {
@@ -82,6 +84,11 @@ impl PolicyChange {
         policy.session_max = self.session_max.unwrap_or(policy.session_max);
         policy.refresh_idle = self.refresh_idle.unwrap_or(policy.refresh_idle);
         policy.refresh_max = self.refresh_max.unwrap_or(policy.refresh_max);
+        if let Some(ipsie) = &self.ipsie {
+            policy.ipsie = ipsie.as_deref().map(str::parse).transpose().map_err(
+                |error: UnknownIpsieLevel| AdminError::invalid("policy.ipsie", error.to_string()),
+            )?;
+        }
         match policy.lifetime_out_of_bounds() {
             None => Ok(()),
             Some(name) => Err(AdminError::invalid(
@@ -226,10 +233,13 @@ impl Engine {
         if let Some(domains) = &domains {
             replace_domains(&mut tx, actor, id, domains, now).await?;
         }
-        if before.active != after.active {
-            let cause = match after.active {
-                true => EndCause::Reactivated,
-                false => EndCause::OrganizationEnded,
+        // None stays that weaker rules let in.
+        let stricter = before.policy.ipsie < after.policy.ipsie;
+        if before.active != after.active || stricter {
+            let cause = match (after.active, stricter) {
+                (false, _) => EndCause::OrganizationEnded,
+                (true, true) => EndCause::Operator,
+                (true, false) => EndCause::Reactivated,
             };
             tx.end(Ending {
                 scope: EndScope::Organization(id),

@@ -10,6 +10,7 @@ use crate::{
     Browser, Engine, Fault, LoginRefusal,
     authorize::{Granted, Purpose, find_active_application},
     browser::SessionCookie,
+    ipsie,
     refusal::Actor,
 };
 
@@ -93,6 +94,15 @@ impl Engine {
             .find_organization(connection.organization_id)
             .await?
             .map_or_else(Policy::default, |organization| organization.policy);
+        if let Some(refusal) = policy
+            .ipsie
+            .and_then(|_| ipsie::weak(&proof.acr, &proof.amr))
+        {
+            let refusal = refusal.record(&mut tx, login).await?;
+            tx.commit().await?;
+            self.wake();
+            return Ok(LoginOutcome::Refused(refusal));
+        }
         let latest = now.after(policy.session_max());
         let expires_at = proof
             .session_expiry

@@ -39,6 +39,8 @@ pub(super) struct Inner {
     pub(super) people: Vec<Person>,
     pub(super) clients: Vec<Client>,
     pub(super) faults: Faults,
+    /// How people sign in, as the ID token's `amr` has it.
+    pub(super) methods: Vec<String>,
     pub(super) saml: SamlMemory,
     /// The signing key first, then the one before it.
     keys: Vec<Arc<SigningKey>>,
@@ -101,6 +103,7 @@ impl State {
                 people: config.people.clone(),
                 clients: config.clients.clone(),
                 faults: Faults::none(),
+                methods: vec!["pwd".to_owned()],
                 saml: SamlMemory::new(config.saml_key_kind, config.saml_key.clone()),
                 keys: vec![Arc::new(SigningKey::generate(config.algorithm)?)],
                 sessions: HashMap::new(),

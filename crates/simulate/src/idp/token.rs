@@ -194,9 +194,10 @@ fn tokens(state: &State, grant: &Grant) -> anyhow::Result<Value> {
     let person = inner.person(&grant.session.user_name).cloned();
     let key = inner.signing_key()?;
     let faults = inner.faults.clone();
+    let methods = inner.methods.clone();
     drop(inner);
     let person = person.ok_or_else(|| anyhow::anyhow!("the person left meanwhile"))?;
-    let claims = id_token_claims(state, grant, &person, &access_token, &faults);
+    let claims = id_token_claims(state, grant, &person, &access_token, (&faults, &methods));
     let mut body = json!({
         "access_token": access_token,
         "token_type": "Bearer",
@@ -215,7 +216,7 @@ fn id_token_claims(
     grant: &Grant,
     person: &Person,
     access_token: &str,
-    faults: &Faults,
+    (faults, methods): (&Faults, &[String]),
 ) -> Value {
     let (request, session) = (&grant.request, &grant.session);
     let mut iat = clock::unix_seconds();
@@ -242,7 +243,7 @@ fn id_token_claims(
     set("iat", json!(iat));
     set("exp", json!(iat + state.id_token_ttl));
     set("auth_time", json!(auth_time));
-    set("amr", json!(["pwd"]));
+    set("amr", json!(methods));
     set("acr", json!("urn:vestibule:simulate:password"));
     set("sid", json!(session.sid));
     set("at_hash", json!(half_hash(hashed)));

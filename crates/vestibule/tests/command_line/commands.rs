@@ -316,3 +316,20 @@ fn openapi_document_is_printed() {
     let document: Value = serde_json::from_str(&stdout(&folder.run(&["openapi"]))).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
 }
+
+#[test]
+fn doctor_says_how_an_organization_stands_to_the_profile() {
+    let folder = Folder::new();
+    let none = folder.run(&["doctor", "--ipsie"]);
+    assert_eq!(none.status.code(), Some(0), "{}", stdout(&none));
+    assert!(
+        stdout(&none).contains("--organization"),
+        "{}",
+        stdout(&none)
+    );
+    let unknown = "org_01h455vb4pex5vsknk084sn02q";
+    let unknown = folder.run(&["doctor", "--ipsie", "--organization", unknown]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let alone = folder.run(&["doctor", "--organization", "org_01h455vb4pex5vsknk084sn02q"]);
+    assert_eq!(alone.status.code(), Some(2), "it belongs to --ipsie");
+}

@@ -99,6 +99,10 @@ impl From<ApplicationInput> for ApplicationChange {
 
 /// An app that signs its users in through us.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "settings that have nothing to do with each other"
+)]
 struct Application {
     id: String,
     client_id: String,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{OrganizationId, Policy};
 use vestibule_engine::{
-    Engine,
+    Engine, IpsieFinding, Verdict,
     admin::{OrganizationChange, OrganizationDetails, OrganizationDomain, PolicyChange},
 };
 
@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(delete_domain))
         .routes(routes!(verify_domain))
         .routes(routes!(set_logo, delete_logo))
+        .routes(routes!(ipsie))
 }
 
 /// What an organization is made of, or changed to; `name` is required to make one.
@@ -67,6 +68,11 @@ struct PolicyInput {
     refresh_idle: Option<u64>,
     /// An application's share of a sign-in ends after so long in any case.
     refresh_max: Option<u64>,
+    /// The IPSIE session lifecycle level that its people's sign-ins keep to: `sl1`, `sl2`, or null for none. A stricter
+    /// one ends what was issued before.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    ipsie: Nullable<String>,
 }
 
 impl From<OrganizationInput> for OrganizationChange {
@@ -81,6 +87,7 @@ impl From<OrganizationInput> for OrganizationChange {
                 session_max: policy.session_max,
                 refresh_idle: policy.refresh_idle,
                 refresh_max: policy.refresh_max,
+                ipsie: policy.ipsie,
             }),
             branding: input.branding.map(Into::into),
             active: input.active,
@@ -124,6 +131,7 @@ struct PolicyView {
     session_max: u64,
     refresh_idle: u64,
     refresh_max: u64,
+    ipsie: Option<String>,
 }
 
 impl From<Policy> for PolicyView {
@@ -134,6 +142,7 @@ impl From<Policy> for PolicyView {
             session_max: policy.session_max,
             refresh_idle: policy.refresh_idle,
             refresh_max: policy.refresh_max,
+            ipsie: policy.ipsie.map(|level| level.as_str().to_owned()),
         }
     }
 }
@@ -353,4 +362,48 @@ async fn delete_logo(
 ) -> Result<StatusCode, Problem> {
     engine.remove_organization_logo(&actor, id, now).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// One requirement of the IPSIE profile.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct IpsieRequirement {
+    /// `sl1` or `sl2`.
+    level: &'static str,
+    /// `apps` or `providers`: on which side of us it counts.
+    toward: &'static str,
+    requirement: &'static str,
+    /// Whether the profile says MUST; otherwise it says SHOULD.
+    must: bool,
+    /// `met`, `not_met` or `not_applicable`.
+    #[schema(value_type = String)]
+    verdict: Verdict,
+    /// Why, and what to do.
+    why: String,
+}
+
+impl From<IpsieFinding> for IpsieRequirement {
+    fn from(finding: IpsieFinding) -> Self {
+        Self {
+            level: finding.level,
+            toward: finding.toward,
+            requirement: finding.requirement,
+            must: finding.must,
+            verdict: finding.verdict,
+            why: finding.why,
+        }
+    }
+}
+
+/// Say how an organization stands to the IPSIE session lifecycle levels 1 and 2
+#[utoipa::path(get, path = "/organizations/{id}/ipsie", tag = "organizations", params(("id" = String, Path)),
+    responses((status = 200, body = List<IpsieRequirement>)))]
+async fn ipsie(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<OrganizationId>,
+) -> Handled<List<IpsieRequirement>> {
+    Ok(Answer::ok(List::whole(
+        engine.examine_ipsie(&actor, id, now).await?,
+    )))
 }

@@ -84,6 +84,18 @@ const TITLES: &[(&str, &str)] = &[
     ),
     ("your account is deactivated", "votre compte est désactivé"),
     (
+        "your organization does not allow passwords here",
+        "votre organisation n’autorise pas les mots de passe ici",
+    ),
+    (
+        "your organization demands encrypted answers of its identity provider",
+        "votre organisation exige que son fournisseur d’identité chiffre ses réponses",
+    ),
+    (
+        "your identity provider does not say that you signed in with a second factor",
+        "votre fournisseur d’identité n’indique pas de connexion avec un second facteur",
+    ),
+    (
         "this account belongs to another identity",
         "ce compte appartient à une autre identité",
     ),
@@ -156,6 +168,18 @@ const TITLES: &[(&str, &str)] = &[
 
 /// What to do about a rule of ours.
 const REMEDIES: &[(&str, &str)] = &[
+    (
+        "sign in through the company's identity provider; the IPSIE profile of the organization allows no other way",
+        "connectez-vous par le fournisseur d’identité de l’entreprise ; le profil IPSIE de l’organisation n’autorise pas d’autre moyen",
+    ),
+    (
+        "require encryption for the connection, and let the identity provider encrypt with the certificate in our metadata",
+        "exigez le chiffrement pour la connexion, et faites chiffrer le fournisseur d’identité avec le certificat de nos métadonnées",
+    ),
+    (
+        "require multi-factor authentication for this application, and let `{}`, or the authentication context class, say so",
+        "exigez l’authentification multifacteur pour cette application, et faites-la indiquer par `{}` ou par la classe de contexte d’authentification",
+    ),
     (
         "set `join` on the connection: one directory attribute and the claim that equals it",
         "définissez `join` sur la connexion\u{a0}: un attribut de l’annuaire et la revendication qui lui est égale",

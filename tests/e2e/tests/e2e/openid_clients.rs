@@ -1,16 +1,8 @@
 //! How applications prove themselves and bring their requests: assertions, pushed requests, answers by form, classes of
 //! sign-in, and claims of their own.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{Json, Router, routing::get};
-use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use vestibule_simulate::Browser;
 use vestibule_support::{
@@ -28,7 +20,6 @@ on_every_server!(
     an_application_proves_itself_by_its_key,
     an_assertion_is_believed_once_and_for_us_alone,
     an_application_changes_its_keys,
-    an_application_publishes_its_keys,
     a_pushed_request_counts_once_and_for_its_application,
     an_application_that_has_to_push_cannot_be_asked_for_otherwise,
     an_answer_comes_by_form,
@@ -39,10 +30,10 @@ on_every_server!(
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// An application without a secret that we would know.
-struct Signing {
-    app: Relying,
-    key: Key,
-    issuer: String,
+pub(crate) struct Signing {
+    pub(crate) app: Relying,
+    pub(crate) key: Key,
+    pub(crate) issuer: String,
 }
 
 impl Signing {
@@ -60,13 +51,13 @@ impl Signing {
         }
     }
 
-    fn claims(&self, server: &TestServer, jti: &str) -> Value {
+    pub(crate) fn claims(&self, server: &TestServer, jti: &str) -> Value {
         let now = server.now().unix_seconds();
         let id = &self.app.client_id;
         json!({ "iss": id, "sub": id, "aud": self.issuer, "jti": jti, "iat": now, "exp": now + 60 })
     }
 
-    async fn post(&self, path: &str, assertion: &str, fields: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn post(&self, path: &str, assertion: &str, fields: &[(&str, &str)]) -> Reply {
         let mut fields = fields.to_vec();
         fields.push(("client_assertion_type", ASSERTION_TYPE));
         fields.push(("client_assertion", assertion));
@@ -74,7 +65,7 @@ impl Signing {
     }
 }
 
-fn unproven(reply: &Reply, what: &str) {
+pub(crate) fn unproven(reply: &Reply, what: &str) {
     assert_eq!(
         (reply.status, reply.text("error")),
         (401, "invalid_client"),
@@ -278,117 +269,6 @@ async fn refer(app: &Relying, browser: &mut Browser, reference: &str) -> vestibu
     let page = browser.get(&url).await.unwrap();
     browser.stop_nowhere();
     page
-}
-
-/// A host of the application that publishes its keys.
-#[derive(Clone)]
-struct KeyHost {
-    uri: String,
-    answer: Arc<Mutex<(StatusCode, Value)>>,
-    asked: Arc<AtomicUsize>,
-}
-
-impl KeyHost {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = Self {
-            uri: format!("http://{}/jwks", listener.local_addr().unwrap()),
-            answer: Arc::new(Mutex::new((StatusCode::OK, json!({})))),
-            asked: Arc::default(),
-        };
-        let own = host.clone();
-        let answer = async move || {
-            own.asked.fetch_add(1, Ordering::SeqCst);
-            let (status, body) = own.answer.lock().unwrap().clone();
-            (status, Json(body))
-        };
-        let router = Router::new().route("/jwks", get(answer));
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        host
-    }
-
-    fn answers(&self, status: StatusCode, body: Value) {
-        *self.answer.lock().unwrap() = (status, body);
-    }
-
-    fn publish(&self, keys: &[&Key]) {
-        let mut keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
-        // Sets have keys for other purposes, too.
-        keys.push(json!({ "kty": "EC", "crv": "P-521", "use": "enc", "kid": "enc", "x": "AA", "y": "AA" }));
-        self.answers(StatusCode::OK, json!({ "keys": keys }));
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-async fn an_application_publishes_its_keys(server: TestServer) {
-    let host = KeyHost::start().await;
-    let (one, two) = (Key::new("one"), Key::new("two"));
-    host.publish(&[&one]);
-    let body = json!({
-        "name": "Both", "redirect_uris": ["https://app.example/"], "jwks": { "keys": [one.jwk()] },
-        "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": host.uri,
-    });
-    let both = server
-        .admin
-        .call(Method::POST, "/applications", Some(&body))
-        .await;
-    assert_eq!(both.status, 422, "{}", both.body);
-    let published =
-        json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": host.uri });
-    let app = Relying::register(&server, published).await;
-    let issuer = server.issuer().to_owned();
-    let signing = Signing {
-        app,
-        key: one,
-        issuer,
-    };
-    let prove = async |key: &Key, jti: &str| {
-        let assertion = key.sign(&signing.claims(&server, jti));
-        let token = [("token", "x")];
-        signing.post("/oauth/introspect", &assertion, &token).await
-    };
-    assert_eq!(prove(&signing.key, "1").await.status, 200);
-    assert_eq!(prove(&signing.key, "2").await.status, 200);
-    assert_eq!(host.asked(), 1, "what is known is not asked again");
-    // A new key counts at once, the one before no more.
-    host.publish(&[&two]);
-    assert_eq!(prove(&two, "3").await.status, 200);
-    unproven(&prove(&signing.key, "4").await, "a key that is gone");
-    let asked = host.asked();
-    for attempt in 0..20 {
-        let stranger = Key::new("two");
-        unproven(
-            &prove(&stranger, &format!("s{attempt}")).await,
-            "a stranger",
-        );
-    }
-    assert_eq!(
-        host.asked(),
-        asked,
-        "a stranger cannot make us call without end"
-    );
-    // While nobody answers, yesterday's keys count.
-    host.answers(StatusCode::BAD_GATEWAY, json!({}));
-    server.pass(Duration::from_hours(2));
-    assert_eq!(prove(&two, "5").await.status, 200);
-    assert!(host.asked() > asked);
-    server.pass(Duration::from_hours(23));
-    unproven(&prove(&two, "6").await, "keys of the day before");
-    for bad in [
-        json!([]),
-        json!({ "keys": [] }),
-        json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] }),
-    ] {
-        host.answers(StatusCode::OK, bad.clone());
-        server.pass(Duration::from_mins(2));
-        unproven(&prove(&two, &bad.to_string()).await, "no keys");
-    }
-    host.publish(&[&two]);
-    server.pass(Duration::from_mins(2));
-    assert_eq!(prove(&two, "7").await.status, 200);
 }
 
 async fn a_pushed_request_counts_once_and_for_its_application(server: TestServer) {
