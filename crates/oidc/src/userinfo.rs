@@ -68,9 +68,11 @@ impl Connection {
             claims.retain(|name, _| !ABOUT_EMAIL.contains(&name.as_str()) && name != "email");
         } else {
             // What userinfo says of an address is not about the one in the ID token.
-            return add(claims, found, &ABOUT_EMAIL);
+            add(claims, found, &ABOUT_EMAIL);
+            return Ok(());
         }
-        add(claims, found, &[])
+        add(claims, found, &[]);
+        Ok(())
     }
 
     /// Bearer token in the header, JSON or a signed token back, the same subject.
@@ -128,11 +130,7 @@ impl Connection {
     }
 }
 
-fn add(
-    claims: &mut Map<String, Value>,
-    found: Map<String, Value>,
-    besides: &[&str],
-) -> Result<(), Error> {
+fn add(claims: &mut Map<String, Value>, found: Map<String, Value>, besides: &[&str]) {
     for (name, value) in found {
         if !NOT_FROM_USERINFO.contains(&name.as_str()) && !besides.contains(&name.as_str()) {
             let known = claims.entry(name).or_insert(Value::Null);
@@ -141,7 +139,6 @@ fn add(
             }
         }
     }
-    Ok(())
 }
 
 fn is_jwt(response: &http::Response<Vec<u8>>) -> bool {

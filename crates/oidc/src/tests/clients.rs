@@ -111,15 +111,12 @@ async fn an_assertion_is_signed_as_the_provider_takes_it() {
         let metadata = json!({"token_endpoint_auth_signing_alg_values_supported": taken});
         let login = begin_at(metadata, keyed).await;
         let result = login.finish_with_claims(json!({})).await;
-        match wanted {
-            Some(algorithm) => {
-                assert!(result.is_ok(), "{taken}: {result:?}");
-                assert_eq!(assertion(&login).0["alg"], algorithm);
-            }
-            None => {
-                assert_eq!(rule(result), "assertion_alg");
-                assert_eq!(login.provider.exchanges(), 0);
-            }
+        if let Some(algorithm) = wanted {
+            assert!(result.is_ok(), "{taken}: {result:?}");
+            assert_eq!(assertion(&login).0["alg"], algorithm);
+        } else {
+            assert_eq!(rule(result), "assertion_alg");
+            assert_eq!(login.provider.exchanges(), 0);
         }
     }
 }
@@ -231,10 +228,11 @@ async fn a_pushed_request_leaves_only_its_reference_to_the_browser() {
 
 #[tokio::test]
 async fn requests_are_pushed_where_the_provider_and_the_setting_say_so() {
+    use PushedRequests::{Always, Auto, Never};
+
     let offered = json!({"pushed_authorization_request_endpoint": format!("{ISSUER}/par")});
     let demanded = json!({"pushed_authorization_request_endpoint": format!("{ISSUER}/par"), "require_pushed_authorization_requests": true});
     let absurd = json!({"require_pushed_authorization_requests": true});
-    use PushedRequests::{Always, Auto, Never};
     for (metadata, setting, wanted) in [
         (json!({}), Auto, Ok(false)),
         (json!({}), Never, Ok(false)),

@@ -115,7 +115,7 @@ async fn another_try_goes_on_with_the_apps_request(server: TestServer) {
             "shaky"
         };
         stage.hostile.at(name, |tenant| {
-            (tenant.discovery, tenant.token) = (discovery, token)
+            (tenant.discovery, tenant.token) = (discovery, token);
         });
         let mut browser = Browser::new().unwrap();
         let page = stage.enter(&mut browser, &id, &[]).await;
@@ -131,7 +131,7 @@ async fn another_try_goes_on_with_the_apps_request(server: TestServer) {
         let foreign = Browser::new().unwrap().get(&again).await.unwrap();
         assert_eq!(foreign.status, 400, "{what}");
         stage.hostile.at(name, |tenant| {
-            (tenant.discovery, tenant.token) = (None, None)
+            (tenant.discovery, tenant.token) = (None, None);
         });
         browser.stop_before(&redirect_uri);
         let page = browser.get(&again).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_rotation_at_the_provider_lets_nobody_wait(server: TestServer) {
     );
     // Invented key ids do not make us ask again and again.
     stage.hostile.at("rotating", |tenant| {
-        tenant.header = json!({"kid": "invented"})
+        tenant.header = json!({"kid": "invented"});
     });
     for _ in 0..4 {
         let page = stage.enter(&mut Browser::new().unwrap(), &id, &[]).await;

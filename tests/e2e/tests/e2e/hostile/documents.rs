@@ -297,7 +297,7 @@ async fn wrong_userinfo_and_pushes_let_nobody_in(server: TestServer) {
     let asking = |name, refused, said: Said| Way {
         settings: json!({"userinfo": "fetch"}),
         ..way(name, refused, move |tenant: &mut Tenant| {
-            tenant.userinfo = Some(said.clone())
+            tenant.userinfo = Some(said.clone());
         })
     };
     let pushing = |name, refused, said: Said| {
@@ -430,7 +430,7 @@ async fn a_provider_that_dawdles_holds_nobody_up(server: TestServer) {
     let connection = stage.connect(&server, "slow", json!({})).await;
     let url = dawdling().await;
     stage.hostile.at("slow", |tenant| {
-        tenant.metadata = json!({"token_endpoint": url})
+        tenant.metadata = json!({"token_endpoint": url});
     });
     let begun = Instant::now();
     let mut browser = Browser::new().unwrap();

@@ -343,7 +343,7 @@ async fn userinfo_fills_what_the_id_token_lacks(server: TestServer) {
     );
     // With the claim in the ID token nobody else is asked.
     stage.hostile.at("thin", |tenant| {
-        tenant.claims = json!({"preferred_username": name})
+        tenant.claims = json!({"preferred_username": name});
     });
     is_in(&stage.enter(&mut Browser::new().unwrap(), &id, &[]).await);
     assert_eq!(stage.hostile.seen("thin").userinfo_fetches, 1);

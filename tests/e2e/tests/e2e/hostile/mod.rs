@@ -367,13 +367,11 @@ pub(crate) fn mint(tenant: &Tenant, nonce: &str) -> String {
         claims: changed(changed(claims, &tenant.subject), &tenant.claims),
         key: &tenant.key,
     };
-    match &tenant.mint {
-        Some(mint) => mint(&minting),
-        None => {
-            let (header, claims) = (minting.header.to_string(), minting.claims.to_string());
-            tenant.key.sign(&header, &claims)
-        }
+    if let Some(mint) = &tenant.mint {
+        return mint(&minting);
     }
+    let (header, claims) = (minting.header.to_string(), minting.claims.to_string());
+    tenant.key.sign(&header, &claims)
 }
 
 async fn userinfo(
