@@ -12,6 +12,7 @@
 
 mod administration;
 mod answers;
+mod apps;
 mod directory_credentials;
 mod endings;
 mod events;
