@@ -104,7 +104,7 @@ impl OidcSettings {
     }
 }
 
-/// Discovery documents, kept for a day each.
+/// Discovery documents, kept for a day each, or until what they say does not work.
 #[derive(Debug, Default)]
 pub(crate) struct MetadataCache(Mutex<HashMap<ConnectionId, Metadata>>);
 
@@ -114,6 +114,23 @@ impl MetadataCache {
         kept.get(&id)
             .filter(|metadata| metadata.issuer == issuer && !metadata.is_stale(now.unix_seconds()))
             .cloned()
+    }
+
+    /// Forgets what may be why something failed: a provider moves its endpoints, and its document says where to.
+    pub(crate) fn forget_after(&self, id: ConnectionId, error: &Error) {
+        let outdated = matches!(
+            error,
+            Error::EndpointFailed { .. }
+                | Error::EndpointMissing { .. }
+                | Error::Http { .. }
+                | Error::Status { .. }
+        );
+        if outdated {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&id);
+        }
     }
 
     fn put(&self, id: ConnectionId, metadata: Metadata) {

@@ -42,6 +42,7 @@ impl Engine {
         let begun = match begun {
             Ok(begun) => begun,
             Err(error) => {
+                self.oidc_metadata().forget_after(connection.id, &error);
                 let refusal = LoginRefusal::of_provider(&error);
                 let refusal = self
                     .refuse_login(refusal, record_of(pending, connection), now)
@@ -204,6 +205,7 @@ impl Engine {
                     .await
             }
             Err(error) => {
+                self.oidc_metadata().forget_after(connection.id, &error);
                 let login = record_of(&pending, &connection);
                 self.refuse_login(LoginRefusal::of_provider(&error), login, now)
                     .await

@@ -16,6 +16,7 @@ on_every_server!(
     another_try_goes_on_with_the_apps_request,
     keys_of_the_provider_before_count_no_more,
     a_rotation_at_the_provider_lets_nobody_wait,
+    endpoints_that_moved_are_found_by_the_next_login,
     set_up_refuses_what_cannot_be_safe,
 );
 
@@ -204,6 +205,33 @@ async fn a_rotation_at_the_provider_lets_nobody_wait(server: TestServer) {
         assert_eq!(page.status, 403);
     }
     assert_eq!(stage.hostile.seen("rotating").key_fetches, 2);
+    server.settled().await;
+}
+
+async fn endpoints_that_moved_are_found_by_the_next_login(server: TestServer) {
+    let stage = Stage::set_up(&server).await;
+    let id = stage.connect(&server, "moving", json!({})).await;
+    // Its document says where the endpoints were; it is kept for a day where it works.
+    for place in [
+        "token_endpoint",
+        "pushed_authorization_request_endpoint",
+        "jwks_uri",
+    ] {
+        stage.hostile.at("moving", |tenant| {
+            tenant.metadata = json!({place: "http://127.0.0.1:1/gone"});
+        });
+        server.pass(std::time::Duration::from_secs(24 * 3600));
+        stage
+            .hostile
+            .at("moving", |tenant| tenant.ahead += 24 * 3600);
+        let page = stage.enter(&mut Browser::new().unwrap(), &id, &[]).await;
+        assert_eq!(page.status, 403, "{place}: {}", page.body);
+        assert_eq!(stage.company.last_login(&server).await["rule"], "http");
+        stage
+            .hostile
+            .at("moving", |tenant| tenant.metadata = json!({}));
+        is_in(&stage.enter(&mut Browser::new().unwrap(), &id, &[]).await);
+    }
     server.settled().await;
 }
 
