@@ -352,7 +352,7 @@ fn check_keys(record: &ApplicationRecord) -> Result<()> {
         )),
         _ => Err(AdminError::invalid(
             "jwks",
-            "or jwks_uri belongs to token_endpoint_auth_method private_key_jwt, which does not go without",
+            "belongs, as jwks_uri does, to token_endpoint_auth_method private_key_jwt, which needs one of them",
         )),
     }
 }
