@@ -1,33 +1,12 @@
 // A private Apache with mod_auth_openidc, on loopback; nothing is installed or started as a service.
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { exchange } from '../lib/walker.mjs';
-import { Absent, cacheFolder, finish } from '../lib/workshop.mjs';
+import { finish } from '../lib/workshop.mjs';
+import { placeOf, versionOf } from './debian.mjs';
 
 const MODULE = 'usr/lib/apache2/modules/mod_auth_openidc.so';
-
-/** Where Apache lies: in the system, or unpacked from Debian's packages below the cache folder. */
-async function root() {
-  if (existsSync(`/${MODULE}`) && existsSync('/usr/sbin/apache2')) return '/';
-  const folder = path.join(cacheFolder(), 'apache');
-  const complete = path.join(folder, 'complete');
-  if (existsSync(complete)) return folder;
-  rmSync(folder, { recursive: true, force: true });
-  const packages = path.join(folder, 'packages');
-  mkdirSync(packages, { recursive: true });
-  try {
-    const { said } = await finish('apt-get', ['--simulate', '--no-install-recommends', 'install', 'apache2-bin', 'libapache2-mod-auth-openidc']);
-    const missing = [...said.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name);
-    await finish('apt-get', ['--quiet', 'download', ...missing], { cwd: packages });
-    for (const file of readdirSync(packages)) await finish('dpkg', ['--extract', path.join(packages, file), folder]);
-  } catch (error) {
-    throw new Absent(`Apache with mod_auth_openidc is neither installed nor to be had from Debian's packages (${error.message.split('\n')[0].slice(0, 160)})`);
-  }
-  if (!existsSync(path.join(folder, MODULE))) throw new Absent('the Debian packages hold no mod_auth_openidc');
-  writeFileSync(complete, '');
-  return folder;
-}
 
 /** Apache on a port of its own; `/protected` needs a sign-in and says so. */
 export class Apache {
@@ -46,14 +25,12 @@ export class Apache {
   }
 
   async prepare() {
-    this.root = await root();
+    this.root = await placeOf('apache', ['apache2-bin', 'libapache2-mod-auth-openidc'], ['usr/sbin/apache2', MODULE]);
     const libraries = path.join(this.root, 'usr/lib', `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`);
     this.program = path.join(this.root, 'usr/sbin/apache2');
     this.env = this.root === '/' ? {} : { LD_LIBRARY_PATH: libraries };
     const { said } = await finish(this.program, ['-v'], { env: this.env });
-    const packages = path.join(this.root, 'packages');
-    const unpacked = existsSync(packages) ? readdirSync(packages).find((file) => file.startsWith('libapache2-mod-auth-openidc_')) : undefined;
-    return `${said.match(/Apache\/\S+/)?.[0]}, mod_auth_openidc ${unpacked?.split('_')[1] ?? 'as installed'}`;
+    return `${said.match(/Apache\/\S+/)?.[0]}, mod_auth_openidc ${versionOf(this.root, 'libapache2-mod-auth-openidc')}`;
   }
 
   async start(issuer, { client_id: id, client_secret: secret }) {

@@ -1,4 +1,5 @@
-// Applications of other people against our OpenID Provider: npm openid-client, Apache mod_auth_openidc, PyPI authlib.
+// Applications of other people against our OpenID Provider: npm openid-client, Apache mod_auth_openidc, PyPI authlib,
+// go-oidc, Nimbus' SDK for Java; and proxies that ask us before each request. `app PART…` runs only the parts that are named.
 import { fileURLToPath } from 'node:url';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,7 +12,13 @@ import { startVestibule } from '../lib/vestibule.mjs';
 import { Walker, exchange } from '../lib/walker.mjs';
 import { Workshop, eventually, finish } from '../lib/workshop.mjs';
 import { Apache } from './apache.mjs';
+import { goClient, javaClient, versionIn } from './clients.mjs';
+import { Service, caddy, checkForwardAuth, nginx } from './forward_auth.mjs';
+import { runProgram } from './program.mjs';
 import * as checks from './provider_checks.mjs';
+
+const parts = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const wanted = (part) => parts.length === 0 || parts.includes(part);
 
 const workshop = new Workshop('app');
 
@@ -39,72 +46,108 @@ await drive('app', workshop, async (report) => {
     hint: { domain_hint: domain },
   }).discover();
 
-  report.section(`npm openid-client ${versionOf('openid-client')}, people of a company with its own identity provider`);
-  const [ada, grace, alan] = acme.people;
+  const [ada, grace, alan, barbara, radia] = acme.people;
   const application = await applicationFor(ada, 'acme.test');
-  await checks.checkDiscovery(report, application);
-  if (await checks.checkSignIn(report, application)) {
-    await checks.checkRefusals(report, application);
-    await checks.checkTokens(report, application);
-    await checks.checkLogout(report, application, listener, goodbye);
-    await checks.checkDeactivation(report, application, listener, acme.scim, ada.id);
+
+  if (wanted('openid-client')) {
+    report.section(`npm openid-client ${versionOf('openid-client')}, people of a company with its own identity provider`);
+    await checks.checkDiscovery(report, application);
+    if (await checks.checkSignIn(report, application)) {
+      await checks.checkRefusals(report, application);
+      await checks.checkTokens(report, application);
+      await checks.checkLogout(report, application, listener, goodbye);
+      await checks.checkDeactivation(report, application, listener, acme.scim, ada.id);
+    }
+
+    report.section('npm openid-client, a person of a company that signs in by password');
+    const byPassword = await companyWithPasswords(report, vestibule);
+    const local = await applicationFor(byPassword, 'globex.test');
+    await report.check('code flow by password, and none with a wrong one', async () => {
+      const { claims } = await local.signIn();
+      equal(claims.sub, byPassword.id, 'sub');
+      const wrong = await applicationFor({ ...byPassword, password: 'not it' }, 'globex.test');
+      const at = await new Walker().walk((await wrong.request()).url, wrong.filled, () => false);
+      equal(at.page.status, 422, 'status');
+    });
   }
 
-  report.section('npm openid-client, a person of a company that signs in by password');
-  const byPassword = await companyWithPasswords(report, vestibule);
-  const local = await applicationFor(byPassword, 'globex.test');
-  await report.check('code flow by password, and none with a wrong one', async () => {
-    const { claims } = await local.signIn();
-    equal(claims.sub, byPassword.id, 'sub');
-    const wrong = await applicationFor({ ...byPassword, password: 'not it' }, 'globex.test');
-    const at = await new Walker().walk((await wrong.request()).url, wrong.filled, () => false);
-    equal(at.page.status, 422, 'status');
-  });
-
-  report.section('a small app on npm openid-client that keeps a session of its own');
-  const app = new SampleApp(await workshop.freePort());
-  await app.start(vestibule.url, await register(app.registration('Sample app')));
-  workshop.atEnd(() => app.close());
-  await sessionOfAnApp(report, acme.scim, grace, {
-    page: `${app.url}/`,
-    entrance: `${app.url}/login?domain_hint=acme.test`,
-    mark: 'You are signed in',
-  });
-  await report.check('no logout token was refused, none came twice', () => {
-    equal(app.refusals.join('; '), '', 'refusals');
-    ok(app.logouts.length > 0, 'none came');
-  });
-
-  report.section('Apache mod_auth_openidc');
-  const apache = new Apache(workshop, await workshop.freePort());
-  const started = await report.check('Apache starts with our discovery document', async () => {
-    const versions = await apache.prepare();
-    await apache.start(vestibule.url, await register(apache.registration()));
-    return versions;
-  });
-  if (started) await sessionOfAnApp(report, acme.scim, alan, { page: apache.page, entrance: apache.page, mark: Apache.MARK });
-
-  report.section('PyPI authlib 1.9.9');
-  await report.check('its five checks', async () => {
-    const bin = await pythonEnvironment(fileURLToPath(new URL('requirements.txt', import.meta.url)));
-    const { code, said } = await finish(path.join(bin, 'python'), [fileURLToPath(new URL('authlib_checks.py', import.meta.url))], {
-      env: {
-        ISSUER: vestibule.url,
-        CLIENT_ID: registered.client_id,
-        CLIENT_SECRET: registered.client_secret,
-        REDIRECT_URI: redirectUri,
-        DOMAIN_HINT: 'acme.test',
-        LOGIN_FIELDS: JSON.stringify(application.filled),
-      },
-      allowed: true,
+  if (wanted('sample')) {
+    report.section('a small app on npm openid-client that keeps a session of its own');
+    const app = new SampleApp(await workshop.freePort());
+    await app.start(vestibule.url, await register(app.registration('Sample app')));
+    workshop.atEnd(() => app.close());
+    await sessionOfAnApp(report, acme.scim, grace, {
+      page: `${app.url}/`,
+      entrance: `${app.url}/login?domain_hint=acme.test`,
+      mark: 'You are signed in',
     });
-    for (const line of said.trim().split('\n').filter((line) => /^(ok|FAIL) /.test(line))) report.say(`      ${line}`);
-    ok(code === 0, `exit code ${code}`);
-  });
+    await report.check('no logout token was refused, none came twice', () => {
+      equal(app.refusals.join('; '), '', 'refusals');
+      ok(app.logouts.length > 0, 'none came');
+    });
+  }
+
+  if (wanted('apache')) {
+    report.section('Apache mod_auth_openidc');
+    const apache = new Apache(workshop, await workshop.freePort());
+    const started = await report.check('Apache starts with our discovery document', async () => {
+      const versions = await apache.prepare();
+      await apache.start(vestibule.url, await register(apache.registration()));
+      return versions;
+    });
+    if (started) await sessionOfAnApp(report, acme.scim, alan, { page: apache.page, entrance: apache.page, mark: Apache.MARK });
+  }
+
+  if (wanted('authlib')) {
+    report.section('PyPI authlib 1.9.9');
+    await report.check('its five checks', async () => {
+      const bin = await pythonEnvironment(fileURLToPath(new URL('requirements.txt', import.meta.url)));
+      const { code, said } = await finish(path.join(bin, 'python'), [fileURLToPath(new URL('authlib_checks.py', import.meta.url))], {
+        env: {
+          ISSUER: vestibule.url,
+          CLIENT_ID: registered.client_id,
+          CLIENT_SECRET: registered.client_secret,
+          REDIRECT_URI: redirectUri,
+          DOMAIN_HINT: 'acme.test',
+          LOGIN_FIELDS: JSON.stringify(application.filled),
+        },
+        allowed: true,
+      });
+      for (const line of said.trim().split('\n').filter((line) => /^(ok|FAIL) /.test(line))) report.say(`      ${line}`);
+      ok(code === 0, `exit code ${code}`);
+    });
+  }
+
+  const inAnotherLanguage = async (title, make, person) => {
+    report.section(title);
+    let program;
+    await report.check('the client is built', async () => { program = await make(workshop); });
+    if (!program) return;
+    await runProgram(report, {
+      ...program,
+      env: { ISSUER: vestibule.url, REDIRECT_URI: redirectUri, DOMAIN_HINT: 'acme.test' },
+      redirectUri,
+      filled: { email: person.email, username: person.user_name, password: person.password },
+      register,
+      setActive: (active) => acme.scim.setActive(person.id, active),
+    });
+  };
+  if (wanted('go')) {
+    const [oidc, oauth2] = [/go-oidc\/v3 v(\S+)/, /x\/oauth2 v(\S+)/].map((pattern) => versionIn('go-oidc/go.mod', pattern));
+    await inAnotherLanguage(`Go: github.com/coreos/go-oidc ${oidc}, golang.org/x/oauth2 ${oauth2}`, goClient, barbara);
+  }
+  if (wanted('java')) {
+    const sdk = versionIn('nimbus/pom.xml', /oauth2-oidc-sdk<\/artifactId>\s*<version>([^<]+)/);
+    await inAnotherLanguage(`Java: com.nimbusds:oauth2-oidc-sdk ${sdk}, by private_key_jwt and pushed requests`, javaClient, radia);
+  }
+
+  for (const [name, start] of Object.entries({ nginx, caddy })) {
+    if (wanted(name)) await behindProxy(report, name, start);
+  }
 });
 
 /** A company whose people were pushed over SCIM and sign in at a simulated identity provider. */
-async function companyWithProvider(report, vestibule) {
+async function companyWithProvider(report, vestibule, name = 'idp') {
   const { organization, directory, scim } = await vestibule.addCompany(report, { name: 'Acme', domain: 'acme.test' });
   const port = await workshop.freePort();
   const issuer = `http://127.0.0.1:${port}`;
@@ -117,10 +160,10 @@ async function companyWithProvider(report, vestibule) {
     oidc: { issuer, client_id: client.id, client_secret: client.secret },
     join: { directory: 'externalId', claim: 'sub' },
   });
-  const state = workshop.start('idp', vestibule.program, [
+  const state = workshop.start(name, vestibule.program, [
     'simulate', 'idp', '--port', String(port), '--client-id', client.id, '--client-secret', client.secret,
     '--redirect-uri', connection.oidc.redirect_uri,
-    '--person', 'Ada Lovelace', '--person', 'Grace Hopper', '--person', 'Alan Turing',
+    '--person', 'Ada Lovelace', '--person', 'Grace Hopper', '--person', 'Alan Turing', '--person', 'Barbara Liskov', '--person', 'Radia Perlman',
   ]);
   await workshop.ready(state, async () => (await fetch(`${issuer}/.well-known/openid-configuration`)).ok);
   const { people } = await eventually('the simulated provider says who is there', () => {
@@ -140,6 +183,27 @@ async function companyWithPasswords(report, vestibule) {
   const email = 'hank@globex.test';
   const user = await vestibule.api('POST', `/organizations/${organization.id}/users`, { user_name: email, email, display_name: 'Hank Scorpio', password });
   return { ...user, password };
+}
+
+/** A server of ours behind a proxy that guards a service by `GET /auth/verify`. */
+async function behindProxy(report, name, start) {
+  report.section(`${name} in front of a service, by GET /auth/verify as docs/openid.md has it`);
+  const port = await workshop.freePort();
+  const proxy = `http://127.0.0.1:${port}`;
+  const vestibule = await startVestibule(workshop, report, { name: `vestibule-${name}`, behind: proxy });
+  const { scim, people: [person] } = await companyWithProvider(report, vestibule, `idp-${name}`);
+  const service = new Service(await workshop.freePort());
+  await service.start();
+  workshop.atEnd(() => service.close());
+  const started = await report.check('it starts, and leads to our pages', async () => {
+    const version = await start(workshop, { port, vestibule: new URL(vestibule.url).port, service: service.port });
+    await eventually('our discovery document through the proxy', async () => {
+      const answer = await exchange(`${proxy}/.well-known/openid-configuration`).catch(() => undefined);
+      return answer?.status === 200 && JSON.parse(answer.text).issuer === proxy;
+    });
+    return version;
+  });
+  if (started) await checkForwardAuth(report, { proxy, service, scim, person });
 }
 
 /** Signs in through an app as a browser sees it; deactivation over SCIM ends the app's own session. */

@@ -22,17 +22,20 @@ export async function example(name) {
   return path.join(JSON.parse(said).target_directory, 'debug', name);
 }
 
-/** Starts a server with an empty SQLite database, or with the one that `VESTIBULE_DATABASE_URL` names. */
-export async function startVestibule(workshop, report) {
+/**
+ * Starts a server with an empty SQLite database, or with the one that `VESTIBULE_DATABASE_URL` names.
+ * `behind` is the URL of a proxy in front of it; such a server has a name and an SQLite database of its own.
+ */
+export async function startVestibule(workshop, report, { name = 'vestibule', behind } = {}) {
   const program = await binary();
   const port = await workshop.freePort();
   const url = `http://127.0.0.1:${port}`;
   const key = report.hide(randomBytes(32).toString('base64url'));
-  const state = workshop.start('vestibule', program, ['serve'], {
+  const state = workshop.start(name, program, ['serve'], {
     env: {
       VESTIBULE_LISTEN: `127.0.0.1:${port}`,
-      VESTIBULE_PUBLIC_URL: url,
-      VESTIBULE_DATABASE_URL: process.env.VESTIBULE_DATABASE_URL || `sqlite://${workshop.path('vestibule.db')}`,
+      VESTIBULE_PUBLIC_URL: behind ?? url,
+      VESTIBULE_DATABASE_URL: (!behind && process.env.VESTIBULE_DATABASE_URL) || `sqlite://${workshop.path(`${name}.db`)}`,
       VESTIBULE_MASTER_KEY: randomBytes(32).toString('base64'),
       VESTIBULE_BOOTSTRAP_API_KEY: key,
       VESTIBULE_ALLOW_PRIVATE_NETWORK: 'true',
