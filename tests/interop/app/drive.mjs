@@ -191,7 +191,6 @@ async function behindProxy(report, name, start) {
   const port = await workshop.freePort();
   const proxy = `http://127.0.0.1:${port}`;
   const vestibule = await startVestibule(workshop, report, { name: `vestibule-${name}`, behind: proxy });
-  const { scim, people: [person] } = await companyWithProvider(report, vestibule, `idp-${name}`);
   const service = new Service(await workshop.freePort());
   await service.start();
   workshop.atEnd(() => service.close());
@@ -203,7 +202,9 @@ async function behindProxy(report, name, start) {
     });
     return version;
   });
-  if (started) await checkForwardAuth(report, { proxy, service, scim, person });
+  if (!started) return;
+  const { scim, people: [person] } = await companyWithProvider(report, vestibule, `idp-${name}`);
+  await checkForwardAuth(report, { proxy, service, scim, person });
 }
 
 /** Signs in through an app as a browser sees it; deactivation over SCIM ends the app's own session. */
