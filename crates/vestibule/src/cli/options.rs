@@ -31,7 +31,13 @@ pub(crate) struct Options {
     #[arg(long, env = "VESTIBULE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// The name on pages on which no organization is known yet [default: Vestibule]
-    #[arg(long, env = "VESTIBULE_NAME", value_name = "NAME")]
+    // `api-key create` has a name of its own.
+    #[arg(
+        id = "installation_name",
+        long = "installation-name",
+        env = "VESTIBULE_NAME",
+        value_name = "NAME"
+    )]
     name: Option<String>,
     /// sqlite://PATH, created when absent, or postgres://… [default: sqlite://vestibule.db]
     #[arg(
