@@ -12,6 +12,7 @@ import { startVestibule } from '../lib/vestibule.mjs';
 import { Walker, exchange } from '../lib/walker.mjs';
 import { Workshop, eventually, finish } from '../lib/workshop.mjs';
 import { Apache } from './apache.mjs';
+import { checkLogouts, checkRequests } from './conformance_checks.mjs';
 import { goClient, javaClient, versionIn } from './clients.mjs';
 import { Service, caddy, checkForwardAuth, nginx } from './forward_auth.mjs';
 import { runProgram } from './program.mjs';
@@ -55,7 +56,9 @@ await drive('app', workshop, async (report) => {
     if (await checks.checkSignIn(report, application)) {
       await checks.checkRefusals(report, application);
       await checks.checkTokens(report, application);
+      await checkRequests(report, application);
       await checks.checkLogout(report, application, listener, goodbye);
+      await checkLogouts(report, application, goodbye);
       await checks.checkDeactivation(report, application, listener, acme.scim, ada.id);
     }
 

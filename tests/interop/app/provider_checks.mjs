@@ -214,7 +214,7 @@ export async function checkDeactivation(report, application, listener, scim, use
   await report.check('deactivated: a new sign-in is refused on our own page', async () => {
     const at = await new Walker().walk((await application.request()).url, application.filled, callbackOf(application.redirectUri));
     equal(at.page?.status, 403, 'status');
-    return at.page.text.match(/<dt>Rule<\/dt><dd>([^<]*)/)?.[1];
+    return at.page.text.match(/<dt>Rule<\/dt><dd><code>([^<]*)/)?.[1];
   });
   await scim.setActive(userId, true);
   await report.check('reactivated: nothing old comes back', async () => {
