@@ -91,7 +91,7 @@ impl Config {
         let sound = (1..=200).contains(&name.chars().count()) && !name.contains(char::is_control);
         if !sound {
             let problem = "has to have 1 to 200 characters, none of them a control character";
-            return Err(ConfigError::new("VESTIBULE_NAME", problem));
+            return Err(ConfigError::new("VESTIBULE_INSTALLATION_NAME", problem));
         }
         self.name = Some(name.to_owned());
         Ok(self)

@@ -31,14 +31,8 @@ pub(crate) struct Options {
     #[arg(long, env = "VESTIBULE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
     /// The name on pages on which no organization is known yet [default: Vestibule]
-    // `api-key create` has a name of its own.
-    #[arg(
-        id = "installation_name",
-        long = "installation-name",
-        env = "VESTIBULE_NAME",
-        value_name = "NAME"
-    )]
-    name: Option<String>,
+    #[arg(long, env = "VESTIBULE_INSTALLATION_NAME", value_name = "NAME")]
+    installation_name: Option<String>,
     /// sqlite://PATH, created when absent, or postgres://… [default: sqlite://vestibule.db]
     #[arg(
         long,
@@ -190,7 +184,7 @@ impl Options {
         let texts = [
             &mut self.listen,
             &mut self.public_url,
-            &mut self.name,
+            &mut self.installation_name,
             &mut self.database_url,
             &mut self.master_key,
             &mut self.bootstrap_api_key,
@@ -237,7 +231,7 @@ impl Options {
         Self {
             listen: self.listen.or(other.listen),
             public_url: self.public_url.or(other.public_url),
-            name: self.name.or(other.name),
+            installation_name: self.installation_name.or(other.installation_name),
             database_url: self.database_url.or(other.database_url),
             master_key: self.master_key.or(other_key),
             master_key_file: self.master_key_file.or(other_key_file),
@@ -289,7 +283,7 @@ impl Options {
             .public_url
             .unwrap_or_else(|| loopback_url(listen, tls.is_some()));
         let mut config = Config::new(&public_url)?;
-        if let Some(name) = &self.name {
+        if let Some(name) = &self.installation_name {
             config = config.name(name)?;
         }
         if let Some(url) = &self.database_url {
