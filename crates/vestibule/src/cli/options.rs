@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn empty_counts_as_not_set() {
         let settings = options(
-            "tls_cert = ''\nname = ' '\npublic_url = ' '\ntrusted_proxies = ['']\nallow_private_network = ''",
+            "tls_cert = ''\ninstallation_name = ' '\npublic_url = ' '\ntrusted_proxies = ['']\nallow_private_network = ''",
         );
         let settings = settings.without_empty().parse().unwrap();
         assert!(settings.tls.is_none() && !settings.public_url_is_set);
