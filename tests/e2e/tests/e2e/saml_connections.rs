@@ -594,13 +594,7 @@ async fn the_last_certificate_of_an_active_connection_stays(server: TestServer) 
     let other = json!({ "protocol": "oidc", "oidc": { "issuer": "https://idp.acme.test", "client_id": "c" } });
     let other = desk.ask_for(other).await.body;
     let listed = desk.call(Method::GET, &other, "/certificates", None).await;
-    assert_eq!(listed.status, 409, "{}", listed.body);
-    // There it would have keys for assertions, and this one has none.
+    assert_eq!(listed.status, 409);
     let keys = desk.call(Method::GET, &other, "/keys", None).await;
-    assert_eq!(
-        (keys.status, &keys.body["data"]),
-        (200, &json!([])),
-        "{}",
-        keys.body
-    );
+    assert_eq!(keys.body["data"], json!([]), "it could have some");
 }
