@@ -124,6 +124,29 @@ impl Engine {
         Ok(one_of_each_person(live))
     }
 
+    /// The application that a login waits for, what it asks, and who could answer; none where nobody is to be chosen.
+    async fn waiting(
+        &self,
+        tx: &mut ReadTx,
+        pending: &PendingLogin,
+        browser: &Browser,
+    ) -> Result<Option<(Application, Box<Authorization>, Selection)>, Fault> {
+        let Purpose::Authorize(authorization) = Purpose::of(pending)? else {
+            return Ok(None);
+        };
+        let Some(application) = find_active_application(tx, &authorization.client_id).await? else {
+            return Ok(None);
+        };
+        let limits = Limits {
+            organization_id: pending.organization_id,
+            connection_id: pending.connection_id,
+        };
+        let selection = self
+            .select(tx, browser, &application, &authorization, limits)
+            .await?;
+        Ok(Some((application, authorization, selection)))
+    }
+
     /// The people among whom the person at a waiting login has to choose; none when there is nothing to choose.
     pub(crate) async fn accounts(
         &self,
@@ -131,17 +154,8 @@ impl Engine {
         pending: &PendingLogin,
         browser: &Browser,
     ) -> Result<Vec<Account>, Fault> {
-        let Purpose::Authorize(authorization) = Purpose::of(pending)? else {
-            return Ok(Vec::new());
-        };
-        let Some(application) = find_active_application(tx, &authorization.client_id).await? else {
-            return Ok(Vec::new());
-        };
-        let limits = limits_of(pending);
-        let Selection::Several(people) = self
-            .select(tx, browser, &application, &authorization, limits)
-            .await?
-        else {
+        let waiting = self.waiting(tx, pending, browser).await?;
+        let Some((_, _, Selection::Several(people))) = waiting else {
             return Ok(Vec::new());
         };
         let mut accounts = Vec::with_capacity(people.len());
@@ -172,18 +186,11 @@ impl Engine {
         let Some(pending) = find_own(&mut tx, handle, browser).await? else {
             return Ok(LoginStep::Gone);
         };
-        let Purpose::Authorize(authorization) = Purpose::of(&pending)? else {
-            return Ok(LoginStep::Gone);
-        };
-        let Some(application) = find_active_application(&mut tx, &authorization.client_id).await?
-        else {
-            return Ok(LoginStep::Gone);
-        };
-        let limits = limits_of(&pending);
-        let selection = self
-            .select(&mut tx, browser, &application, &authorization, limits)
-            .await?;
+        let waiting = self.waiting(&mut tx, &pending, browser).await?;
         drop(tx);
+        let Some((application, authorization, selection)) = waiting else {
+            return Ok(LoginStep::Gone);
+        };
         let (people, one) = match selection {
             Selection::Nobody => (Vec::new(), None),
             Selection::One(cookie) => (Vec::new(), Some(cookie)),
@@ -250,13 +257,6 @@ impl Engine {
             Granted::Answer(answer) => LoginStep::Answer(answer),
             Granted::Consent(consent) => LoginStep::Next(consent),
         })
-    }
-}
-
-fn limits_of(pending: &PendingLogin) -> Limits {
-    Limits {
-        organization_id: pending.organization_id,
-        connection_id: pending.connection_id,
     }
 }
 

@@ -4,8 +4,7 @@ use vestibule_store::{Consent, Ending};
 
 use super::{
     Actor, AdminError, Result,
-    users::{audit, lock_user},
-    visible,
+    users::{audit, lock_user, visible_user},
 };
 use crate::Engine;
 
@@ -22,11 +21,7 @@ impl Engine {
     ) -> Result<Vec<Consent>> {
         actor.may_read(Resource::Sessions)?;
         let mut tx = self.store().read(now).await?;
-        let organization_id = tx
-            .find_user_organization(id)
-            .await?
-            .ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, organization_id).await?;
+        visible_user(&mut tx, actor, id).await?;
         Ok(tx.list_consents(id, CONSENTS_AT_ONCE).await?)
     }
 

@@ -4,7 +4,7 @@ use vestibule_store::{Ended, Ending, UserSession, WriteTx};
 
 use super::{
     Actor, AdminError, Done, Result,
-    users::{audit, lock_user},
+    users::{audit, lock_user, visible_user},
     visible,
 };
 use crate::Engine;
@@ -19,11 +19,7 @@ impl Engine {
     ) -> Result<Vec<UserSession>> {
         actor.may_read(Resource::Sessions)?;
         let mut tx = self.store().read(now).await?;
-        let organization_id = tx
-            .find_user_organization(id)
-            .await?
-            .ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, organization_id).await?;
+        visible_user(&mut tx, actor, id).await?;
         Ok(tx.list_user_sessions(id).await?)
     }
 

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 use vestibule_core::{EndCause, OrganizationId, Resource, Secret, Timestamp, UserId};
-use vestibule_store::{Ended, MemberId, User, UserRecord, WriteTx};
+use vestibule_store::{Ended, MemberId, ReadTx, User, UserRecord, WriteTx};
 
 use super::{
     Actor, AdminError, Done, Result, check, locked, taken,
@@ -193,11 +193,7 @@ impl Engine {
     pub async fn read_user(&self, actor: &Actor, id: UserId, now: Timestamp) -> Result<User> {
         actor.may_read(Resource::Users)?;
         let mut tx = self.store().read(now).await?;
-        let organization_id = tx
-            .find_user_organization(id)
-            .await?
-            .ok_or(AdminError::NotFound)?;
-        visible(&mut tx, actor, organization_id).await?;
+        let organization_id = visible_user(&mut tx, actor, id).await?;
         tx.find_user(organization_id, id)
             .await?
             .ok_or(AdminError::NotFound)
@@ -318,12 +314,22 @@ impl UserChange {
 }
 
 /// A user that the actor may see, held for a change.
-pub(super) async fn lock_user(tx: &mut WriteTx, actor: &Actor, id: UserId) -> Result<User> {
+/// The organization of a user whom the actor may see.
+pub(super) async fn visible_user(
+    tx: &mut ReadTx,
+    actor: &Actor,
+    id: UserId,
+) -> Result<OrganizationId> {
     let organization_id = tx
         .find_user_organization(id)
         .await?
         .ok_or(AdminError::NotFound)?;
     visible(tx, actor, organization_id).await?;
+    Ok(organization_id)
+}
+
+pub(super) async fn lock_user(tx: &mut WriteTx, actor: &Actor, id: UserId) -> Result<User> {
+    let organization_id = visible_user(tx, actor, id).await?;
     tx.lock_user(organization_id, id)
         .await?
         .ok_or(AdminError::NotFound)

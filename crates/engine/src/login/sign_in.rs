@@ -96,7 +96,8 @@ impl Engine {
             .map_or_else(Policy::default, |organization| organization.policy);
         if let Some(refusal) = policy
             .ipsie
-            .and_then(|_| ipsie::weak(&proof.acr, &proof.amr))
+            // The login may have begun before the organization kept to it.
+            .and_then(|_| ipsie::unfit(connection).or_else(|| ipsie::weak(&proof.acr, &proof.amr)))
         {
             let refusal = refusal.record(&mut tx, login).await?;
             tx.commit().await?;

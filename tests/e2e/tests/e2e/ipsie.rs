@@ -145,7 +145,7 @@ async fn passwords_and_plain_assertions_do_not_do(server: TestServer) {
         .await;
     is_refused(&server, &company, &page, "ipsie_encryption").await;
 
-    let policy = json!({ "password_login": true, "ipsie": "sl1" });
+    let policy = json!({ "password_login": true });
     let club = json!({ "name": "Club", "domains": ["club.test"], "policy": policy });
     let club = server.admin.post("/organizations", club).await;
     let organization_id = club["id"].as_str().unwrap();
@@ -154,6 +154,17 @@ async fn passwords_and_plain_assertions_do_not_do(server: TestServer) {
         ("organization", organization_id),
         ("login_hint", "bob@club.test"),
     ];
+    let password = "correct horse battery staple";
+    let bob = json!({ "user_name": "bob@club.test", "password": password });
+    let place = format!("/organizations/{organization_id}/users");
+    server.admin.post(&place, bob).await;
+    let mut browser = Browser::new().unwrap();
+    let page = app.ask(&mut browser, &asked).await;
+    keep_to(&server, organization_id, json!("sl1")).await;
+    let fields = [("password", password)];
+    let late = browser.submit(&page, &fields).await.unwrap();
+    assert_eq!(late.status, 403, "{}", late.body);
+    assert!(late.body.contains("ipsie_password"), "{}", late.body);
     let page = app.ask(&mut Browser::new().unwrap(), &asked).await;
     assert_eq!(page.status, 403, "{}", page.body);
     assert!(page.body.contains("ipsie_password"), "{}", page.body);
