@@ -286,8 +286,18 @@ impl WriteTx {
     ///
     /// An error that [`is_taken`](crate::Error::is_taken) means that both have a user of one name.
     pub async fn give_back_users(&mut self, from: DirectoryId, to: DirectoryId) -> Result<()> {
-        for sql in [
+        let users = query(
             "UPDATE users SET directory_id = $2 WHERE directory_id = $1 AND deleted_at IS NULL",
+        )
+        .bind(from.to_string())
+        .bind(to.to_string())
+        .long()
+        .execute(self)
+        .await?;
+        let users = i64::try_from(users).unwrap_or(i64::MAX);
+        self.differences.add(Some(from), -users);
+        self.differences.add(Some(to), users);
+        for sql in [
             "UPDATE user_emails SET directory_id = $2 WHERE directory_id = $1",
             "UPDATE user_index SET directory_id = $2 WHERE directory_id = $1",
         ] {

@@ -286,6 +286,7 @@ impl WriteTx {
                 "DELETE FROM role_mappings WHERE directory_id = $1",
                 "DELETE FROM directory_lookups WHERE directory_id = $1",
                 "DELETE FROM user_index WHERE directory_id = $1",
+                "DELETE FROM directory_totals WHERE directory_id = $1",
             ] {
                 query(sql).bind(&id).long().execute(self).await?;
             }

@@ -25,6 +25,7 @@ mod directories;
 mod directory_clients;
 mod directory_lookups;
 mod directory_tokens;
+mod directory_totals;
 mod end;
 mod error;
 mod events;

@@ -12,6 +12,7 @@ use vestibule_core::{EventId, Generator, Timestamp};
 
 use crate::{
     Error, Result,
+    directory_totals::Differences,
     query::On,
     sqlite::{self, Reader, Readers},
     writer::{Turn, Writer},
@@ -53,6 +54,8 @@ pub struct WriteTx {
     /// Where it is counted that there are new jobs, once they are committed.
     queued: Arc<AtomicU64>,
     has_jobs: bool,
+    /// Users that came to directories and left them.
+    pub(crate) differences: Differences,
 }
 
 #[derive(Debug)]
@@ -117,6 +120,7 @@ impl Store {
             },
             queued: Arc::clone(&self.queued),
             has_jobs: false,
+            differences: Differences::default(),
         })
     }
 
@@ -204,7 +208,8 @@ impl ReadTx {
 
 impl WriteTx {
     /// Stores everything that was written; on SQLite together with the transactions that ran meanwhile.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        self.add_totals().await?;
         match self.tx.connection {
             Connection::SqliteWriter(turn) => turn.commit().await?,
             Connection::PostgresWriter(transaction) => transaction.commit().await?,

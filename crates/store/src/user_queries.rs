@@ -137,7 +137,7 @@ macro_rules! select {
 }
 
 impl UserQuery {
-    fn push(&self, statement: &mut Statement) {
+    pub(crate) fn push(&self, statement: &mut Statement) {
         match self.reach {
             // The organization is asked once, of the directory, so that counting needs nothing but the index.
             Reach::Owned => {
@@ -289,6 +289,9 @@ impl UserQuery {
     }
 
     fn count(&self) -> Statement {
+        if let Some(statement) = self.count_by_totals() {
+            return statement;
+        }
         let mut statement = Statement::new("SELECT COUNT(*) FROM users u WHERE ");
         if !self.is_look_up() {
             statement.long();

@@ -6,7 +6,7 @@ use vestibule_core::{
 
 use crate::{
     Ended, Ending, Error, Live, MemberId, NewEvent, ReadTx, Result, WriteTx,
-    query::query,
+    query::{On, query},
     row::{Json, text},
     statement::Statement,
 };
@@ -189,6 +189,14 @@ impl HasUser for crate::AppSession {
     }
 }
 
+macro_rules! insert_user {
+    () => {
+        "INSERT INTO users (id, organization_id, directory_id, user_name, user_name_key, external_id, display_name_key, email, active,
+         epoch, version, attributes, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10, $11, $11)"
+    };
+}
+
 impl WriteTx {
     /// Reads a user that is going to be changed; others who change it wait.
     pub async fn lock_user(
@@ -217,10 +225,8 @@ impl WriteTx {
     ) -> Result<User> {
         let now = self.now();
         let id: UserId = self.generator().id(now);
-        query(
-            "INSERT INTO users (id, organization_id, directory_id, user_name, user_name_key, external_id, display_name_key, email, active,
-             epoch, version, attributes, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10, $11, $11)")
+        let emails = email_keys(&record.emails);
+        let mut made = query(insert_user!())
             .bind(id.to_string())
             .bind(organization_id.to_string())
             .bind(text(directory_id))
@@ -231,16 +237,23 @@ impl WriteTx {
             .bind(&record.email)
             .bind(record.active)
             .bind(Json(&record.attributes))
-            .bind(now.micros())
-            .execute(self)
-            .await?;
-        self.add_emails(
-            organization_id,
-            directory_id,
-            id,
-            email_keys(&record.emails),
-        )
-        .await?;
+            .bind(now.micros());
+        match self.on() {
+            On::Sqlite(_) => {
+                made.execute(self).await?;
+                self.add_emails(organization_id, directory_id, id, emails)
+                    .await?;
+            }
+            // In one trip to the server and back.
+            On::Postgres(_) => {
+                if !emails.is_empty() {
+                    made = made.on_postgres(concat!(
+                        "WITH made AS (", insert_user!(), ") INSERT INTO user_emails (user_id, value_key, organization_id, directory_id)
+                         SELECT $1, jsonb_array_elements_text($12), $2, $3")).bind(Json(&emails));
+                }
+                made.execute(self).await?;
+            }
+        }
         self.set_index(directory_id, id, record.indexed.as_deref())
             .await?;
         let user = User {
@@ -257,6 +270,7 @@ impl WriteTx {
             created_at: now,
             updated_at: now,
         };
+        self.differences.add(directory_id, 1);
         self.push_user_event(EventKind::UserCreated, &user, json!({}))
             .await?;
         Ok(user)
@@ -363,6 +377,8 @@ impl WriteTx {
         if claimed == 0 {
             return Ok(false);
         }
+        self.differences.add(user.directory_id, -1);
+        self.differences.add(Some(directory_id), 1);
         query("UPDATE user_emails SET directory_id = $2 WHERE user_id = $1")
             .bind(user.id.to_string())
             .bind(directory_id.to_string())
@@ -381,6 +397,7 @@ impl WriteTx {
             })
             .await?;
         self.leave_groups(MemberId::User(user.id)).await?;
+        self.differences.add(user.directory_id, -1);
         let id = user.id.to_string();
         query(
             "UPDATE users SET active = FALSE, deleted_at = $2, updated_at = $2, version = version + 1, user_name = '', user_name_key = $1,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use vestibule_core::Protocol;
-use vestibule_store::{JoinAttribute, NewLoginRecord};
+use vestibule_core::{DirectoryId, Protocol};
+use vestibule_store::{JoinAttribute, NewLoginRecord, Reach, UserCondition, UserQuery};
 use vestibule_support::{World, on_every_database, person};
 
 on_every_database!(
@@ -12,6 +12,7 @@ on_every_database!(
     a_lasting_subject_is_linked_to_one_user_of_its_connection,
     join_candidates_come_from_the_named_directory_only,
     adoption_keeps_the_id_of_a_user,
+    totals_follow_users_as_they_come_and_go,
     a_change_moves_the_version_and_the_epoch_only_with_active,
     ten_wrong_passwords_lock_the_account_for_a_while,
     users_are_listed_in_pages_and_by_name,
@@ -229,6 +230,67 @@ async fn adoption_keeps_the_id_of_a_user(world: World) {
     assert_eq!(left.directory_id, None);
     let found = world.read().await.find_directory(directory.id).await;
     assert!(found.unwrap().is_none());
+}
+
+async fn totals_follow_users_as_they_come_and_go(world: World) {
+    let organization = world.organization("acme").await;
+    let elsewhere = world.organization("globex").await;
+    let old = world.directory(&organization).await;
+    let mut new = world.directory(&organization).await;
+    let mut users = Vec::new();
+    for name in ["ada", "bob", "cy", "dee"] {
+        users.push(world.user(&organization, Some(old.id), name).await);
+    }
+    let unowned = world.user(&organization, None, "eve").await;
+    let expect = async |directory: DirectoryId, total, active| {
+        let mut tx = world.read().await;
+        for (conditions, wanted) in [
+            (Vec::new(), total),
+            (vec![UserCondition::Active(true)], active),
+            (vec![UserCondition::Active(false)], total - active),
+        ] {
+            let mut query = UserQuery {
+                organization_id: organization.id,
+                directory_id: directory,
+                reach: Reach::Owned,
+                conditions,
+            };
+            let counted = tx.count_directory_users(&query).await.unwrap();
+            assert_eq!(counted, wanted, "{:?}", query.conditions);
+            query.organization_id = elsewhere.id;
+            assert_eq!(tx.count_directory_users(&query).await.unwrap(), 0);
+        }
+    };
+    expect(old.id, 4, 4).await;
+    expect(new.id, 0, 0).await;
+
+    world.set_active(&users[0], false).await;
+    let mut tx = world.write().await;
+    tx.delete_user(&users[1], "test").await.unwrap();
+    drop(tx);
+    expect(old.id, 4, 3).await;
+    let mut tx = world.write().await;
+    tx.delete_user(&users[1], "test").await.unwrap();
+    tx.commit().await.unwrap();
+    expect(old.id, 3, 2).await;
+
+    new.state = vestibule_core::DirectoryState::Adopting;
+    let mut tx = world.write().await;
+    tx.set_directory(&new).await.unwrap();
+    assert!(tx.claim_user(&unowned, new.id).await.unwrap());
+    tx.commit().await.unwrap();
+    expect(new.id, 1, 1).await;
+
+    let mut tx = world.write().await;
+    tx.give_back_users(new.id, old.id).await.unwrap();
+    tx.commit().await.unwrap();
+    expect(old.id, 4, 3).await;
+    expect(new.id, 0, 0).await;
+
+    let mut tx = world.write().await;
+    tx.delete_directory(old.id, "test").await.unwrap();
+    tx.commit().await.unwrap();
+    expect(old.id, 0, 0).await;
 }
 
 async fn a_change_moves_the_version_and_the_epoch_only_with_active(world: World) {
