@@ -15,6 +15,7 @@ mod idempotency;
 mod ipsie;
 mod operators;
 mod organizations;
+mod receipts;
 mod records;
 mod sessions;
 mod user_attributes;
@@ -46,15 +47,15 @@ pub use directory_clients::DirectoryClientChange;
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{BrandingChange, OrganizationChange, OrganizationDetails, PolicyChange};
-pub use records::Receipt;
+pub use receipts::{Receipt, ReceiptState, due_at};
 pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
     Consent, Delivery, Directory, DirectoryClient, DirectoryLookup, DirectoryToken, Event, Job,
     KeyPurpose, KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
-    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, RoleMapping, StoredSigningKey, User,
-    UserSession, Webhook,
+    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, ReceiptApplication, RoleMapping,
+    StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

@@ -164,6 +164,7 @@ impl Engine {
         begun: Timestamp,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let delivered = attempt.error.is_none();
         let mut tx = self.store().write(now).await?;
         if let (Destination::Webhook, Ok(webhook_id)) = (kind, job.destination.parse()) {
             tx.add_delivery(&NewDelivery {
@@ -195,6 +196,13 @@ impl Engine {
             }
         }
         tx.commit().await?;
+        if kind == Destination::Logout
+            && delivered
+            && job.payload.get("again") != Some(&Value::Bool(true))
+        {
+            metrics::histogram!("vestibule_time_to_revoke_seconds")
+                .record(now.since(job.created_at).as_secs_f64());
+        }
         metrics::counter!("vestibule_deliveries_total", "kind" => kind.as_str()).increment(1);
         Ok(())
     }
@@ -403,7 +411,7 @@ impl Engine {
             let mut tx = self.store().write(now).await?;
             let closed = tx.complete_offboardings(RECEIPTS).await?;
             tx.commit().await?;
-            if closed < RECEIPTS {
+            if closed.len() < RECEIPTS {
                 return Ok(());
             }
         }

@@ -31,7 +31,7 @@ use vestibule_scim::{
     Created, DateTime, Directory, Draft, Error, Exchange, Lookup, LookupKind, Page, Precondition,
     Profile, Query, ResourceType, Stored, Update, Updated, Wanted,
 };
-use vestibule_store::Store;
+use vestibule_store::{Store, WriteTx};
 
 pub use self::{
     access::Grant,
@@ -88,6 +88,13 @@ impl Provisioning {
         self.clock.now()
     }
 
+    /// A transaction whose receipts name the request.
+    async fn write_for(&self, grant: &Grant) -> Result<WriteTx, Trouble> {
+        let mut tx = self.store().write(self.now()).await?;
+        tx.set_request(&grant.request_id);
+        Ok(tx)
+    }
+
     /// Runs a use case in its own task, and again where another transaction got in its way.
     async fn run<T, F>(
         &self,
@@ -123,6 +130,13 @@ impl Directory for Provisioning {
 
     async fn authorize(&self, directory: &str, bearer: Option<&str>) -> Result<Grant, Error> {
         Ok(self.accept(directory, bearer).await?)
+    }
+
+    fn for_request(&self, access: Grant, request_id: &Arc<str>) -> Grant {
+        Grant {
+            request_id: Arc::clone(request_id),
+            ..access
+        }
     }
 
     fn profile(&self, access: &Grant) -> Arc<Profile> {

@@ -41,6 +41,12 @@ pub trait Directory: Send + Sync + 'static {
     async fn authorize(&self, directory: &str, bearer: Option<&str>)
     -> Result<Self::Access, Error>;
 
+    /// The access for one request, whose [id](Self::request_id) the host may want to keep with what the request changes.
+    fn for_request(&self, access: Self::Access, request_id: &Arc<str>) -> Self::Access {
+        let _ = request_id;
+        access
+    }
+
     /// The schemas, dialect and limits for requests under this access.
     fn profile(&self, access: &Self::Access) -> Arc<Profile>;
 

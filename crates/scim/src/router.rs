@@ -273,6 +273,7 @@ async fn answer<D: Directory>(
     }
     let bearer = headers::bearer(request.headers());
     let access = service.directory.authorize(name, bearer).await?;
+    let access = service.directory.for_request(access, &opening.id);
     trace.access = Some(access.clone());
     if let Endpoint::Resource(_, id) = endpoint {
         trace.resource_id = Some(id.clone());

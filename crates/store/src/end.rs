@@ -3,7 +3,7 @@
 //! Whatever the cause, it moves the epoch (or marks the session), writes the notices, the events and the receipt,
 //! all in the caller's transaction: when that has committed, everything in the scope is over on every node.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 use vestibule_core::{
@@ -12,13 +12,16 @@ use vestibule_core::{
 };
 
 use crate::{
-    Destination, NewEvent, NewJob, Result, WriteTx, query::query, row::text, statement::Statement,
+    Destination, NewEvent, NewJob, Result, WriteTx, query::query, receipt_applications::Loss,
+    row::text, statement::Statement,
 };
 
 /// An application that got tokens so shortly before may create its own session after it saw the first notice (I9).
 const YOUNG: Duration = Duration::from_secs(60);
 /// When the second notice for such an application leaves.
 const SECOND_NOTICE: Duration = Duration::from_secs(45);
+/// How long an access token lives at most that resource servers judge by themselves (RFC 9068).
+const LONGEST_JWT: Duration = Duration::from_mins(5);
 /// When a fan-out looks again for shares that were being issued meanwhile.
 const SECOND_FAN_OUT: Duration = Duration::from_secs(60);
 /// Shares that one step of a fan-out ends.
@@ -54,6 +57,9 @@ struct Share {
     organization_id: OrganizationId,
     last_issued_at: Timestamp,
     listens: bool,
+    /// Whether its application has access tokens that resource servers judge by themselves.
+    has_jwts: bool,
+    has_refresh_token: bool,
 }
 
 from_row!(Share, row => Share {
@@ -63,12 +69,28 @@ from_row!(Share, row => Share {
     organization_id: row.id("organization_id")?,
     last_issued_at: row.time("last_issued_at")?,
     listens: row.get("listens")?,
+    has_jwts: row.get("has_jwts")?,
+    has_refresh_token: row.get("has_refresh_token")?,
 });
+
+impl Share {
+    /// Its application is told and loses nothing.
+    const fn told_only(&self) -> Loss {
+        Loss {
+            application_id: self.application_id,
+            app_sessions: 0,
+            refresh_tokens: 0,
+            access_tokens_until: None,
+        }
+    }
+}
 
 macro_rules! shares_where {
     ($condition:literal) => {
         concat!(
-            "SELECT a.id, a.application_id, a.user_id, a.organization_id, a.last_issued_at, p.backchannel_logout_uri IS NOT NULL AS listens
+            "SELECT a.id, a.application_id, a.user_id, a.organization_id, a.last_issued_at, p.backchannel_logout_uri IS NOT NULL AS listens,
+             p.access_token_format = 'jwt' AS has_jwts,
+             EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.app_session_id = a.id AND r.consumed_at IS NULL) AS has_refresh_token
              FROM app_sessions a JOIN applications p ON p.id = a.application_id WHERE a.ended_at IS NULL AND ", $condition
         )
     };
@@ -168,6 +190,8 @@ impl WriteTx {
             .bind(id.to_string())
             .fetch_all(self)
             .await?;
+        let told: Vec<Loss> = offline.iter().map(Share::told_only).collect();
+        self.add_losses(receipt, &told).await?;
         self.add_notices(&offline, ending, Some(receipt)).await?;
         self.push_session_ends(organization_id, user_id, &[id], ending)
             .await?;
@@ -305,6 +329,10 @@ impl WriteTx {
                 .sql(" AND ended_at IS NULL");
             self.execute(statement).await?;
         }
+        if let Some(receipt) = receipt {
+            self.add_losses(receipt, &losses(shares, self.now()))
+                .await?;
+        }
         self.add_notices(shares, ending, receipt).await
     }
 
@@ -322,18 +350,18 @@ impl WriteTx {
             .iter()
             .filter(|share| share.listens && ending.cause != EndCause::Revoked)
         {
-            let notice = |not_before| NewJob {
+            let notice = |not_before, again: bool| NewJob {
                 kind: Destination::Logout,
                 destination: share.application_id.to_string(),
                 organization_id: Some(share.organization_id),
                 user_id: Some(share.user_id),
                 cause_id: text(receipt),
-                payload: json!({ "sid": share.id, "sub": share.user_id }),
+                payload: json!({ "sid": share.id, "sub": share.user_id, "again": again }),
                 not_before,
             };
-            jobs.push(notice(now));
+            jobs.push(notice(now, false));
             if share.last_issued_at >= now.before(YOUNG) {
-                jobs.push(notice(now.after(SECOND_NOTICE)));
+                jobs.push(notice(now.after(SECOND_NOTICE), true));
             }
         }
         self.add_jobs(&jobs).await
@@ -357,6 +385,23 @@ impl WriteTx {
         }
         Ok(())
     }
+}
+
+/// What each application loses with its shares, in the order of their ids.
+fn losses(shares: &[Share], now: Timestamp) -> Vec<Loss> {
+    let mut losses: BTreeMap<ApplicationId, Loss> = BTreeMap::new();
+    for share in shares {
+        let loss = losses
+            .entry(share.application_id)
+            .or_insert_with(|| share.told_only());
+        loss.app_sessions += 1;
+        loss.refresh_tokens += i64::from(share.has_refresh_token);
+        let until = share.last_issued_at.after(LONGEST_JWT);
+        if share.has_jwts && until > now {
+            loss.access_tokens_until = loss.access_tokens_until.max(Some(until));
+        }
+    }
+    losses.into_values().collect()
 }
 
 /// What many people hang on.

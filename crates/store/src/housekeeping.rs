@@ -19,7 +19,7 @@ impl WriteTx {
         let day_ago = now.before(DAY).micros();
         // An hour is more than any two nodes' clocks differ: a message is forgotten only when every node refuses it as too old.
         let hour_ago = now.before(HOUR).micros();
-        let passes: [(&'static str, i64); 22] = [
+        let passes: [(&'static str, i64); 23] = [
             ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
             ("DELETE FROM login_answers WHERE hash IN (SELECT hash FROM login_answers WHERE expires_at < $1 LIMIT $2)", hour_ago),
             ("DELETE FROM upstream_logouts WHERE handle_hash IN (SELECT handle_hash FROM upstream_logouts WHERE expires_at < $1 LIMIT $2)", hour_ago),
@@ -70,7 +70,12 @@ impl WriteTx {
                 now.before(365 * DAY).micros(),
             ),
             (
-                "DELETE FROM offboardings WHERE id IN (SELECT id FROM offboardings WHERE started_at < $1 AND completed_at IS NOT NULL LIMIT $2)",
+                "DELETE FROM offboarding_applications WHERE offboarding_id IN (
+                   SELECT id FROM offboardings WHERE started_at < $1 AND completed_at IS NOT NULL ORDER BY started_at, id LIMIT $2)",
+                now.before(365 * DAY).micros(),
+            ),
+            (
+                "DELETE FROM offboardings WHERE id IN (SELECT id FROM offboardings WHERE started_at < $1 AND completed_at IS NOT NULL ORDER BY started_at, id LIMIT $2)",
                 now.before(365 * DAY).micros(),
             ),
         ];

@@ -26,6 +26,8 @@ pub struct Offboarding {
     pub cause: String,
     /// Who said so.
     pub actor: String,
+    /// The SCIM request that caused it, as the provisioning log names it.
+    pub request_id: Option<String>,
     /// Sign-ins that ended.
     pub user_sessions: i64,
     /// Shares of applications that ended.
@@ -34,11 +36,14 @@ pub struct Offboarding {
     pub started_at: Timestamp,
     /// When every application had been told, or had been given up.
     pub completed_at: Option<Timestamp>,
+    /// Notices that had been given up when it was closed.
+    pub dead: i64,
 }
 
 macro_rules! columns {
     () => {
-        "id, organization_id, scope, subject_id, user_id, cause, actor, user_sessions, app_sessions, started_at, completed_at"
+        "id, organization_id, scope, subject_id, user_id, cause, actor, request_id, user_sessions, app_sessions, started_at, completed_at,
+         (SELECT CAST(COALESCE(SUM(a.dead), 0) AS BIGINT) FROM offboarding_applications a WHERE a.offboarding_id = offboardings.id) AS dead"
     };
 }
 
@@ -50,10 +55,12 @@ from_row!(Offboarding, row => Offboarding {
     user_id: row.id_or_null("user_id")?,
     cause: row.get("cause")?,
     actor: row.get("actor")?,
+    request_id: row.get("request_id")?,
     user_sessions: row.get("user_sessions")?,
     app_sessions: row.get("app_sessions")?,
     started_at: row.time("started_at")?,
     completed_at: row.time_or_null("completed_at")?,
+    dead: row.get("dead")?,
 });
 
 /// A line of the audit log.
@@ -105,9 +112,10 @@ impl WriteTx {
             EndScope::UserSession(id) => ("user_session", id.to_string()),
             EndScope::AppSession(id) => ("app_session", id.to_string()),
         };
+        let request_id = self.request_id.as_deref().map(str::to_owned);
         query(
-            "INSERT INTO offboardings (id, organization_id, scope, subject_id, user_id, cause, actor, user_sessions, app_sessions, started_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+            "INSERT INTO offboardings (id, organization_id, scope, subject_id, user_id, cause, actor, user_sessions, app_sessions, started_at, request_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(id.to_string())
             .bind(organization_id.to_string())
             .bind(scope)
@@ -118,6 +126,7 @@ impl WriteTx {
             .bind(i64::try_from(user_sessions).unwrap_or(i64::MAX))
             .bind(i64::try_from(app_sessions).unwrap_or(i64::MAX))
             .bind(now.micros())
+            .bind(request_id)
             .execute(self)
             .await?;
         Ok(id)
@@ -137,7 +146,7 @@ impl WriteTx {
     }
 
     /// Closes receipts whose first notices have all been delivered or given up, and tells so.
-    pub async fn complete_offboardings(&mut self, limit: usize) -> Result<usize> {
+    pub async fn complete_offboardings(&mut self, limit: usize) -> Result<Vec<Offboarding>> {
         let now = self.now();
         let done: Vec<Offboarding> = query(concat!(
             "UPDATE offboardings SET completed_at = $1 WHERE id IN (
@@ -148,6 +157,8 @@ impl WriteTx {
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self)
             .await?;
+        let ids: Vec<OffboardingId> = done.iter().map(|receipt| receipt.id).collect();
+        self.keep_outcomes(&ids).await?;
         for receipt in &done {
             if receipt.scope == "user" {
                 self.push_event(NewEvent {
@@ -165,7 +176,7 @@ impl WriteTx {
                 .await?;
             }
         }
-        Ok(done.len())
+        Ok(done)
     }
 
     /// Writes a line of the audit log.

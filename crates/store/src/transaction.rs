@@ -56,6 +56,8 @@ pub struct WriteTx {
     has_jobs: bool,
     /// Users that came to directories and left them.
     pub(crate) differences: Differences,
+    /// The request from outside on whose behalf it writes.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ impl Store {
             queued: Arc::clone(&self.queued),
             has_jobs: false,
             differences: Differences::default(),
+            request_id: None,
         })
     }
 
@@ -219,6 +222,11 @@ impl WriteTx {
             self.queued.fetch_add(1, Ordering::SeqCst);
         }
         Ok(())
+    }
+
+    /// Says which request from outside this transaction carries out; receipts name it.
+    pub fn set_request(&mut self, request_id: &Arc<str>) {
+        self.request_id = Some(Arc::clone(request_id));
     }
 
     /// Notes that this transaction leaves jobs behind.

@@ -12,6 +12,7 @@ mod directories;
 mod directory_clients;
 mod directory_tokens;
 mod idempotency;
+mod offboardings;
 mod organizations;
 mod page;
 mod problem;
@@ -119,6 +120,7 @@ fn routes() -> OpenApiRouter<Engine> {
         .merge(webhooks::routes())
         .merge(api_keys::routes())
         .merge(provisioning_log::routes())
+        .merge(offboardings::routes())
         .merge(records::routes())
 }
 

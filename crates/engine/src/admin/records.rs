@@ -1,26 +1,15 @@
-//! What can only be read: events, the flight recorder, receipts, the audit log, signing keys.
+//! What can only be read: events, the flight recorder, the audit log, signing keys.
 
 use serde_json::json;
 use vestibule_core::{
-    AuditId, EventId, EventKind, LoginId, OffboardingId, OrganizationId, ProvisioningId, Resource,
-    Timestamp,
+    AuditId, EventId, EventKind, LoginId, OrganizationId, ProvisioningId, Resource, Timestamp,
 };
 use vestibule_store::{
-    AuditEntry, Event, Job, LoginRecord, Offboarding, ProvisioningQuery, ProvisioningRecord,
-    StoredSigningKey,
+    AuditEntry, Event, LoginRecord, ProvisioningQuery, ProvisioningRecord, StoredSigningKey,
 };
 
 use super::{Actor, AdminError, Done, Result, visible};
 use crate::{Engine, Rotation};
-
-/// The receipt of an ending, with the notices that were sent because of it.
-#[derive(Debug)]
-pub struct Receipt {
-    /// The receipt.
-    pub offboarding: Offboarding,
-    /// The notices, the oldest first.
-    pub notices: Vec<Job>,
-}
 
 impl Engine {
     /// Events after a position, in their total order; of one kind, and of one organization, where wanted.
@@ -110,41 +99,6 @@ impl Engine {
         let record = found.ok_or(AdminError::NotFound)?;
         actor.sees(record.request.organization_id)?;
         Ok(record)
-    }
-
-    /// The receipts of an organization, the newest first.
-    pub async fn list_offboardings(
-        &self,
-        actor: &Actor,
-        organization_id: OrganizationId,
-        before: Option<OffboardingId>,
-        limit: i64,
-        now: Timestamp,
-    ) -> Result<Vec<Offboarding>> {
-        actor.may_read(Resource::Audit)?;
-        let mut tx = self.store().read(now).await?;
-        visible(&mut tx, actor, organization_id).await?;
-        Ok(tx.list_offboardings(organization_id, before, limit).await?)
-    }
-
-    /// One receipt with its notices.
-    pub async fn read_offboarding(
-        &self,
-        actor: &Actor,
-        id: OffboardingId,
-        now: Timestamp,
-    ) -> Result<Receipt> {
-        actor.may_read(Resource::Audit)?;
-        let mut tx = self.store().read(now).await?;
-        let offboarding = tx.find_offboarding(id).await?.ok_or(AdminError::NotFound)?;
-        actor.sees(offboarding.organization_id)?;
-        let mut notices = tx.list_jobs_of(id).await?;
-        // A fan-out writes notices and is none itself.
-        notices.retain(|job| job.payload.get("sid").is_some());
-        Ok(Receipt {
-            offboarding,
-            notices,
-        })
     }
 
     /// The audit log, the newest first; of one organization where wanted.

@@ -26,6 +26,8 @@ pub struct Grant {
     pub(super) settings: Arc<DirectorySettings>,
     /// The URL under which clients reach the directory.
     pub(super) base: Arc<str>,
+    /// The request that the credential came with.
+    pub(super) request_id: Arc<str>,
 }
 
 impl Grant {
@@ -104,6 +106,7 @@ impl Provisioning {
             settings: known.settings,
             base: self.engine.url(&format!("/scim/v2/{directory}")).into(),
             directory: Arc::new(access.directory),
+            request_id: Arc::default(),
         })
     }
 }

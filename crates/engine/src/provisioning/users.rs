@@ -119,7 +119,7 @@ pub(super) async fn create(
 ) -> Result<Created, Trouble> {
     let directory = &grant.directory;
     let actor = grant.actor();
-    let mut tx = own.store().write(own.now()).await?;
+    let mut tx = own.write_for(&grant).await?;
     let claimable = match (grant.reach(), draft.resource.user_name()) {
         (Reach::Adopting, Some(name)) => {
             tx.lock_claimable_user(directory.organization_id, directory.id, name)
@@ -215,7 +215,7 @@ pub(super) async fn update(
     grant: Grant,
     edit: Edit,
 ) -> Result<Updated, Trouble> {
-    let mut tx = own.store().write(own.now()).await?;
+    let mut tx = own.write_for(&grant).await?;
     let mut user = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
     let current = record::resource_of_user(user.clone());
     let changes = edit.change.apply(&current)?;
@@ -265,7 +265,7 @@ pub(super) async fn delete(
     id: UserId,
     precondition: Precondition,
 ) -> Result<(), Trouble> {
-    let mut tx = own.store().write(own.now()).await?;
+    let mut tx = own.write_for(&grant).await?;
     tx.lock_groups_of(MemberId::User(id)).await?;
     let user = locked(&mut tx, &grant, id, &precondition).await?;
     tx.delete_user(&user, &grant.actor()).await?;

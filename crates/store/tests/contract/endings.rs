@@ -324,8 +324,8 @@ async fn receipts_close_when_every_application_was_told(world: World) {
         let closable = tx.has_closable_offboardings().await.unwrap();
         let closed = tx.complete_offboardings(10).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(closable, closed > 0);
-        closed
+        assert_eq!(closable, !closed.is_empty());
+        closed.len()
     };
     assert_eq!(close().await, 0, "its notices wait");
     world.clock.advance(Duration::from_mins(1));
@@ -350,6 +350,31 @@ async fn receipts_close_when_every_application_was_told(world: World) {
         (1, 1, Some(company.user.id))
     );
     assert_eq!(tx.list_jobs_of(receipt.id).await.unwrap().len(), 2);
+    assert_eq!(receipt.dead, 1);
+    let lines = tx.list_receipt_applications(receipt.id).await.unwrap();
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!(line.application_id, company.application.id);
+    assert_eq!(
+        (
+            line.app_sessions,
+            line.notices,
+            line.acknowledged,
+            line.dead
+        ),
+        (1, 2, 1, 1)
+    );
+    assert_eq!(line.first_acknowledged_at, Some(world.now()));
+    drop(tx);
+    // Retention takes the notices after a month, the receipt stays for a year.
+    world.clock.advance(Duration::from_hours(31 * 24));
+    let mut tx = world.write().await;
+    tx.remove_outdated().await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.read().await;
+    assert!(tx.list_jobs_of(receipt.id).await.unwrap().is_empty());
+    let kept = tx.list_receipt_applications(receipt.id).await.unwrap();
+    assert_eq!(format!("{kept:?}"), format!("{lines:?}"));
     let before = Some(receipt.id);
     let older = tx.list_offboardings(organization, before, 10).await;
     assert!(older.unwrap().is_empty());

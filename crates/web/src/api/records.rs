@@ -1,10 +1,10 @@
-//! What can only be read: events, logins, receipts, the audit log, signing keys.
+//! What can only be read: events, logins, the audit log, signing keys.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{EventId, EventKind, OffboardingId, OrganizationId};
+use vestibule_core::{EventId, EventKind, OrganizationId};
 use vestibule_engine::{
     Engine, Rotation,
     admin::{self, AdminError},
@@ -22,8 +22,6 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
     OpenApiRouter::new()
         .routes(routes!(list_events))
         .routes(routes!(list_logins))
-        .routes(routes!(list_offboardings))
-        .routes(routes!(read_offboarding))
         .routes(routes!(list_audit))
         .routes(routes!(list_signing_keys))
         .routes(routes!(rotate_signing_keys))
@@ -187,120 +185,6 @@ async fn list_logins(
         page.limit,
         |row: &admin::LoginRecord| row.id.to_string(),
     )))
-}
-
-/// The receipt of an ending.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Offboarding {
-    id: String,
-    organization_id: String,
-    /// What ended: `user`, `user_session`, `app_session`, `organization` or `connection`.
-    scope: String,
-    subject_id: String,
-    user_id: Option<String>,
-    cause: String,
-    actor: String,
-    user_sessions: i64,
-    app_sessions: i64,
-    started_at: String,
-    /// When every application had been told, or had been given up.
-    completed_at: Option<String>,
-    /// The notices to applications; only in the answer about one receipt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notices: Option<Vec<Notice>>,
-}
-
-/// A logout notice to an application.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Notice {
-    id: String,
-    application_id: String,
-    /// The application's session that ended.
-    #[schema(value_type = Option<String>)]
-    sid: Value,
-    /// `waiting`, `delivered` or `dead`.
-    state: &'static str,
-    attempts: i64,
-    last_error: Option<String>,
-    created_at: String,
-    delivered_at: Option<String>,
-}
-
-impl From<admin::Offboarding> for Offboarding {
-    fn from(receipt: admin::Offboarding) -> Self {
-        Self {
-            id: receipt.id.to_string(),
-            organization_id: receipt.organization_id.to_string(),
-            scope: receipt.scope,
-            subject_id: receipt.subject_id,
-            user_id: receipt.user_id.map(|id| id.to_string()),
-            cause: receipt.cause,
-            actor: receipt.actor,
-            user_sessions: receipt.user_sessions,
-            app_sessions: receipt.app_sessions,
-            started_at: receipt.started_at.to_string(),
-            completed_at: receipt.completed_at.map(|at| at.to_string()),
-            notices: None,
-        }
-    }
-}
-
-impl From<admin::Job> for Notice {
-    fn from(job: admin::Job) -> Self {
-        let state = match (job.done_at, job.dead_at) {
-            (Some(_), _) => "delivered",
-            (None, Some(_)) => "dead",
-            (None, None) => "waiting",
-        };
-        Self {
-            id: job.id.to_string(),
-            application_id: job.destination,
-            sid: job.payload.get("sid").cloned().unwrap_or_default(),
-            state,
-            attempts: job.attempts,
-            last_error: job.last_error,
-            created_at: job.created_at.to_string(),
-            delivered_at: job.done_at.map(|at| at.to_string()),
-        }
-    }
-}
-
-/// List the receipts of an organization, the newest first
-#[utoipa::path(get, path = "/organizations/{id}/offboardings", tag = "records",
-    params(("id" = String, Path), PageQuery), responses((status = 200, body = List<Offboarding>)))]
-async fn list_offboardings(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Target(id): Target<OrganizationId>,
-    Params(query): Params<PageQuery>,
-) -> Handled<List<Offboarding>> {
-    let page = query.parse()?;
-    let found = engine
-        .list_offboardings(&actor, id, page.after, page.limit, now)
-        .await?;
-    Ok(Answer::ok(List::page(
-        found,
-        page.limit,
-        |row: &admin::Offboarding| row.id.to_string(),
-    )))
-}
-
-/// Read a receipt with its notices
-#[utoipa::path(get, path = "/offboardings/{id}", tag = "records", params(("id" = String, Path)),
-    responses((status = 200, body = Offboarding)))]
-async fn read_offboarding(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Target(id): Target<OffboardingId>,
-) -> Handled<Offboarding> {
-    let receipt = engine.read_offboarding(&actor, id, now).await?;
-    let notices = Some(receipt.notices.into_iter().map(Into::into).collect());
-    Ok(Answer::ok(Offboarding {
-        notices,
-        ..receipt.offboarding.into()
-    }))
 }
 
 /// A line of the audit log.

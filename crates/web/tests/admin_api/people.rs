@@ -112,6 +112,42 @@ async fn deactivation_ends_everything_and_reactivation_revives_nothing(world: Wo
             .all(|notice| notice["sid"] == share.id.to_string() && notice["state"] == "waiting")
     );
     assert_eq!(notices.len(), 2, "a young share is told twice");
+    assert_eq!(notices[0]["again"], false);
+    assert_eq!(notices[1]["again"], true);
+    let lines = receipt["applications"].as_array().unwrap();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(
+        lines[0]["application_id"],
+        company.application.id.to_string()
+    );
+    assert_eq!(
+        (&lines[0]["app_sessions"], &lines[0]["notices"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(receipt["state"], "pending");
+    api.world.clock.advance(Duration::from_mins(6));
+    let path = format!("/offboardings/{}", id(&receipt));
+    let late = api.get(&path).await.expect(200);
+    assert_eq!(late["state"], "overdue");
+
+    let signed = api.get(&format!("{path}/signed")).await.expect(200);
+    let keys = api.engine.keys();
+    let claims: Value = keys
+        .verify(signed.as_str().unwrap(), "offboarding-receipt+jwt")
+        .unwrap();
+    assert_eq!(claims["receipt"], late);
+    assert!(claims.get("aud").is_none() && claims.get("sub").is_none());
+    let page = api.get(&format!("{path}/page")).await.expect(200);
+    let page = page.as_str().unwrap();
+    for shown in [
+        id(&receipt),
+        company.user.id.to_string(),
+        "0 of 2 notices accepted".to_owned(),
+        "overdue".to_owned(),
+    ] {
+        assert!(page.contains(&shown), "{shown}: {page}");
+    }
+    assert!(!page.contains("<script"));
 }
 
 async fn a_directory_owns_its_users(world: World) {

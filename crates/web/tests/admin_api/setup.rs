@@ -16,6 +16,7 @@ pub(crate) const BOOTSTRAP: &str = "bootstrap-key-of-at-least-32-characters";
 /// The admin API on a fresh database.
 pub(crate) struct Api {
     pub(crate) world: World,
+    pub(crate) engine: Engine,
     router: Router,
 }
 
@@ -70,16 +71,25 @@ impl Api {
         .await
         .unwrap();
         let clock = world.clock.clone();
-        let router = vestibule_web::api::api_router(engine)
+        let router = vestibule_web::api::api_router(engine.clone())
             .layer(Extension(Clock::new(move || clock.now())));
-        Self { world, router }
+        Self {
+            world,
+            engine,
+            router,
+        }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        // What is no JSON is a text: a page, a signed receipt.
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        let body = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes).unwrap_or_else(|_| text()),
+        };
         Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
