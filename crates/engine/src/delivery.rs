@@ -196,10 +196,7 @@ impl Engine {
             }
         }
         tx.commit().await?;
-        if kind == Destination::Logout
-            && delivered
-            && job.payload.get("again") != Some(&Value::Bool(true))
-        {
+        if kind == Destination::Logout && delivered && !job.is_again() {
             metrics::histogram!("vestibule_time_to_revoke_seconds")
                 .record(now.since(job.created_at).as_secs_f64());
         }

@@ -87,6 +87,13 @@ from_row!(Job, row => Job {
     last_error: row.get("last_error")?,
 });
 
+impl Job {
+    /// Whether it is the second notice of one ending, to an application that got tokens just before.
+    pub fn is_again(&self) -> bool {
+        self.payload.get("again") == Some(&Value::Bool(true))
+    }
+}
+
 /// A job to be done after this transaction.
 #[derive(Debug)]
 pub struct NewJob {

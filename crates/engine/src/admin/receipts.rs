@@ -98,7 +98,7 @@ impl Engine {
         let mut notices = tx.list_jobs_of(id).await?;
         // A fan-out writes notices and is none itself.
         notices.retain(|job| job.payload.get("sid").is_some());
-        notices.sort_by_key(|job| (job.created_at, job.payload["again"] == true));
+        notices.sort_by_key(|job| (job.created_at, job.is_again()));
         Ok(Receipt {
             state: ReceiptState::of(&offboarding, now),
             offboarding,

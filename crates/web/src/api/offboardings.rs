@@ -188,7 +188,7 @@ impl From<admin::Job> for Notice {
             id: job.id.to_string(),
             application_id: job.destination,
             sid: job.payload.get("sid").cloned().unwrap_or_default(),
-            again: job.payload.get("again") == Some(&Value::Bool(true)),
+            again: job.is_again(),
             state,
             attempts: job.attempts,
             last_error: job.last_error,
