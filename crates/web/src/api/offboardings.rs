@@ -186,9 +186,9 @@ impl From<admin::Job> for Notice {
         };
         Self {
             id: job.id.to_string(),
-            application_id: job.destination,
-            sid: job.payload.get("sid").cloned().unwrap_or_default(),
             again: job.is_again(),
+            sid: job.payload.get("sid").cloned().unwrap_or_default(),
+            application_id: job.destination,
             state,
             attempts: job.attempts,
             last_error: job.last_error,
