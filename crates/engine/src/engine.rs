@@ -52,8 +52,8 @@ struct Inner {
     hashing: Semaphore,
     limits: Limits,
     provisioning_log: Log,
-    /// One bell for each kind of worker: logout notices, webhooks, fan-outs.
-    work: [Notify; 3],
+    /// One bell for each kind of worker, in the order of [`Destination::ALL`].
+    work: [Notify; Destination::ALL.len()],
     /// What [`Store::queued`](vestibule_store::Store::queued) said when they were woken last.
     woken_at: AtomicU64,
 }
@@ -292,11 +292,10 @@ impl Engine {
 
     /// Waits until there may be something for the workers of this kind.
     pub(crate) async fn woken(&self, kind: Destination) {
-        let [logout, webhook, fan_out] = &self.0.work;
-        match kind {
-            Destination::Logout => logout.notified().await,
-            Destination::Webhook => webhook.notified().await,
-            Destination::FanOut => fan_out.notified().await,
+        for (bell, own) in self.0.work.iter().zip(Destination::ALL) {
+            if own == kind {
+                bell.notified().await;
+            }
         }
     }
 

@@ -13,7 +13,7 @@
 //! let headers = keys.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body)?;
 //! assert_eq!(headers.signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 //! keys.verify(&Received::from(&headers), body, 1_614_265_340)?;
-//! assert_eq!(WEBHOOK.after(1), Next::RetryIn(5));
+//! assert_eq!(WEBHOOK.after(1, 0), Next::RetryIn(5));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -89,8 +89,8 @@ impl WriteTx {
             self.leaves_jobs();
             let outbox_id: OutboxId = self.generator().id(now);
             query(
-                "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, sequence, payload, not_before, attempts, created_at)
-                 VALUES ($1, $2, 'webhook', $3, $4, $5, $6, $7, $8, 0, $8)")
+                "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, sequence, payload, not_before, due_since, attempts, created_at)
+                 VALUES ($1, $2, 'webhook', $3, $4, $5, $6, $7, $8, $8, 0, $8)")
                 .bind(outbox_id.to_string())
                 .bind(&webhook)
                 .bind(&organization)

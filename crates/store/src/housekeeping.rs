@@ -66,6 +66,10 @@ impl WriteTx {
                 now.before(30 * DAY).micros(),
             ),
             (
+                "DELETE FROM destinations WHERE (kind, id) IN (SELECT kind, id FROM destinations WHERE failed_at < $1 LIMIT $2)",
+                now.before(30 * DAY).micros(),
+            ),
+            (
                 "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE created_at < $1 LIMIT $2)",
                 now.before(365 * DAY).micros(),
             ),

@@ -21,6 +21,7 @@ mod connection_metadata;
 mod connections;
 mod consents;
 mod credential_kinds;
+mod destinations;
 mod directories;
 mod directory_clients;
 mod directory_lookups;

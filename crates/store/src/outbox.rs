@@ -14,6 +14,8 @@ use crate::{
 
 /// Rows that one INSERT carries; both databases take far more parameters than this makes.
 const ROWS_AT_ONCE: usize = 500;
+/// Jobs of one destination that are claimed at the same time, by all nodes together; so none of them fills the claims.
+const CLAIMED_PER_DESTINATION: i64 = 32;
 
 /// The kinds of jobs; each has workers of its own, so that a slow webhook never holds back a logout notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Logout, Self::Webhook, Self::FanOut];
+
     /// The word in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,6 +61,8 @@ pub struct Job {
     pub payload: Value,
     /// Attempts begun, this one included.
     pub attempts: i64,
+    /// When the job could first be done, in its present life: a person may have given it another.
+    pub due_since: Timestamp,
     /// When the job was written.
     pub created_at: Timestamp,
     /// When it was delivered.
@@ -68,7 +75,7 @@ pub struct Job {
 
 macro_rules! columns {
     () => {
-        "id, destination, organization_id, user_id, cause_id, sequence, payload, attempts, created_at, done_at, dead_at, last_error"
+        "id, destination, organization_id, user_id, cause_id, sequence, payload, attempts, due_since, created_at, done_at, dead_at, last_error"
     };
 }
 
@@ -81,6 +88,7 @@ from_row!(Job, row => Job {
     sequence: row.get("sequence")?,
     payload: row.get::<Json<Value>>("payload")?.0,
     attempts: row.get("attempts")?,
+    due_since: row.time("due_since")?,
     created_at: row.time("created_at")?,
     done_at: row.time_or_null("done_at")?,
     dead_at: row.time_or_null("dead_at")?,
@@ -92,6 +100,57 @@ impl Job {
     pub fn is_again(&self) -> bool {
         self.payload.get("again") == Some(&Value::Bool(true))
     }
+}
+
+/// Destinations of the kind `$1` for which jobs wait: one step in the index for each, however many jobs it has.
+macro_rules! busy {
+    () => {
+        "busy (id) AS (
+           SELECT (SELECT destination FROM outbox WHERE kind = $1 AND done_at IS NULL AND dead_at IS NULL ORDER BY destination LIMIT 1)
+           UNION ALL
+           SELECT (SELECT o.destination FROM outbox o WHERE o.kind = $1 AND o.done_at IS NULL AND o.dead_at IS NULL
+                   AND o.destination > busy.id ORDER BY o.destination LIMIT 1)
+           FROM busy WHERE busy.id IS NOT NULL)"
+    };
+}
+
+/// The first `$2` jobs of each of them. Claimed ones count: they are the oldest, so they hold the others back.
+macro_rules! heads {
+    (sqlite) => {
+        "heads AS (
+           SELECT o.id, o.not_before, o.claimed_until, d.open_until,
+             ROW_NUMBER() OVER (PARTITION BY o.destination ORDER BY o.not_before, o.id) AS place
+           FROM busy CROSS JOIN outbox o LEFT JOIN destinations d ON d.kind = $1 AND d.id = busy.id
+           WHERE o.id IN (
+             SELECT i.id FROM outbox i WHERE i.kind = $1 AND i.destination = busy.id AND i.done_at IS NULL AND i.dead_at IS NULL
+             ORDER BY i.not_before, i.id LIMIT $2))"
+    };
+    // SQLite has no LATERAL, and PostgreSQL would read the whole table for the subquery above.
+    (postgres) => {
+        "heads AS MATERIALIZED (
+           SELECT o.id, o.not_before, o.claimed_until, d.open_until, o.place
+           FROM busy LEFT JOIN destinations d ON d.kind = $1 AND d.id = busy.id
+           CROSS JOIN LATERAL (
+             SELECT i.id, i.not_before, i.claimed_until, ROW_NUMBER() OVER (ORDER BY i.not_before, i.id) AS place
+             FROM outbox i WHERE i.kind = $1 AND i.destination = busy.id AND i.done_at IS NULL AND i.dead_at IS NULL
+             ORDER BY i.not_before, i.id LIMIT $2) o)"
+    };
+}
+
+/// Those that can be claimed at `$3`, at most `$4`.
+macro_rules! free {
+    () => {
+        " SELECT id FROM heads WHERE not_before <= $3 AND (claimed_until IS NULL OR claimed_until <= $3)
+          AND (open_until IS NULL OR (open_until <= $3 AND place = 1)) ORDER BY place, not_before LIMIT $4"
+    };
+}
+
+/// When the first of those that nobody has claimed at `$3` can be.
+macro_rules! next {
+    () => {
+        " SELECT MIN(CASE WHEN open_until > not_before THEN open_until ELSE not_before END) FROM heads
+          WHERE (claimed_until IS NULL OR claimed_until <= $3) AND (open_until IS NULL OR place = 1)"
+    };
 }
 
 /// A job to be done after this transaction.
@@ -123,7 +182,7 @@ impl WriteTx {
         let now = self.now();
         for chunk in jobs.chunks(ROWS_AT_ONCE) {
             let mut statement = Statement::new(
-                "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, payload, not_before, attempts, created_at)
+                "INSERT INTO outbox (id, destination, kind, organization_id, user_id, cause_id, payload, not_before, due_since, attempts, created_at)
                  VALUES",
             );
             for job in chunk {
@@ -137,6 +196,7 @@ impl WriteTx {
                     job.cause_id.clone().into(),
                     Json(&job.payload).into(),
                     job.not_before.micros().into(),
+                    job.not_before.micros().into(),
                     0_i64.into(),
                     now.micros().into(),
                 ]);
@@ -147,33 +207,75 @@ impl WriteTx {
     }
 
     /// Claims due jobs of a kind for a while; another worker gets them when the lease runs out.
+    ///
+    /// Each destination has its turn: the first job of each comes before the second of any, none has more than a few
+    /// claimed at once, and one whose breaker is open has none, or a single one once its rest is over.
     pub async fn claim_jobs(
         &mut self,
         kind: Destination,
         lease: Duration,
         limit: i64,
     ) -> Result<Vec<Job>> {
-        let now = self.now();
-        macro_rules! claim {
-            ($locking:literal) => {
-                concat!(
-                    "UPDATE outbox SET claimed_until = $2, attempts = attempts + 1 WHERE id IN (
-                       SELECT id FROM outbox WHERE kind = $3 AND done_at IS NULL AND dead_at IS NULL AND not_before <= $1
-                       AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY not_before LIMIT $4", $locking, ")
-                     RETURNING ", columns!()
-                )
-            };
-        }
-        let (until, now) = (now.after(lease).micros(), now.micros());
+        const SQL: &str = concat!(
+            "UPDATE outbox SET claimed_until = $5, attempts = attempts + 1 WHERE id IN (
+               WITH RECURSIVE ",
+            busy!(),
+            ", ",
+            heads!(sqlite),
+            free!(),
+            ")
+             RETURNING ",
+            columns!()
+        );
         // SKIP LOCKED: workers of several nodes take different jobs instead of waiting for each other.
-        query(claim!(""))
-            .on_postgres(claim!(" FOR UPDATE SKIP LOCKED"))
-            .bind(now)
-            .bind(until)
+        // COALESCE: two conditions would let the planner find the row by the index of all that wait, while its statistics
+        // are of a time when nothing did.
+        const POSTGRES: &str = concat!(
+            "WITH RECURSIVE ", busy!(), ", ", heads!(postgres), ", free AS MATERIALIZED (", free!(), ")
+             UPDATE outbox SET claimed_until = $5, attempts = attempts + 1 WHERE id IN (
+               SELECT o.id FROM free JOIN outbox o ON o.id = free.id
+               WHERE COALESCE(o.done_at, o.dead_at) IS NULL AND (o.claimed_until IS NULL OR o.claimed_until <= $3)
+               FOR UPDATE OF o SKIP LOCKED)
+             RETURNING ", columns!()
+        );
+        let now = self.now();
+        query(SQL)
+            .on_postgres(POSTGRES)
             .bind(kind.as_str())
+            .bind(CLAIMED_PER_DESTINATION)
+            .bind(now.micros())
             .bind(limit)
+            .bind(now.after(lease).micros())
             .fetch_all(self)
             .await
+    }
+
+    /// Holds a claimed job for longer; false when the lease, which ran until `held_until`, is not the caller's any more.
+    pub async fn renew_lease(
+        &mut self,
+        id: OutboxId,
+        held_until: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool> {
+        let renewed = query(
+            "UPDATE outbox SET claimed_until = $3 WHERE id = $1 AND claimed_until = $2 AND done_at IS NULL AND dead_at IS NULL")
+            .bind(id.to_string())
+            .bind(held_until.micros())
+            .bind(until.micros())
+            .execute(self)
+            .await?;
+        Ok(renewed == 1)
+    }
+
+    /// Gives a claimed job back that was not tried: the claim does not count as an attempt.
+    pub async fn release_job(&mut self, id: OutboxId, held_until: Timestamp) -> Result<()> {
+        query(
+            "UPDATE outbox SET claimed_until = NULL, attempts = attempts - 1 WHERE id = $1 AND claimed_until = $2 AND done_at IS NULL")
+            .bind(id.to_string())
+            .bind(held_until.micros())
+            .execute(self)
+            .await?;
+        Ok(())
     }
 
     /// Notes that a job is done; only an accepted delivery is.
@@ -212,7 +314,8 @@ impl WriteTx {
         self.leaves_jobs();
         let now = self.now().micros();
         let revived = query(
-            "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $2, claimed_until = NULL WHERE id = $1 AND done_at IS NULL")
+            "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $2, due_since = $2, claimed_until = NULL
+             WHERE id = $1 AND done_at IS NULL")
             .bind(id.to_string())
             .bind(now)
             .execute(self)
@@ -222,16 +325,27 @@ impl WriteTx {
 }
 
 impl ReadTx {
-    /// When the next job of a kind that nobody works on is due, so that a worker can sleep until then.
+    /// When the next job of a kind that nobody works on can be claimed, so that a worker can sleep until then.
     pub async fn next_job_at(&mut self, kind: Destination) -> Result<Option<Timestamp>> {
         let now = self.now().micros();
-        let next: Option<i64> = query(
-            "SELECT not_before FROM outbox WHERE kind = $1 AND done_at IS NULL AND dead_at IS NULL
-             AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY not_before LIMIT 1",
-        )
+        let next: Option<i64> = query(concat!(
+            "WITH RECURSIVE ",
+            busy!(),
+            ", ",
+            heads!(sqlite),
+            next!()
+        ))
+        .on_postgres(concat!(
+            "WITH RECURSIVE ",
+            busy!(),
+            ", ",
+            heads!(postgres),
+            next!()
+        ))
         .bind(kind.as_str())
+        .bind(CLAIMED_PER_DESTINATION)
         .bind(now)
-        .fetch_optional(self)
+        .fetch_one(self)
         .await?;
         Ok(next.map(Timestamp::from_micros))
     }

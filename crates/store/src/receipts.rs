@@ -248,7 +248,7 @@ impl ReadTx {
     /// Notices of a cause, the oldest first: what was sent where, and what came of it.
     pub async fn list_jobs_of(&mut self, cause: OffboardingId) -> Result<Vec<crate::Job>> {
         query(
-            "SELECT id, destination, organization_id, user_id, cause_id, sequence, payload, attempts, created_at, done_at, dead_at, last_error
+            "SELECT id, destination, organization_id, user_id, cause_id, sequence, payload, attempts, due_since, created_at, done_at, dead_at, last_error
              FROM outbox WHERE cause_id = $1 ORDER BY id LIMIT 1000")
             .bind(cause.to_string())
             .fetch_all(self)

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use vestibule_core::{EventKind, OrganizationId, OutboxId, Resource, Secret, Timestamp, WebhookId};
 use vestibule_signals::webhook::WebhookSecret;
-use vestibule_store::{Delivery, Webhook, WriteTx};
+use vestibule_store::{Delivery, Destination, Webhook, WriteTx};
 
 use super::{Actor, AdminError, Done, Result, visible};
 use crate::{Engine, Fault};
@@ -203,6 +203,8 @@ impl Engine {
                 "this event was delivered; there is nothing to retry",
             ));
         }
+        // Who asks for it expects the receiver to be back.
+        tx.end_rest(Destination::Webhook, &job.destination).await?;
         audit(&mut tx, actor, "delivery.retry", &webhook).await?;
         let delivery = tx.find_delivery(id).await?.ok_or(AdminError::NotFound)?;
         tx.commit().await?;

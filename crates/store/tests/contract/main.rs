@@ -13,6 +13,7 @@
 mod administration;
 mod answers;
 mod apps;
+mod breakers;
 mod directory_credentials;
 mod endings;
 mod events;

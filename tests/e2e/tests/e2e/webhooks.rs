@@ -23,6 +23,7 @@ use vestibule_support::{
 on_every_server!(
     events_are_signed_and_tried_again,
     a_receiver_that_stays_away_ends_on_the_dead_letter_list,
+    a_receiver_that_is_down_is_left_alone_and_then_gets_everything,
     a_webhook_hears_only_what_it_asked_for,
     the_events_api_is_totally_ordered,
 );
@@ -166,11 +167,11 @@ async fn a_receiver_that_stays_away_ends_on_the_dead_letter_list(server: TestSer
             break delivery;
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{delivery}");
-        // Time that flies before the event has become a delivery ends the leases of whoever makes it one.
-        if delivery["last_status"] == json!(503) {
-            server.pass(Duration::from_hours(6));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Time stands still while an attempt is under way.
+        let due = "SELECT COALESCE(MIN(not_before), 0) FROM outbox WHERE attempts > 0 AND claimed_until IS NULL AND dead_at IS NULL";
+        let wait = server.database.number(due).await - server.now().micros();
+        server.pass(Duration::from_micros(wait.try_into().unwrap_or(0)));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!(
         (dead["attempts"].as_i64(), dead["last_status"].as_i64()),
@@ -198,6 +199,49 @@ async fn a_receiver_that_stays_away_ends_on_the_dead_letter_list(server: TestSer
         server.admin.get(&deliveries).await["data"][0]["state"],
         json!("delivered")
     );
+}
+
+async fn a_receiver_that_is_down_is_left_alone_and_then_gets_everything(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    let receiver = Receiver::start().await;
+    receiver.answers(StatusCode::SERVICE_UNAVAILABLE);
+    let healthy = Receiver::start().await;
+    let (webhook, _) = hook(&server, &receiver, &["user.created"]).await;
+    hook(&server, &healthy, &["user.created"]).await;
+    for number in 0..40 {
+        company.hire("Ada", &format!("Number{number}")).await;
+    }
+    eventually("the other receiver has all", || healthy.count() == 40).await;
+    let attempts = async || {
+        let sql = format!("SELECT SUM(attempts) FROM outbox WHERE destination = '{webhook}'");
+        server.database.number(&sql).await
+    };
+    let waiting = async || {
+        let sql = format!(
+            "SELECT COUNT(*) FROM outbox WHERE destination = '{webhook}' AND claimed_until IS NULL AND done_at IS NULL"
+        );
+        server.database.number(&sql).await
+    };
+    while waiting().await < 40 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Five failures in a row, and what was under way meanwhile; nobody else was tried.
+    let tried = receiver.count();
+    assert!((5..20).contains(&tried), "{tried}");
+    assert_eq!(attempts().await, i64::try_from(tried).unwrap());
+    // After the rest one of them finds out that nothing has changed.
+    server.pass(Duration::from_secs(31));
+    eventually("one is tried", || receiver.count() > tried).await;
+    while waiting().await < 40 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(receiver.count(), tried + 1);
+    // And then it is back: the next one closes the breaker, and all go, also those that had failed.
+    receiver.answers(StatusCode::NO_CONTENT);
+    server.pass(Duration::from_secs(61));
+    eventually("all have come", || receiver.count() >= tried + 1 + 40).await;
+    server.settled().await;
+    assert_eq!(receiver.count(), tried + 1 + 40);
 }
 
 async fn a_webhook_hears_only_what_it_asked_for(server: TestServer) {
