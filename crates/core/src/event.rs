@@ -63,6 +63,8 @@ kinds! {
     DirectoryTokenExpiring "directory.token_expiring";
     /// A directory's changes are held back.
     DirectoryHeld "directory.held";
+    /// A held directory may take people away again.
+    DirectoryReleased "directory.released";
     /// Every app has been told of an ending.
     OffboardingCompleted "offboarding.completed";
 }

@@ -40,8 +40,8 @@ pub use connections::{
     SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
 };
 pub use directories::{
-    DirectoryChange, DirectoryDetails, ExternalIdFinding, FormerUsers, HeldValues, LookupChange,
-    NewRoleMapping, RoleMappingChange, SettingsChange,
+    DirectoryChange, DirectoryDetails, ExternalIdFinding, FormerUsers, GuardChange, HeldValues,
+    LookupChange, NewRoleMapping, Release, RoleMappingChange, SettingsChange,
 };
 pub use directory_clients::DirectoryClientChange;
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
@@ -52,10 +52,10 @@ pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
-    Consent, Delivery, Directory, DirectoryClient, DirectoryLookup, DirectoryToken, Event, Job,
-    KeyPurpose, KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
-    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, ReceiptApplication, RoleMapping,
-    StoredSigningKey, User, UserSession, Webhook,
+    Consent, Delivery, Directory, DirectoryClient, DirectoryGuard, DirectoryLookup, DirectoryToken,
+    Event, Job, KeyPurpose, KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator,
+    OrganizationBrand, OrganizationDomain, ProvisioningQuery, ProvisioningRecord,
+    ReceiptApplication, RoleMapping, StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

@@ -7,6 +7,7 @@ mod access;
 mod detect;
 mod expiry;
 mod groups;
+mod guard;
 mod list;
 mod lists;
 pub(crate) mod log;

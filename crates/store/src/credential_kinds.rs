@@ -30,6 +30,7 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
         "consents",
         "what a person lets an application know; it opens nothing without a sign-in",
     ),
+    ("directory_departures", "whom a guarded directory took away"),
     ("events", "tells about a user"),
     (
         "idempotency",

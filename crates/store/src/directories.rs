@@ -287,6 +287,8 @@ impl WriteTx {
                 "DELETE FROM directory_lookups WHERE directory_id = $1",
                 "DELETE FROM user_index WHERE directory_id = $1",
                 "DELETE FROM directory_totals WHERE directory_id = $1",
+                "DELETE FROM directory_guards WHERE directory_id = $1",
+                "DELETE FROM directory_departures WHERE directory_id = $1",
             ] {
                 query(sql).bind(&id).long().execute(self).await?;
             }

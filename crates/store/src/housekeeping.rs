@@ -39,6 +39,11 @@ impl WriteTx {
                    SELECT client_id, jti FROM seen_client_assertions WHERE expires_at < $1 LIMIT $2)",
                 hour_ago,
             ),
+            (
+                "DELETE FROM directory_departures WHERE (directory_id, user_id) IN (
+                   SELECT directory_id, user_id FROM directory_departures WHERE created_at < $1 LIMIT $2)",
+                hour_ago,
+            ),
             ("DELETE FROM directory_access_tokens WHERE hash IN (SELECT hash FROM directory_access_tokens WHERE expires_at < $1 LIMIT $2)", hour_ago),
             ("DELETE FROM pushed_requests WHERE hash IN (SELECT hash FROM pushed_requests WHERE expires_at < $1 LIMIT $2)", expired),
             ("DELETE FROM codes WHERE hash IN (SELECT hash FROM codes WHERE expires_at < $1 LIMIT $2)", day_ago),

@@ -24,6 +24,7 @@ mod credential_kinds;
 mod destinations;
 mod directories;
 mod directory_clients;
+mod directory_guards;
 mod directory_lookups;
 mod directory_tokens;
 mod directory_totals;
@@ -80,6 +81,7 @@ pub use consents::Consent;
 pub use credential_kinds::{CREDENTIAL_KINDS, NOT_CREDENTIALS};
 pub use directories::Directory;
 pub use directory_clients::DirectoryClient;
+pub use directory_guards::DirectoryGuard;
 pub use directory_lookups::{DirectoryLookup, LookupKind};
 pub use directory_tokens::{
     DirectoryAccess, DirectoryCredential, DirectoryToken, NewDirectoryToken,

@@ -19,6 +19,8 @@ mod consent;
 mod directories;
 #[path = "e2e/directory_clients.rs"]
 mod directory_clients;
+#[path = "e2e/guard.rs"]
+mod guard;
 #[path = "e2e/hostile/mod.rs"]
 mod hostile;
 #[path = "e2e/ipsie.rs"]

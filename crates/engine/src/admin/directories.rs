@@ -1,6 +1,7 @@
 //! Directories: attached, changed, detached.
 
 mod adoption;
+mod guard;
 mod linking;
 mod roles;
 mod settings;
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::Engine;
 
+pub use guard::{GuardChange, Release};
 pub use linking::{DirectoryDetails, ExternalIdFinding};
 pub use roles::{LookupChange, NewRoleMapping, RoleMappingChange};
 pub use settings::{HeldValues, SettingsChange};

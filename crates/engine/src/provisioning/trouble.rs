@@ -9,6 +9,8 @@ use crate::Fault;
 pub(super) enum Trouble {
     /// What the client is told.
     Refused(Error),
+    /// The directory's guard does not let somebody be taken away.
+    Held,
     /// A fault of ours.
     Fault(Fault),
 }
@@ -51,6 +53,7 @@ impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Refused(error) => error,
+            Trouble::Held => Error::too_many_requests("the directory is held by its guard"),
             Trouble::Fault(fault) if fault.is_busy() => Error::unavailable(
                 "the server is busy; nothing was changed, send the request again",
             )

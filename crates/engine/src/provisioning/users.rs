@@ -5,7 +5,7 @@ use vestibule_scim::{
 };
 use vestibule_store::{MemberId, Reach, User, UserRecord, WriteTx};
 
-use super::{Grant, Provisioning, lists, record, trouble::Trouble};
+use super::{Grant, Provisioning, guard, lists, record, trouble::Trouble};
 
 const TAKEN: &str = "userName is taken by another user of this directory";
 const UNIQUE_TAKEN: &str = "userName, or a value that its schema says is unique, is taken by another user of this directory";
@@ -117,9 +117,22 @@ pub(super) async fn create(
     phc: Option<String>,
     wanted: Wanted,
 ) -> Result<Created, Trouble> {
+    match make(&own, &grant, draft, phc, wanted).await {
+        Ok(created) => Ok(created),
+        Err(trouble) => Err(own.held(&grant, trouble).await),
+    }
+}
+
+async fn make(
+    own: &Provisioning,
+    grant: &Grant,
+    draft: Draft,
+    phc: Option<String>,
+    wanted: Wanted,
+) -> Result<Created, Trouble> {
     let directory = &grant.directory;
     let actor = grant.actor();
-    let mut tx = own.write_for(&grant).await?;
+    let mut tx = own.write_for(grant).await?;
     let claimable = match (grant.reach(), draft.resource.user_name()) {
         (Reach::Adopting, Some(name)) => {
             tx.lock_claimable_user(directory.organization_id, directory.id, name)
@@ -129,7 +142,7 @@ pub(super) async fn create(
     };
     let is_new = claimable.is_none();
     let user = if let Some(user) = claimable {
-        adopt(&mut tx, &grant, user, draft.resource).await?
+        adopt(&mut tx, grant, user, draft.resource).await?
     } else {
         let mut resource = draft.resource;
         let active = resource.active();
@@ -137,7 +150,7 @@ pub(super) async fn create(
         let record = record::user(resource, &grant.settings)?;
         tx.add_user(directory.organization_id, Some(directory.id), &record)
             .await
-            .map_err(|error| taken(&grant, error))?
+            .map_err(|error| taken(grant, error))?
     };
     if let Some(phc) = &phc {
         tx.set_password(user.id, phc, &actor).await?;
@@ -205,6 +218,9 @@ async fn set(
     record: &UserRecord,
     changed: &[String],
 ) -> Result<User, Trouble> {
+    if user.active && !record.active {
+        guard::admit(tx, grant, user).await?;
+    }
     tx.set_user(user, record, changed, &grant.actor())
         .await
         .map_err(|error| taken(grant, error))
@@ -215,8 +231,15 @@ pub(super) async fn update(
     grant: Grant,
     edit: Edit,
 ) -> Result<Updated, Trouble> {
-    let mut tx = own.write_for(&grant).await?;
-    let mut user = locked(&mut tx, &grant, edit.id, &edit.precondition).await?;
+    match change(&own, &grant, edit).await {
+        Ok(updated) => Ok(updated),
+        Err(trouble) => Err(own.held(&grant, trouble).await),
+    }
+}
+
+async fn change(own: &Provisioning, grant: &Grant, edit: Edit) -> Result<Updated, Trouble> {
+    let mut tx = own.write_for(grant).await?;
+    let mut user = locked(&mut tx, grant, edit.id, &edit.precondition).await?;
     let current = record::resource_of_user(user.clone());
     let changes = edit.change.apply(&current)?;
     let mut resource = changes.resource;
@@ -232,7 +255,7 @@ pub(super) async fn update(
         changed.push("password".to_owned());
     }
     if user.directory_id != Some(grant.directory.id) {
-        user = claim(&mut tx, &grant, user).await?;
+        user = claim(&mut tx, grant, user).await?;
         changed.push("directory_id".to_owned());
     }
     if !changed.is_empty() {
@@ -243,7 +266,7 @@ pub(super) async fn update(
         if unsaid {
             record::keep_active(&mut record, &user);
         }
-        user = set(&mut tx, &grant, &user, &record, &changed).await?;
+        user = set(&mut tx, grant, &user, &record, &changed).await?;
         match &edit.password {
             NewPassword::Keep => {}
             NewPassword::Set(phc) => tx.set_password(user.id, phc, &grant.actor()).await?,
@@ -265,9 +288,24 @@ pub(super) async fn delete(
     id: UserId,
     precondition: Precondition,
 ) -> Result<(), Trouble> {
-    let mut tx = own.write_for(&grant).await?;
+    match remove(&own, &grant, id, &precondition).await {
+        Ok(()) => Ok(()),
+        Err(trouble) => Err(own.held(&grant, trouble).await),
+    }
+}
+
+async fn remove(
+    own: &Provisioning,
+    grant: &Grant,
+    id: UserId,
+    precondition: &Precondition,
+) -> Result<(), Trouble> {
+    let mut tx = own.write_for(grant).await?;
     tx.lock_groups_of(MemberId::User(id)).await?;
-    let user = locked(&mut tx, &grant, id, &precondition).await?;
+    let user = locked(&mut tx, grant, id, precondition).await?;
+    if user.active {
+        guard::admit(&mut tx, grant, &user).await?;
+    }
     tx.delete_user(&user, &grant.actor()).await?;
     Ok(tx.commit().await?)
 }

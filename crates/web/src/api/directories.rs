@@ -1,6 +1,7 @@
 //! `/organizations/{id}/directories`, `/directories` and their tokens.
 
 mod adoption;
+mod guard;
 mod lookups;
 mod role_mappings;
 mod schemas;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(create, list))
         .routes(routes!(read, update, delete))
         .merge(adoption::routes())
+        .merge(guard::routes())
         .merge(settings::routes())
         .merge(schemas::routes())
         .merge(role_mappings::routes())

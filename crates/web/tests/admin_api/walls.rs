@@ -208,6 +208,7 @@ fn body_of(template: &str) -> Value {
         }
         "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
         "/directories/{id}/clients" => json!({ "jwks": jwks() }),
+        "/directories/{id}/guard" => json!({ "users": 1 }),
         "/organizations/{id}/connections" => {
             json!({ "protocol": "oidc", "oidc": { "issuer": "https://i.test", "client_id": "c" } })
         }

@@ -59,11 +59,13 @@ fn body(method: &Method, path: &str) -> Option<Value> {
         "/applications" => json!({ "name": "X", "redirect_uris": ["https://x.test/"] }),
         "/webhooks" => json!({ "url": "https://x.test/" }),
         "/api-keys" => json!({ "name": "X", "scopes": ["*"] }),
+        "/directories/{id}/guard" => json!({ "users": 1 }),
         "/directories/{id}/clients" => json!({ "jwks": JWKS.parse::<Value>().unwrap() }),
         _ => json!({}),
     };
     match *method {
         Method::POST => Some(full),
+        Method::PUT if path.ends_with("/guard") => Some(full),
         Method::PATCH => Some(json!({})),
         _ => None,
     }
