@@ -226,6 +226,12 @@ impl IdentityProvider {
         self.state.lock().methods = methods.iter().map(|&method| method.to_owned()).collect();
     }
 
+    /// Lets its clock, as its tokens show it, run so many seconds ahead of the wall's: where the servers that it talks
+    /// to are at another time too.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state.lock().clock_ahead = seconds;
+    }
+
     /// Misbehaves as told until told otherwise.
     pub fn set_faults(&self, faults: Faults) {
         self.state.lock().faults = faults;

@@ -13,13 +13,13 @@ use std::{
     net::SocketAddr,
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use vestibule_core::{Generator, Secret, Timestamp};
@@ -49,8 +49,11 @@ pub struct TestServer {
     own_url: Url,
     master_key: String,
     bootstrap_key: Secret,
+    clock: Clock,
     offset: Arc<AtomicI64>,
+    skew: Arc<AtomicI64>,
     may_leave: Arc<AtomicBool>,
+    workers: Mutex<AbortHandle>,
     stop: CancellationToken,
 }
 
@@ -123,6 +126,24 @@ impl TestServer {
         self.engine.wake();
     }
 
+    /// The clock of this node.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// Sets the clock of this node so many seconds ahead of the installation's time, or behind it.
+    pub fn set_skew(&self, seconds: i64) {
+        self.skew.store(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Kills the workers of this node in the middle of whatever they do, and starts others: what was claimed stays
+    /// claimed, and what was sent stays unrecorded.
+    pub fn crash_workers(&self) {
+        let others = deliver(&self.engine, &self.clock, &self.stop);
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *workers, others).abort();
+    }
+
     /// The test leaves deliveries behind on purpose.
     pub fn may_leave_deliveries(&self) {
         self.may_leave.store(true, Ordering::SeqCst);
@@ -171,8 +192,11 @@ struct Node {
 impl Node {
     async fn serve(self, listener: TcpListener, store: Store) -> TestServer {
         log();
-        let offset = Arc::clone(&self.offset);
-        let clock = Clock::new(move || now(&offset));
+        let skew = Arc::new(AtomicI64::new(0));
+        let (offset, its_skew) = (Arc::clone(&self.offset), Arc::clone(&skew));
+        let clock = Clock::new(move || {
+            Timestamp::from_micros(now(&offset).micros() + its_skew.load(Ordering::SeqCst))
+        });
         let mut settings = Settings::new(self.public_url.as_str())
             .with_bootstrap_api_key(&self.bootstrap_key)
             .with_private_network();
@@ -194,9 +218,10 @@ impl Node {
             let served = axum::serve(listener, service).with_graceful_shutdown(stopped);
             served.await.expect("the server serves");
         });
-        let (workers, stopped) = (engine.clone(), stop.clone().cancelled_owned());
-        tokio::spawn(async move { workers.deliver_until(clock, stopped).await });
         TestServer {
+            workers: Mutex::new(deliver(&engine, &clock, &stop)),
+            clock,
+            skew,
             admin: Admin::new(&self.own_url, self.bootstrap_key.expose()),
             database: self.database,
             engine,
@@ -209,6 +234,12 @@ impl Node {
             stop,
         }
     }
+}
+
+fn deliver(engine: &Engine, clock: &Clock, stop: &CancellationToken) -> AbortHandle {
+    let (engine, clock) = (engine.clone(), clock.clone());
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move { engine.deliver_until(clock, stopped).await }).abort_handle()
 }
 
 /// Waits until a condition holds, and fails with `what` when it does not.

@@ -14,8 +14,8 @@ use super::pages::{LoginPage, internal_error, message, page};
 use super::saml::{SamlLogin, answer as answer_saml};
 use super::state::{AuthorizeRequest, COOKIE, State};
 use super::{Fault, IdpEventKind};
+use crate::chance;
 use crate::place::cookie_of;
-use crate::{chance, clock};
 
 type Parameters = HashMap<String, String>;
 
@@ -195,7 +195,7 @@ fn fresh(state: &State, cookie: &str, request: &AuthorizeRequest) -> bool {
     let Some(session) = inner.session(cookie) else {
         return false;
     };
-    let age = clock::unix_seconds() - session.auth_time;
+    let age = inner.now() - session.auth_time;
     let asked_for_login = request.prompt.as_deref().is_some_and(|prompt| {
         prompt
             .split(' ')

@@ -14,8 +14,8 @@ use super::IdpEventKind;
 use super::pages::internal_error;
 use super::saml::{After, begin_logout};
 use super::state::{COOKIE, Session, State};
+use crate::chance;
 use crate::place::cookie_of;
-use crate::{chance, clock};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
@@ -106,7 +106,7 @@ pub(super) fn token_with(
     client_id: &str,
     changes: &Value,
 ) -> anyhow::Result<String> {
-    let iat = clock::unix_seconds();
+    let iat = state.lock().now();
     let mut claims = json!({
         "iss": state.issuer,
         "aud": client_id,

@@ -49,6 +49,8 @@ pub(super) struct Inner {
     codes: HashMap<String, (Grant, i64)>,
     access_tokens: HashMap<String, (Grant, i64)>,
     refresh_tokens: HashMap<String, Grant>,
+    /// Seconds that its clock shows beyond the wall's.
+    pub(super) clock_ahead: i64,
 }
 
 /// A browser that is signed in.
@@ -111,6 +113,7 @@ impl State {
                 codes: HashMap::new(),
                 access_tokens: HashMap::new(),
                 refresh_tokens: HashMap::new(),
+                clock_ahead: 0,
             }),
         })
     }
@@ -197,6 +200,11 @@ impl Inner {
         self.keys.iter().map(|key| key.public_jwk()).collect()
     }
 
+    /// The time as tokens state it.
+    pub(super) fn now(&self) -> i64 {
+        clock::unix_seconds() + self.clock_ahead
+    }
+
     pub(super) fn session(&self, cookie: &str) -> Option<&Session> {
         self.sessions.get(cookie)
     }
@@ -214,7 +222,7 @@ impl Inner {
         let session = Session {
             user_name: user_name.to_owned(),
             sid: chance::guid()?,
-            auth_time: clock::unix_seconds(),
+            auth_time: self.now(),
             clients: Vec::new(),
             saml: Vec::new(),
         };

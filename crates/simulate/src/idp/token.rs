@@ -17,7 +17,7 @@ use super::pages::{internal_error, json as answer};
 use super::state::{ACCESS_TOKEN_TTL, Grant, State};
 use super::{Client, Fault, Faults, IdpEventKind};
 use crate::jose::{SigningKey, signing_input};
-use crate::{Person, chance, clock};
+use crate::{Person, chance};
 
 /// A refusal of the token endpoint (RFC 6749 §5.2).
 struct Refusal(StatusCode, &'static str, &'static str);
@@ -219,7 +219,7 @@ fn id_token_claims(
     (faults, methods): (&Faults, &[String]),
 ) -> Value {
     let (request, session) = (&grant.request, &grant.session);
-    let mut iat = clock::unix_seconds();
+    let mut iat = state.lock().now();
     if faults.has(Fault::Expired) {
         iat -= HOUR + state.id_token_ttl;
     }
