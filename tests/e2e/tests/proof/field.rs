@@ -58,23 +58,6 @@ impl Installation {
     pub(crate) fn now(&self) -> Timestamp {
         self.nodes[0].now()
     }
-
-    /// Whether any notice or fan-out waits that is due.
-    pub(crate) async fn has_due(&self) -> bool {
-        let sql = format!(
-            "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL AND dead_at IS NULL AND not_before <= {}",
-            self.now().micros()
-        );
-        self.nodes[0].database.number(&sql).await > 0
-    }
-
-    /// Waits a while until nothing is due any more.
-    pub(crate) async fn calm(&self) {
-        let begun = Instant::now();
-        while self.has_due().await && begun.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 /// Two companies and two applications of both.
@@ -119,6 +102,37 @@ impl Field {
         let ahead = installation.now().unix_seconds() - wall_seconds();
         for company in &self.companies {
             company.idp.set_clock_ahead(ahead);
+        }
+    }
+
+    /// How many jobs of this history are not done, and due by now.
+    async fn count_due(&self, installation: &Installation) -> i64 {
+        let due = format!("AND not_before <= {}", installation.now().micros());
+        self.count_jobs(installation, &due).await
+    }
+
+    /// How many jobs of this history are not done, under a further condition.
+    pub(crate) async fn count_jobs(&self, installation: &Installation, condition: &str) -> i64 {
+        let organizations = self.companies.iter().flat_map(|company| {
+            [
+                company.organization_id.as_str(),
+                company.connection_id.as_str(),
+            ]
+        });
+        let applications = self.applications.iter().map(|one| one.client_id.as_str());
+        let destinations: Vec<&str> = organizations.chain(applications).collect();
+        let sql = format!(
+            "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL AND destination IN ('{}') {condition}",
+            destinations.join("', '"),
+        );
+        installation.nodes[0].database.number(&sql).await
+    }
+
+    /// Waits a while until nothing is due any more.
+    pub(crate) async fn calm(&self, installation: &Installation) {
+        let begun = Instant::now();
+        while self.count_due(installation).await > 0 && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

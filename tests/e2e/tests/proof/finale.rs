@@ -38,10 +38,9 @@ impl History<'_> {
         for node in &self.installation.nodes {
             node.set_skew(0);
         }
-        let left = "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL";
         for _ in 0..HALF_HOURS {
-            self.installation.calm().await;
-            if database.number(left).await == 0 {
+            self.field.calm(self.installation).await;
+            if self.field.count_jobs(self.installation, "").await == 0 {
                 return;
             }
             self.installation.nodes[0].pass(Duration::from_secs(1800));

@@ -165,7 +165,7 @@ impl<'w> History<'w> {
         {
             // Longer than the lease of what a killed worker had claimed.
             self.pass(31);
-            self.installation.calm().await;
+            self.field.calm(self.installation).await;
         }
     }
 
@@ -280,16 +280,15 @@ impl<'w> History<'w> {
 
     async fn signal(&mut self, sign_in: Option<usize>, names: Names, node: usize) {
         let Some(number) = sign_in else { return };
-        let (user, id) = (
-            &self.model.users[self.model.sign_ins[number].user],
-            &self.model.sign_ins[number].id,
+        let signed_in = &self.model.sign_ins[number];
+        let (user, session) = (
+            &self.model.users[signed_in.user],
+            &signed_in.upstream_session,
         );
         let (organization, name) = (user.organization, user.name);
-        let sql = format!("SELECT upstream_session FROM user_sessions WHERE id = '{id}'");
-        let session = self.installation.nodes[0].database.texts(&sql).await;
         let claims = match names {
             Names::Subject => json!({ "sub": user.person.sub }),
-            Names::Session | Names::ForeignSession => json!({ "sid": session[0] }),
+            Names::Session | Names::ForeignSession => json!({ "sid": session }),
         };
         let from = match names {
             Names::ForeignSession => 1 - organization,

@@ -39,7 +39,7 @@ use history::History;
 use steps::Step;
 
 /// Histories of each installation in a usual run of the tests.
-const CASES: u32 = 6;
+const CASES: u32 = 4;
 const STEPS: usize = 40;
 
 /// What was done, for the line that a run prints.
@@ -88,7 +88,7 @@ fn prove<F: Future<Output = Option<Vec<TestServer>>>>(what: &str, nodes: impl Fn
     let mut runner = TestRunner::new(Config {
         cases: setting("VESTIBULE_PROOF_CASES", CASES),
         failure_persistence: None,
-        max_shrink_iters: 60,
+        max_shrink_iters: 30,
         ..Config::default()
     });
     let longest = setting("VESTIBULE_PROOF_STEPS", STEPS);

@@ -71,6 +71,8 @@ pub(crate) struct SignIn {
     /// The session's cookie.
     pub(crate) cookie: String,
     pub(crate) id: String,
+    /// The name of the session at the identity provider.
+    pub(crate) upstream_session: String,
     pub(crate) user: usize,
     pub(crate) epochs: Epochs,
     pub(crate) ended: bool,
@@ -102,6 +104,8 @@ pub(crate) struct Share {
     pub(crate) code: usize,
     /// As notices name it.
     pub(crate) sid: String,
+    /// The newest one.
+    pub(crate) id_token: String,
     pub(crate) ended: bool,
     /// The refresh tokens in order, all but the last used up; none where the application never got it.
     pub(crate) refresh: Vec<Option<String>>,

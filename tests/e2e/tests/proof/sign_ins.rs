@@ -96,13 +96,13 @@ impl History<'_> {
         }
         let Some(code) = code else { return };
         let (user, epochs) = resolved.expect("nobody unknown is let in");
-        self.add_sign_in(browser, user, epochs);
+        self.add_sign_in(browser, user, epochs).await;
         let login = &self.model.logins[number];
         let granted = (login.application, login.offline, login.verifier.clone());
         self.add_code(code, self.model.sign_ins.len() - 1, granted);
     }
 
-    fn add_sign_in(&mut self, browser: Browser, user: usize, epochs: Epochs) {
+    async fn add_sign_in(&mut self, browser: Browser, user: usize, epochs: Epochs) {
         let cookies = browser.cookies(&url(&self.base(0)));
         self.secrets
             .extend(cookies.iter().map(|cookie| cookie.value.clone()));
@@ -112,9 +112,12 @@ impl History<'_> {
             .expect("the cookie of the sign-in");
         let (id, secret) = session.value.split_once('.').expect("id and secret");
         self.secrets.push(secret.to_owned());
+        let sql = format!("SELECT upstream_session FROM user_sessions WHERE id = '{id}'");
+        let upstream = self.installation.nodes[0].database.texts(&sql).await;
         self.model.sign_ins.push(SignIn {
             cookie: format!("{}={}", session.name, session.value),
             id: id.to_owned(),
+            upstream_session: upstream[0].clone(),
             browser,
             user,
             epochs,
@@ -210,6 +213,7 @@ impl History<'_> {
         self.model.shares.push(Share {
             code,
             sid: text(&id_token, "sid"),
+            id_token: String::new(),
             ended: false,
             refresh: Vec::new(),
             access: Vec::new(),
@@ -229,6 +233,7 @@ impl History<'_> {
         let issued = self.now();
         let share = &mut self.model.shares[share];
         share.last_issued = issued;
+        reply.text("id_token").clone_into(&mut share.id_token);
         share.access.push(AccessToken {
             text: reply.text("access_token").to_owned(),
             generation: share.refresh.len(),
@@ -379,15 +384,26 @@ impl History<'_> {
         }
     }
 
+    /// Signs out as an application asks for it, or else an operator.
     pub(crate) async fn logout(&mut self, sign_in: Option<usize>, node: usize) {
         let Some(number) = sign_in.filter(|&number| self.model.is_sign_in_live(number)) else {
             return;
         };
-        let page = url(&format!("{}/logout", self.base(node)));
-        let browser = &mut self.model.sign_ins[number].browser;
-        let page = browser.get(&page).await.expect("an answer");
-        let page = browser.submit(&page, &[]).await.expect("an answer");
-        assert_eq!(page.status, 200, "{}", page.body);
+        let shares = self.model.shares.iter().enumerate().find(|(place, share)| {
+            self.model.codes[share.code].sign_in == number && self.model.is_share_live(*place)
+        });
+        if let Some((_, share)) = shares {
+            let mut page = url(&format!("{}/oauth/logout", self.base(node)));
+            page.query_pairs_mut()
+                .append_pair("id_token_hint", &share.id_token);
+            let browser = &mut self.model.sign_ins[number].browser;
+            let page = browser.get(&page).await.expect("an answer");
+            assert_eq!(page.status, 200, "{}", page.body);
+        } else {
+            let id = &self.model.sign_ins[number].id;
+            let admin = &self.installation.node(node).admin;
+            admin.delete(&format!("/sessions/{id}")).await;
+        }
         self.model.sign_ins[number].ended = true;
     }
 
