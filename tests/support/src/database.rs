@@ -135,6 +135,21 @@ impl Database {
         }
     }
 
+    /// Runs a statement past the store, for rows in numbers that no use case makes.
+    pub async fn execute(&self, sql: &str) {
+        match self.kind {
+            DatabaseKind::Sqlite => {
+                let path = self.url.trim_start_matches("sqlite://");
+                let done = rusqlite::Connection::open(path).and_then(|connection| {
+                    connection.busy_timeout(std::time::Duration::from_secs(60))?;
+                    connection.execute_batch(sql)
+                });
+                done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+            DatabaseKind::Postgres => admin(&self.url, sql).await,
+        }
+    }
+
     /// The number that a query of one row and column gives; for looking past the store.
     pub async fn number(&self, sql: &str) -> i64 {
         let texts = self.texts(&format!("SELECT CAST(({sql}) AS TEXT)")).await;
