@@ -19,7 +19,7 @@ impl WriteTx {
         let day_ago = now.before(DAY).micros();
         // An hour is more than any two nodes' clocks differ: a message is forgotten only when every node refuses it as too old.
         let hour_ago = now.before(HOUR).micros();
-        let passes: [(&'static str, i64); 24] = [
+        let passes: &[(&'static str, i64)] = &[
             ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
             ("DELETE FROM login_answers WHERE hash IN (SELECT hash FROM login_answers WHERE expires_at < $1 LIMIT $2)", hour_ago),
             ("DELETE FROM upstream_logouts WHERE handle_hash IN (SELECT handle_hash FROM upstream_logouts WHERE expires_at < $1 LIMIT $2)", hour_ago),
@@ -89,7 +89,7 @@ impl WriteTx {
             ),
         ];
         let mut more = false;
-        for (sql, limit_time) in passes {
+        for &(sql, limit_time) in passes {
             let removed = query(sql)
                 .long()
                 .bind(limit_time)
