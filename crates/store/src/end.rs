@@ -12,8 +12,8 @@ use vestibule_core::{
 };
 
 use crate::{
-    Destination, NewEvent, NewJob, Result, WriteTx, query::query, receipt_applications::Loss,
-    row::text, statement::Statement,
+    Destination, NewJob, Result, WriteTx, events::NewEventsOfUser, query::query,
+    receipt_applications::Loss, row::text, statement::Statement,
 };
 
 /// An application that got tokens so shortly before may create its own session after it saw the first notice (I9).
@@ -374,16 +374,15 @@ impl WriteTx {
         sessions: &[UserSessionId],
         ending: Ending<'_>,
     ) -> Result<()> {
-        for session in sessions {
-            self.push_event(NewEvent {
-                kind: EventKind::SessionEnded,
-                organization_id: Some(organization_id),
-                user_id: Some(user_id),
-                data: json!({ "session_id": session, "user_id": user_id, "reason": ending.cause }),
-            })
-            .await?;
-        }
-        Ok(())
+        let told =
+            |session| json!({ "session_id": session, "user_id": user_id, "reason": ending.cause });
+        self.push_events_of_user(NewEventsOfUser {
+            kind: EventKind::SessionEnded,
+            organization_id,
+            user_id,
+            data: sessions.iter().map(told).collect(),
+        })
+        .await
     }
 }
 

@@ -1,6 +1,10 @@
 //! One total order that loses nothing.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -14,6 +18,7 @@ on_every_database!(
     one_users_events_stand_in_their_sequence,
     events_of_one_transaction_stand_in_the_order_of_their_telling,
     an_event_reaches_the_webhooks_that_asked_for_it,
+    every_sign_in_that_ends_is_told_in_its_place,
     a_backlog_is_placed_in_reasonable_time,
 );
 
@@ -197,6 +202,65 @@ async fn events_of_one_transaction_stand_in_the_order_of_their_telling(world: Wo
         .map(|event| event.data["place"].as_i64().unwrap())
         .collect();
     assert_eq!(places, (0..50).collect::<Vec<_>>());
+}
+
+async fn every_sign_in_that_ends_is_told_in_its_place(world: World) {
+    let company = world.company("acme").await;
+    let now = world.now();
+    let webhook = vestibule_store::Webhook {
+        id: world.store.generator().id(now),
+        url: "https://hooks.test/".to_owned(),
+        organization_id: Some(company.organization.id),
+        kinds: vec!["session.ended".to_owned()],
+        secret_sealed: vec![1],
+        active: true,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = world.write().await;
+    tx.add_webhook(&webhook).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut sign_ins = HashSet::new();
+    for _ in 0..3 {
+        let sign_in = world.login(&company.user, &company.connection).await;
+        sign_ins.insert(sign_in.id.to_string());
+    }
+    world.set_active(&company.user, false).await;
+    place_all(&world.store, &world).await;
+    let events = after(&world, 0).await;
+    let of_user = |event: &&Event| event.data["user_id"] == company.user.id.to_string();
+    let sequences: Vec<i64> = events
+        .iter()
+        .filter(of_user)
+        .map(|event| event.data["sequence"].as_i64().unwrap())
+        .collect();
+    let count = i64::try_from(sequences.len()).unwrap();
+    assert_eq!(sequences, (1..=count).collect::<Vec<_>>(), "{events:?}");
+    let ended: Vec<&Event> = events
+        .iter()
+        .filter(|event| event.kind == "session.ended")
+        .collect();
+    let told: HashSet<String> = ended
+        .iter()
+        .map(|event| event.data["session_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!((told, ended.len()), (sign_ins, 3));
+    let mut tx = world.read().await;
+    let jobs = tx
+        .list_jobs(&webhook.id.to_string(), None, 10)
+        .await
+        .unwrap();
+    let mut delivered: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.cause_id.clone(), job.sequence))
+        .collect();
+    let mut wanted: Vec<_> = ended
+        .iter()
+        .map(|event| (Some(event.id.to_string()), event.data["sequence"].as_i64()))
+        .collect();
+    delivered.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(delivered, wanted);
 }
 
 async fn an_event_reaches_the_webhooks_that_asked_for_it(world: World) {
