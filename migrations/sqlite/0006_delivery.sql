@@ -5,7 +5,7 @@ UPDATE outbox SET due_since = created_at;
 DROP INDEX outbox_due;
 CREATE INDEX outbox_queue ON outbox (kind, destination, not_before, id) WHERE done_at IS NULL AND dead_at IS NULL;
 CREATE INDEX outbox_dead ON outbox (id) WHERE dead_at IS NOT NULL;
-CREATE INDEX outbox_dead_of ON outbox (kind, destination, id) WHERE dead_at IS NOT NULL;
+CREATE INDEX outbox_dead_of ON outbox (destination, id) WHERE dead_at IS NOT NULL;
 
 -- Destinations that failed last; the row goes with the next success. open_until: nothing is sent there before, and then one job.
 CREATE TABLE destinations (

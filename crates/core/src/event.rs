@@ -67,6 +67,22 @@ kinds! {
     DirectoryReleased "directory.released";
     /// Every app has been told of an ending.
     OffboardingCompleted "offboarding.completed";
+    /// Somebody tries whether a webhook arrives.
+    WebhookTest "webhook.test";
+}
+
+impl EventKind {
+    /// The pattern that stands for every kind of its family, such as `user.*`.
+    pub fn family(self) -> String {
+        let name = self.as_str();
+        let family = name.split_once('.').map_or(name, |(family, _)| family);
+        format!("{family}.*")
+    }
+
+    /// Whether a subscription stands for it: its name, its family or `*`.
+    pub fn is_meant_by(self, pattern: &str) -> bool {
+        pattern == "*" || pattern == self.as_str() || pattern == self.family()
+    }
 }
 
 impl fmt::Display for EventKind {

@@ -8,9 +8,11 @@ mod applications;
 mod check;
 mod connections;
 mod consents;
+mod deliveries;
 mod directories;
 mod directory_clients;
 mod directory_tokens;
+mod events;
 mod idempotency;
 mod ipsie;
 mod operators;
@@ -39,12 +41,15 @@ pub use connections::{
     CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
     SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
 };
+pub use deliveries::{DeliveryHistory, ReplayPoint, ReplayRange, Replayed};
 pub use directories::{
     DirectoryChange, DirectoryDetails, ExternalIdFinding, FormerUsers, GuardChange, HeldValues,
     LookupChange, NewRoleMapping, Release, RoleMappingChange, SettingsChange,
 };
 pub use directory_clients::DirectoryClientChange;
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};
+pub(crate) use events::Listeners;
+pub use events::{EventStream, EventsWanted, Heard};
 pub use idempotency::{IdempotencyKey, Idempotent};
 pub use organizations::{BrandingChange, OrganizationChange, OrganizationDetails, PolicyChange};
 pub use receipts::{Receipt, ReceiptState, due_at};
@@ -52,10 +57,11 @@ pub use users::UserChange;
 pub use vestibule_store::{
     AdoptionConflict, AdoptionCounts, AdoptionSide, ApiKey, Application, AuditEntry,
     CertificateSource, ConflictKind, ConflictPlace, Connection, ConnectionKey, ConnectionMetadata,
-    Consent, Delivery, Directory, DirectoryClient, DirectoryGuard, DirectoryLookup, DirectoryToken,
-    Event, Job, KeyPurpose, KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator,
-    OrganizationBrand, OrganizationDomain, ProvisioningQuery, ProvisioningRecord,
-    ReceiptApplication, RoleMapping, StoredSigningKey, User, UserSession, Webhook,
+    Consent, DeadLetter, DeadLetterQuery, Delivery, DeliveryAttempt, Destination, Directory,
+    DirectoryClient, DirectoryGuard, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose,
+    KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
+    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, ReceiptApplication, RoleMapping,
+    StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 
@@ -94,6 +100,11 @@ pub enum AdminError {
         /// The field, as the request spells it.
         field: String,
         /// What is wrong with it, and what to write instead.
+        detail: String,
+    },
+    /// The actor has as many of this as one may have at the same time.
+    TooMany {
+        /// How many those are.
         detail: String,
     },
     /// Our own fault; nothing was changed.

@@ -5,12 +5,14 @@
 //! A destination that does not answer holds back nobody else: it has few of the calls, and after some failures in a row
 //! its breaker opens for every node (`settle.rs`), and its jobs wait.
 
+mod exchange;
 mod fan_out;
 mod gate;
 mod house;
 mod schedule;
 mod send;
 mod settle;
+mod test_delivery;
 
 use std::time::Duration;
 
@@ -19,8 +21,10 @@ use vestibule_core::Timestamp;
 use vestibule_store::{Destination, Job};
 
 pub use send::event_body;
+pub(crate) use test_delivery::held_until;
 
 use crate::{Clock, Engine, Fault};
+use exchange::Exchange;
 use gate::{Gate, Gates};
 use settle::Breaker;
 
@@ -73,63 +77,48 @@ struct Attempt {
     outcome: Outcome,
     status: Option<u16>,
     error: Option<String>,
+    exchange: Exchange,
 }
 
 impl Attempt {
-    const fn done() -> Self {
+    fn new(outcome: Outcome, status: Option<u16>, error: Option<String>) -> Self {
         Self {
-            outcome: Outcome::Done,
-            status: None,
-            error: None,
+            outcome,
+            status,
+            error,
+            exchange: Exchange::default(),
         }
     }
 
-    const fn accepted(status: u16) -> Self {
-        Self {
-            outcome: Outcome::Done,
-            status: Some(status),
-            error: None,
+    fn done() -> Self {
+        Self::new(Outcome::Done, None, None)
+    }
+
+    fn answered(status: u16, is_success: bool) -> Self {
+        match is_success {
+            true => Self::new(Outcome::Done, Some(status), None),
+            false => {
+                let error = format!("the receiver answered {status}");
+                Self::new(Outcome::Failed, Some(status), Some(error))
+            }
         }
     }
 
-    fn refused(status: u16) -> Self {
-        Self {
-            outcome: Outcome::Failed,
-            status: Some(status),
-            error: Some(format!("the receiver answered {status}")),
-        }
-    }
-
-    const fn unreached(error: String) -> Self {
-        Self {
-            outcome: Outcome::Failed,
-            status: None,
-            error: Some(error),
-        }
+    fn unreached(error: String) -> Self {
+        Self::new(Outcome::Failed, None, Some(error))
     }
 
     fn our_fault() -> Self {
-        Self {
-            outcome: Outcome::OurFault,
-            status: None,
-            error: Some("vestibule itself failed; it tries again".to_owned()),
-        }
+        let error = "vestibule itself failed; it tries again".to_owned();
+        Self::new(Outcome::OurFault, None, Some(error))
     }
 
     fn hopeless(error: &str) -> Self {
-        Self {
-            outcome: Outcome::Hopeless,
-            status: None,
-            error: Some(error.to_owned()),
-        }
+        Self::new(Outcome::Hopeless, None, Some(error.to_owned()))
     }
 
-    const fn lost() -> Self {
-        Self {
-            outcome: Outcome::Lost,
-            status: None,
-            error: None,
-        }
+    fn lost() -> Self {
+        Self::new(Outcome::Lost, None, None)
     }
 }
 
@@ -144,6 +133,8 @@ impl Engine {
         }
         let (engine, its_clock, its_receiver) = (self.clone(), clock.clone(), receiver.clone());
         workers.spawn(async move { engine.watch_providers(its_clock, its_receiver).await });
+        let (engine, its_clock, its_receiver) = (self.clone(), clock.clone(), receiver.clone());
+        workers.spawn(async move { engine.watch_events(its_clock, its_receiver).await });
         let (engine, clock) = (self.clone(), clock);
         workers.spawn(async move { engine.keep_house(clock, receiver).await });
         stop.await;

@@ -19,6 +19,7 @@ use vestibule_store::{Destination, Store};
 
 use crate::{
     Fault, Outbound, SamlVerifier,
+    admin::Listeners,
     client_keys::PublishedKeys,
     limits::{Limits, SCIM_REQUESTS_PER_SECOND},
     provisioning::log::Log,
@@ -56,6 +57,7 @@ struct Inner {
     work: [Notify; Destination::ALL.len()],
     /// What [`Store::queued`](vestibule_store::Store::queued) said when they were woken last.
     woken_at: AtomicU64,
+    listeners: Listeners,
 }
 
 /// What an installation decides.
@@ -158,6 +160,7 @@ impl Engine {
             hashing: Semaphore::new(HASHES_AT_ONCE),
             work: std::array::from_fn(|_| Notify::new()),
             woken_at: AtomicU64::new(0),
+            listeners: Listeners::default(),
         })))
     }
 
@@ -221,6 +224,10 @@ impl Engine {
 
     pub(crate) fn parsed_keys(&self) -> &ParsedKeys {
         &self.0.parsed_keys
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.0.listeners
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -1,6 +1,7 @@
 //! Whether this node can do its work.
 
 use vestibule_core::Timestamp;
+use vestibule_store::Destination;
 
 use crate::{Engine, Fault};
 
@@ -14,15 +15,6 @@ pub enum Readiness {
     Ready,
     /// The node's clock and the database's are too far apart; the difference is in microseconds.
     ClockOff(i64),
-}
-
-/// Numbers for monitoring that only the store knows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Gauges {
-    /// Jobs of the outbox that wait.
-    pub jobs_waiting: i64,
-    /// Jobs of the outbox that were given up.
-    pub jobs_dead: i64,
 }
 
 impl Engine {
@@ -40,12 +32,32 @@ impl Engine {
         }
     }
 
-    /// Counts what waits and what was given up.
-    pub async fn gauges(&self, now: Timestamp) -> Result<Gauges, Fault> {
-        let (jobs_waiting, jobs_dead) = self.store().read(now).await?.count_jobs().await?;
-        Ok(Gauges {
-            jobs_waiting,
-            jobs_dead,
-        })
+    /// Sets the gauges that only the store knows: what waits, since when, what was given up, which breakers are open.
+    ///
+    /// It looks at what waits and at what is dead, and at nothing that is done.
+    pub async fn set_gauges(&self, now: Timestamp) -> Result<(), Fault> {
+        let mut tx = self.store().read(now).await?;
+        let backlogs = tx.list_backlogs().await?;
+        let dead = tx.count_dead().await?;
+        let open = tx.count_open_breakers().await?;
+        for kind in Destination::ALL.map(Destination::as_str) {
+            let backlog = backlogs.iter().find(|backlog| backlog.kind == kind);
+            let waiting = backlog.map_or(0, |backlog| backlog.waiting);
+            let lag = backlog.map_or(0.0, |backlog| now.since(backlog.oldest).as_secs_f64());
+            metrics::gauge!("vestibule_outbox_waiting", "kind" => kind).set(precise(waiting));
+            metrics::gauge!("vestibule_outbox_oldest_seconds", "kind" => kind).set(lag);
+            metrics::gauge!("vestibule_outbox_dead", "kind" => kind).set(of(&dead, kind));
+            metrics::gauge!("vestibule_breakers_open", "kind" => kind).set(of(&open, kind));
+        }
+        Ok(())
     }
+}
+
+fn of(counts: &[(String, i64)], kind: &str) -> f64 {
+    let found = counts.iter().find(|(name, _)| name == kind);
+    found.map_or(0.0, |(_, count)| precise(*count))
+}
+
+fn precise(count: i64) -> f64 {
+    f64::from(i32::try_from(count).unwrap_or(i32::MAX))
 }

@@ -43,7 +43,7 @@ pub use consent::ConsentRequest;
 pub use delivery::event_body;
 pub use engine::{Engine, OpenError, Settings};
 pub use fault::Fault;
-pub use health::{Gauges, Readiness};
+pub use health::Readiness;
 pub use ipsie::{IpsieFinding, Verdict};
 pub use limits::{SCIM_REQUESTS_PER_SECOND, SCIM_REQUESTS_PER_SECOND_AT_LEAST};
 pub use login::{

@@ -5,7 +5,7 @@
 //! open can only come later, never be passed over.
 
 use serde_json::Value;
-use vestibule_core::{EventId, EventKind, OrganizationId, OutboxId, Timestamp, UserId};
+use vestibule_core::{EventId, EventKind, OrganizationId, OutboxId, Timestamp, UserId, WebhookId};
 
 use crate::{
     ReadTx, Result, WriteTx,
@@ -77,13 +77,24 @@ pub(crate) struct NewEventsOfUser {
 /// An event's id, its place in the order of its user's events, and what it says.
 type Told = (EventId, i64, Value);
 
+/// A place in the order of events by their times.
+#[derive(Debug, Clone, Default)]
+pub struct EventPlace {
+    /// The time of the last event before it.
+    pub at: Timestamp,
+    /// The id of that event; empty before all events of that time.
+    pub id: String,
+}
+
 /// The webhooks that want an event of a kind in an organization.
 macro_rules! webhooks_for {
-    ($kind:literal, $organization:literal) => {
+    ($kind:literal, $family:literal, $organization:literal) => {
         concat!(
             "webhook_kinds k JOIN webhooks w ON w.id = k.webhook_id
              WHERE k.kind IN (",
             $kind,
+            ", ",
+            $family,
             ", '*') AND w.active AND w.deleted_at IS NULL AND (w.organization_id IS NULL OR w.organization_id = ",
             $organization,
             ")"
@@ -101,6 +112,7 @@ impl WriteTx {
             On::Sqlite(_) => self.store_event(id, event).await?,
             On::Postgres(_) => self.store_event_at_once(id, event).await?,
         };
+        self.leaves_events();
         for webhook in webhooks {
             self.leaves_jobs();
             let outbox_id: OutboxId = self.generator().id(now);
@@ -127,6 +139,7 @@ impl WriteTx {
         if count == 0 {
             return Ok(());
         }
+        self.leaves_events();
         let last: i64 = query(
             "INSERT INTO user_sequences (user_id, value) VALUES ($1, $2)
              ON CONFLICT (user_id) DO UPDATE SET value = user_sequences.value + $2 RETURNING value",
@@ -137,10 +150,11 @@ impl WriteTx {
         .await?;
         let webhooks: Vec<String> = query(concat!(
             "SELECT DISTINCT w.id FROM ",
-            webhooks_for!("$1", "$2")
+            webhooks_for!("$1", "$3", "$2")
         ))
         .bind(events.kind.as_str())
         .bind(events.organization_id.to_string())
+        .bind(events.kind.family())
         .fetch_all(self)
         .await?;
         let mut told: Vec<Told> = Vec::with_capacity(events.data.len());
@@ -217,6 +231,34 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Records an event that one webhook is told of and nobody else, and gives the job to the caller.
+    pub async fn push_event_to(
+        &mut self,
+        webhook_id: WebhookId,
+        event: NewEvent,
+        held_until: Timestamp,
+    ) -> Result<OutboxId> {
+        let now = self.now();
+        let id = self.next_event_id();
+        let organization = text(event.organization_id);
+        self.store_event(id, event).await?;
+        self.leaves_events();
+        let outbox_id: OutboxId = self.generator().id(now);
+        query(
+            "INSERT INTO outbox (id, destination, kind, organization_id, cause_id, payload, not_before, due_since, attempts, claimed_until, created_at)
+             VALUES ($1, $2, 'webhook', $3, $4, $5, $6, $6, 1, $7, $6)")
+            .bind(outbox_id.to_string())
+            .bind(webhook_id.to_string())
+            .bind(organization)
+            .bind(id.to_string())
+            .bind(Json(Value::Null))
+            .bind(now.micros())
+            .bind(held_until.micros())
+            .execute(self)
+            .await?;
+        Ok(outbox_id)
+    }
+
     /// Stores an event; its place in the order of its user's events, and the webhooks that want it.
     async fn store_event(
         &mut self,
@@ -244,10 +286,11 @@ impl WriteTx {
             .await?;
         let webhooks = query(concat!(
             "SELECT DISTINCT w.id FROM ",
-            webhooks_for!("$1", "$2")
+            webhooks_for!("$1", "$3", "$2")
         ))
         .bind(event.kind.as_str())
         .bind(text(event.organization_id))
+        .bind(event.kind.family())
         .fetch_all(self)
         .await?;
         Ok((sequence, webhooks))
@@ -268,13 +311,14 @@ impl WriteTx {
                SELECT $1, $2, $3, $4, n.value, $5 || CASE WHEN n.value IS NULL THEN '{}' ELSE jsonb_build_object('sequence', n.value) END, $6
                FROM (SELECT 1) one LEFT JOIN next n ON TRUE)
              SELECT n.value, w.id FROM (SELECT 1) one LEFT JOIN next n ON TRUE
-             LEFT JOIN (SELECT DISTINCT w.id FROM ", webhooks_for!("$2", "$3"), ") w ON TRUE"))
+             LEFT JOIN (SELECT DISTINCT w.id FROM ", webhooks_for!("$2", "$7", "$3"), ") w ON TRUE"))
             .bind(id.to_string())
             .bind(event.kind.as_str())
             .bind(text(event.organization_id))
             .bind(text(event.user_id))
             .bind(Json(&event.data))
             .bind(self.now().micros())
+            .bind(event.kind.family())
             .fetch_all(self)
             .await?;
         let sequence = rows.first().and_then(|(sequence, _)| *sequence);
@@ -355,6 +399,34 @@ impl ReadTx {
             .bind(limit)
             .bind(text(organization_id))
             .bind(kind.map(EventKind::as_str))
+            .fetch_all(self)
+            .await
+    }
+
+    /// The position of the last event that has one.
+    pub async fn last_position(&mut self) -> Result<i64> {
+        query("SELECT value FROM counters WHERE name = 'event_position'")
+            .fetch_one(self)
+            .await
+    }
+
+    /// Events that happened after a place and not after an instant, in the order of their times; of one organization
+    /// where wanted.
+    pub async fn list_events_by_time(
+        &mut self,
+        after: &EventPlace,
+        until: Timestamp,
+        organization_id: Option<OrganizationId>,
+        limit: i64,
+    ) -> Result<Vec<Event>> {
+        query(concat!(
+            "SELECT ", columns!(), " FROM events WHERE created_at >= $1 AND (created_at > $1 OR id > $2) AND created_at <= $3
+             AND (CAST($4 AS TEXT) IS NULL OR organization_id = $4) ORDER BY created_at, id LIMIT $5"))
+            .bind(after.at.micros())
+            .bind(&after.id)
+            .bind(until.micros())
+            .bind(text(organization_id))
+            .bind(limit)
             .fetch_all(self)
             .await
     }

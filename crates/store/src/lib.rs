@@ -21,6 +21,7 @@ mod connection_metadata;
 mod connections;
 mod consents;
 mod credential_kinds;
+mod dead_letters;
 mod destinations;
 mod directories;
 mod directory_clients;
@@ -79,6 +80,7 @@ pub use connection_metadata::{ConnectionMetadata, MetadataCheck};
 pub use connections::Connection;
 pub use consents::Consent;
 pub use credential_kinds::{CREDENTIAL_KINDS, NOT_CREDENTIALS};
+pub use dead_letters::{Backlog, DeadLetter, DeadLetterQuery};
 pub use directories::Directory;
 pub use directory_clients::DirectoryClient;
 pub use directory_guards::DirectoryGuard;
@@ -88,7 +90,7 @@ pub use directory_tokens::{
 };
 pub use end::{Ended, Ending};
 pub use error::Error;
-pub use events::{Event, NewEvent};
+pub use events::{Event, EventPlace, NewEvent};
 pub use group_members::{GroupMember, MemberId, UserGroup};
 pub use groups::{Group, GroupCondition, GroupQuery, GroupRecord};
 pub use idempotency::Idempotency;
@@ -113,7 +115,7 @@ pub use user_index::UNIQUE;
 pub use user_queries::{Direction, ListOrder, Reach, Slice, UserCondition, UserQuery, When};
 pub use user_sessions::{NewUserSession, UserSession};
 pub use users::{HasUser, User, UserRecord};
-pub use webhooks::{Delivery, NewDelivery, Webhook};
+pub use webhooks::{Delivery, DeliveryAttempt, NewDelivery, Webhook};
 
 /// What a store method gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

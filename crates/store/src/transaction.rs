@@ -8,6 +8,7 @@ use std::{
 };
 
 use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions};
+use tokio::sync::watch;
 use vestibule_core::{EventId, Generator, Timestamp};
 
 use crate::{
@@ -27,6 +28,8 @@ pub struct Store {
     generator: Generator,
     /// Transactions that left jobs behind.
     queued: Arc<AtomicU64>,
+    /// Rung when events were committed.
+    news: watch::Sender<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ pub struct WriteTx {
     /// Where it is counted that there are new jobs, once they are committed.
     queued: Arc<AtomicU64>,
     has_jobs: bool,
+    news: watch::Sender<()>,
+    has_events: bool,
     /// Users that came to directories and left them.
     pub(crate) differences: Differences,
     /// The request from outside on whose behalf it writes.
@@ -90,6 +95,7 @@ impl Store {
             backend,
             generator,
             queued: Arc::default(),
+            news: watch::Sender::new(()),
         })
     }
 
@@ -122,6 +128,8 @@ impl Store {
             },
             queued: Arc::clone(&self.queued),
             has_jobs: false,
+            news: self.news.clone(),
+            has_events: false,
             differences: Differences::default(),
             request_id: None,
         })
@@ -130,6 +138,11 @@ impl Store {
     /// How many transactions of this node have left jobs behind; while it stays the same there is nothing new to do.
     pub fn queued(&self) -> u64 {
         self.queued.load(Ordering::SeqCst)
+    }
+
+    /// Changes with each transaction of this node that has told of events.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     /// Whether this is the embedded database, which one node has to itself.
@@ -218,6 +231,9 @@ impl WriteTx {
             Connection::PostgresWriter(transaction) => transaction.commit().await?,
             Connection::SqliteReader(_) | Connection::PostgresReader(_) => {}
         }
+        if self.has_events {
+            self.news.send_replace(());
+        }
         if self.has_jobs {
             self.queued.fetch_add(1, Ordering::SeqCst);
         }
@@ -227,6 +243,11 @@ impl WriteTx {
     /// Says which request from outside this transaction carries out; receipts name it.
     pub fn set_request(&mut self, request_id: &Arc<str>) {
         self.request_id = Some(Arc::clone(request_id));
+    }
+
+    /// Notes that this transaction tells of events.
+    pub(crate) const fn leaves_events(&mut self) {
+        self.has_events = true;
     }
 
     /// Notes that this transaction leaves jobs behind.

@@ -1,11 +1,12 @@
 //! Receivers of events, and what became of each attempt to reach them.
 
+use serde_json::Value;
 use vestibule_core::{DeliveryId, OrganizationId, OutboxId, Timestamp, WebhookId};
 
 use crate::{
     ReadTx, Result, WriteTx,
     query::query,
-    row::{Json, text},
+    row::{Json, micros, text},
 };
 
 /// A receiver of events.
@@ -21,6 +22,8 @@ pub struct Webhook {
     pub kinds: Vec<String>,
     /// The secret that signs what is sent, sealed.
     pub secret_sealed: Vec<u8>,
+    /// The secret before that one, sealed, and until when it signs as well.
+    pub previous_secret: Option<(Vec<u8>, Timestamp)>,
     /// Whether events are sent.
     pub active: bool,
     /// When it was made.
@@ -31,7 +34,7 @@ pub struct Webhook {
 
 macro_rules! columns {
     () => {
-        "w.id, w.url, w.organization_id, w.kinds, w.secret_sealed, w.active, w.created_at, w.updated_at"
+        "w.id, w.url, w.organization_id, w.kinds, w.secret_sealed, w.previous_secret_sealed, w.previous_secret_until, w.active, w.created_at, w.updated_at"
     };
 }
 
@@ -41,6 +44,10 @@ from_row!(Webhook, row => Webhook {
     organization_id: row.id_or_null("organization_id")?,
     kinds: row.get::<Json<Vec<String>>>("kinds")?.0,
     secret_sealed: row.get("secret_sealed")?,
+    previous_secret: {
+        let sealed: Option<Vec<u8>> = row.get("previous_secret_sealed")?;
+        sealed.zip(row.time_or_null("previous_secret_until")?)
+    },
     active: row.get("active")?,
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
@@ -61,7 +68,45 @@ pub struct NewDelivery<'a> {
     pub error: Option<&'a str>,
     /// How long it took.
     pub duration_micros: i64,
+    /// The headers that were sent, without the signature.
+    pub request_headers: Option<&'a Value>,
+    /// Headers of the answer that say something and hold no credential.
+    pub response_headers: Option<&'a Value>,
+    /// How the answer begins.
+    pub response_body: Option<&'a str>,
 }
+
+/// One attempt to deliver.
+#[derive(Debug, Clone)]
+pub struct DeliveryAttempt {
+    /// Its number, from 1.
+    pub attempt: i64,
+    /// The status that the receiver answered with, if it did.
+    pub status: Option<i64>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// How long it took.
+    pub duration_micros: i64,
+    /// The headers that were sent, without the signature.
+    pub request_headers: Option<Value>,
+    /// Headers of the answer.
+    pub response_headers: Option<Value>,
+    /// How the answer began.
+    pub response_body: Option<String>,
+    /// When it was over.
+    pub created_at: Timestamp,
+}
+
+from_row!(DeliveryAttempt, row => DeliveryAttempt {
+    attempt: row.get("attempt")?,
+    status: row.get("status")?,
+    error: row.get("error")?,
+    duration_micros: row.get("duration_micros")?,
+    request_headers: row.get::<Option<Json<Value>>>("request_headers")?.map(|headers| headers.0),
+    response_headers: row.get::<Option<Json<Value>>>("response_headers")?.map(|headers| headers.0),
+    response_body: row.get("response_body")?,
+    created_at: row.time("created_at")?,
+});
 
 /// An event on its way to a webhook, with its last attempt.
 #[derive(Debug, Clone)]
@@ -168,6 +213,16 @@ impl ReadTx {
             .await
     }
 
+    /// The attempts of one delivery, the oldest first.
+    pub async fn list_attempts(&mut self, id: OutboxId) -> Result<Vec<DeliveryAttempt>> {
+        query(
+            "SELECT attempt, status, error, duration_micros, request_headers, response_headers, response_body, created_at
+             FROM webhook_deliveries WHERE outbox_id = $1 ORDER BY id LIMIT 100")
+            .bind(id.to_string())
+            .fetch_all(self)
+            .await
+    }
+
     /// One delivery to a webhook.
     pub async fn find_delivery(&mut self, id: OutboxId) -> Result<Option<Delivery>> {
         query(deliveries_where!("b.id = $1"))
@@ -208,13 +263,17 @@ impl WriteTx {
     /// Changes a webhook's address, kinds, secret and whether it is active.
     pub async fn set_webhook(&mut self, webhook: &Webhook) -> Result<()> {
         let now = self.now().micros();
-        query("UPDATE webhooks SET url = $2, kinds = $3, secret_sealed = $4, active = $5, updated_at = $6 WHERE id = $1")
+        let (former, former_until) = webhook.previous_secret.clone().unzip();
+        query("UPDATE webhooks SET url = $2, kinds = $3, secret_sealed = $4, active = $5, updated_at = $6,
+               previous_secret_sealed = $7, previous_secret_until = $8 WHERE id = $1")
             .bind(webhook.id.to_string())
             .bind(&webhook.url)
             .bind(Json(&webhook.kinds))
             .bind(&webhook.secret_sealed)
             .bind(webhook.active)
             .bind(now)
+            .bind(&former)
+            .bind(micros(former_until))
             .execute(self)
             .await?;
         self.set_webhook_kinds(webhook.id, &webhook.kinds).await
@@ -224,7 +283,8 @@ impl WriteTx {
     pub async fn delete_webhook(&mut self, id: WebhookId) -> Result<()> {
         let (now, key) = (self.now().micros(), id.to_string());
         {
-            query("UPDATE webhooks SET active = FALSE, secret_sealed = $3, deleted_at = $2, updated_at = $2 WHERE id = $1")
+            query("UPDATE webhooks SET active = FALSE, secret_sealed = $3, previous_secret_sealed = NULL,
+                   deleted_at = $2, updated_at = $2 WHERE id = $1")
                 .bind(&key)
                 .bind(now)
                 .bind(Vec::<u8>::new())
@@ -257,13 +317,36 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Forgets former secrets that sign no more.
+    pub async fn forget_former_secrets(&mut self) -> Result<()> {
+        let now = self.now().micros();
+        query("UPDATE webhooks SET previous_secret_sealed = NULL, previous_secret_until = NULL WHERE previous_secret_until <= $1")
+            .bind(now)
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes the delivery of a test: it is not tried again, whatever became of it.
+    pub async fn close_test(&mut self, id: OutboxId, error: Option<&str>) -> Result<()> {
+        let now = self.now().micros();
+        query("UPDATE outbox SET done_at = $2, claimed_until = NULL, last_error = $3 WHERE id = $1 AND done_at IS NULL")
+            .bind(id.to_string())
+            .bind(now)
+            .bind(error)
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
     /// Writes what became of an attempt to deliver.
     pub async fn add_delivery(&mut self, delivery: &NewDelivery<'_>) -> Result<DeliveryId> {
         let now = self.now();
         let id: DeliveryId = self.generator().id(now);
         query(
-            "INSERT INTO webhook_deliveries (id, webhook_id, outbox_id, attempt, status, error, duration_micros, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+            "INSERT INTO webhook_deliveries (id, webhook_id, outbox_id, attempt, status, error, duration_micros, created_at,
+               request_headers, response_headers, response_body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(id.to_string())
             .bind(delivery.webhook_id.to_string())
             .bind(delivery.outbox_id.to_string())
@@ -272,6 +355,9 @@ impl WriteTx {
             .bind(delivery.error)
             .bind(delivery.duration_micros)
             .bind(now.micros())
+            .bind(delivery.request_headers.map(Json))
+            .bind(delivery.response_headers.map(Json))
+            .bind(delivery.response_body)
             .execute(self)
             .await?;
         Ok(id)

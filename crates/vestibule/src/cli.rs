@@ -144,7 +144,9 @@ fn refused(error: vestibule_engine::admin::AdminError) -> anyhow::Error {
         AdminError::NotFound => {
             anyhow::anyhow!("there is no such organization; `GET /api/v1/organizations` lists them")
         }
-        AdminError::Forbidden { detail } | AdminError::Conflict { detail } => {
+        AdminError::Forbidden { detail }
+        | AdminError::Conflict { detail }
+        | AdminError::TooMany { detail } => {
             anyhow::anyhow!(detail)
         }
         AdminError::Invalid { field, detail } => anyhow::anyhow!("{field} {detail}"),

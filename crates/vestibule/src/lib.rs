@@ -195,6 +195,7 @@ impl Vestibule {
 
     /// Lets the workers finish what they have begun, and closes the database. Stop serving the router first.
     pub async fn shutdown(&self) -> Result<(), vestibule_store::Error> {
+        self.0.engine.end_streams();
         self.0.stop.cancel();
         self.0.workers.close();
         self.0.workers.wait().await;

@@ -8,9 +8,11 @@ mod api_keys;
 mod applications;
 mod body;
 mod connections;
+mod deliveries;
 mod directories;
 mod directory_clients;
 mod directory_tokens;
+mod events;
 mod idempotency;
 mod offboardings;
 mod organizations;
@@ -118,6 +120,8 @@ fn routes() -> OpenApiRouter<Engine> {
         .merge(applications::routes())
         .merge(users::routes())
         .merge(webhooks::routes())
+        .merge(deliveries::routes())
+        .merge(events::routes())
         .merge(api_keys::routes())
         .merge(provisioning_log::routes())
         .merge(offboardings::routes())

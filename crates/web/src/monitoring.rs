@@ -77,17 +77,12 @@ async fn metrics(State(web): State<Web>, Now(now): Now, headers: HeaderMap) -> R
         )
             .into_response();
     }
-    if let Ok(gauges) = web.engine.gauges(now).await {
-        metrics::gauge!("vestibule_outbox_waiting").set(precise(gauges.jobs_waiting));
-        metrics::gauge!("vestibule_outbox_dead").set(precise(gauges.jobs_dead));
+    if let Err(fault) = web.engine.set_gauges(now).await {
+        failure::log(&fault);
     }
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
         render(),
     )
         .into_response()
-}
-
-fn precise(count: i64) -> f64 {
-    f64::from(i32::try_from(count).unwrap_or(i32::MAX))
 }

@@ -19,6 +19,8 @@ mod consent;
 mod directories;
 #[path = "e2e/directory_clients.rs"]
 mod directory_clients;
+#[path = "e2e/event_streams.rs"]
+mod event_streams;
 #[path = "e2e/guard.rs"]
 mod guard;
 #[path = "e2e/hostile/mod.rs"]
@@ -73,6 +75,8 @@ mod tokens;
 mod visit;
 #[path = "e2e/walk.rs"]
 mod walk;
+#[path = "e2e/webhook_desk.rs"]
+mod webhook_desk;
 #[path = "e2e/webhooks.rs"]
 mod webhooks;
 #[path = "e2e/wrong_input.rs"]

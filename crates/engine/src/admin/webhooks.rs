@@ -1,13 +1,18 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use vestibule_core::{EventKind, OrganizationId, OutboxId, Resource, Secret, Timestamp, WebhookId};
+use vestibule_core::{EventKind, OrganizationId, Resource, Secret, Timestamp, WebhookId};
 use vestibule_signals::webhook::WebhookSecret;
-use vestibule_store::{Delivery, Destination, Webhook, WriteTx};
+use vestibule_store::{Webhook, WriteTx};
 
 use super::{Actor, AdminError, Done, Result, visible};
 use crate::{Engine, Fault};
 
 /// The place to which a webhook's secret is sealed; the row is the webhook's id, the value the secret's raw bytes.
 pub const WEBHOOK_SECRET_PLACE: &str = "webhooks.secret";
+
+/// How long two secrets may sign at the longest.
+const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
 /// What a webhook is made of or changed to; what is absent stays, or takes its default.
 #[derive(Debug, Default)]
@@ -62,6 +67,7 @@ impl Engine {
             organization_id,
             kinds,
             secret_sealed,
+            previous_secret: None,
             active: new.active.unwrap_or(true),
             created_at: now,
             updated_at: now,
@@ -138,18 +144,27 @@ impl Engine {
         Ok(webhook)
     }
 
-    /// Gives a webhook a new secret, which signs everything that is sent from now on.
+    /// Gives a webhook a new secret; the one before it signs as well until the overlap is over.
     pub async fn rotate_webhook_secret(
         &self,
         actor: &Actor,
         id: WebhookId,
+        overlap: Duration,
         now: Timestamp,
     ) -> Result<MadeWebhook> {
         actor.may_write(Resource::Webhooks)?;
+        if overlap > LONGEST_OVERLAP {
+            return Err(AdminError::invalid(
+                "overlap_seconds",
+                "must be at most 604800, which is a week",
+            ));
+        }
         let mut tx = self.store().write(now).await?;
         let mut webhook = lock_webhook(&mut tx, actor, id).await?;
         let (secret, secret_sealed) = self.new_webhook_secret(&tx, id)?;
-        webhook.secret_sealed = secret_sealed;
+        let former = std::mem::replace(&mut webhook.secret_sealed, secret_sealed);
+        // Whoever rotates twice within an overlap withdraws the older of the two.
+        webhook.previous_secret = (!overlap.is_zero()).then(|| (former, now.after(overlap)));
         webhook.updated_at = now;
         tx.set_webhook(&webhook).await?;
         audit(&mut tx, actor, "webhook.rotate_secret", &webhook).await?;
@@ -168,50 +183,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Deliveries to a webhook, the newest first, before one where wanted.
-    pub async fn list_deliveries(
-        &self,
-        actor: &Actor,
-        id: WebhookId,
-        before: Option<OutboxId>,
-        limit: i64,
-        now: Timestamp,
-    ) -> Result<Vec<Delivery>> {
-        self.read_webhook(actor, id, now).await?;
-        Ok(self
-            .store()
-            .read(now)
-            .await?
-            .list_deliveries(id, before, limit)
-            .await?)
-    }
-
-    /// Tries a delivery again at once, a dead one too.
-    pub async fn retry_delivery(
-        &self,
-        actor: &Actor,
-        id: OutboxId,
-        now: Timestamp,
-    ) -> Result<Delivery> {
-        actor.may_write(Resource::Webhooks)?;
-        let mut tx = self.store().write(now).await?;
-        let job = tx.find_job(id).await?.ok_or(AdminError::NotFound)?;
-        let webhook_id: WebhookId = job.destination.parse().map_err(|_| AdminError::NotFound)?;
-        let webhook = lock_webhook(&mut tx, actor, webhook_id).await?;
-        if !tx.retry_job(id).await? {
-            return Err(AdminError::conflict(
-                "this event was delivered; there is nothing to retry",
-            ));
-        }
-        // Who asks for it expects the receiver to be back.
-        tx.end_rest(Destination::Webhook, &job.destination).await?;
-        audit(&mut tx, actor, "delivery.retry", &webhook).await?;
-        let delivery = tx.find_delivery(id).await?.ok_or(AdminError::NotFound)?;
-        tx.commit().await?;
-        self.wake();
-        Ok(delivery)
-    }
-
     fn new_webhook_secret(&self, tx: &WriteTx, id: WebhookId) -> Result<(Secret, Vec<u8>)> {
         let bytes: [u8; 32] = tx.generator().bytes();
         let secret = WebhookSecret::from_bytes(&bytes)
@@ -223,28 +194,37 @@ impl Engine {
     }
 }
 
-fn checked_kinds(events: Vec<String>) -> Result<Vec<String>> {
+pub(super) fn checked_kinds(events: Vec<String>) -> Result<Vec<String>> {
     if events.is_empty() {
         return Ok(vec!["*".to_owned()]);
     }
     for (place, event) in events.iter().enumerate() {
-        if event != "*" && event.parse::<EventKind>().is_err() {
+        if !EventKind::ALL.iter().any(|kind| kind.is_meant_by(event)) {
             return Err(AdminError::invalid(
                 format!("events[{place}]"),
-                "must be the name of an event, such as user.deactivated, or *",
+                "must be the name of an event, such as user.deactivated, a family of them, such as user.*, or *",
             ));
         }
     }
     Ok(events)
 }
 
-async fn lock_webhook(tx: &mut WriteTx, actor: &Actor, id: WebhookId) -> Result<Webhook> {
+pub(super) async fn lock_webhook(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    id: WebhookId,
+) -> Result<Webhook> {
     let webhook = tx.lock_webhook(id).await?.ok_or(AdminError::NotFound)?;
     actor.sees_optional(webhook.organization_id)?;
     Ok(webhook)
 }
 
-async fn audit(tx: &mut WriteTx, actor: &Actor, action: &str, webhook: &Webhook) -> Result<()> {
+pub(super) async fn audit(
+    tx: &mut WriteTx,
+    actor: &Actor,
+    action: &str,
+    webhook: &Webhook,
+) -> Result<()> {
     let data: Value =
         json!({ "url": webhook.url, "events": webhook.kinds, "active": webhook.active });
     let done = Done {

@@ -89,6 +89,7 @@ impl Engine {
     async fn tidy(&self, now: Timestamp) -> Result<bool, Fault> {
         let mut tx = self.store().write(now).await?;
         let more = tx.remove_outdated().await?;
+        tx.forget_former_secrets().await?;
         tx.commit().await?;
         Ok(more)
     }

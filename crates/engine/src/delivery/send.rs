@@ -8,9 +8,12 @@ use vestibule_signals::{
     logout_token::{FORM_FIELD, LogoutTokenClaims, Subject, TYP},
     webhook::{WebhookKeys, WebhookSecret},
 };
-use vestibule_store::{Event, Job};
+use vestibule_store::{Event, Job, Webhook};
 
-use super::Attempt;
+use super::{
+    Attempt,
+    exchange::{self, Exchange},
+};
 use crate::{Engine, Fault, admin::WEBHOOK_SECRET_PLACE, outbound::Class};
 
 impl Engine {
@@ -81,17 +84,9 @@ impl Engine {
             Some(_) => Class::Customer,
             None => Class::Operator,
         };
-        let secret = self
-            .vault()
-            .unseal(
-                WEBHOOK_SECRET_PLACE,
-                &webhook.id.to_string(),
-                &webhook.secret_sealed,
-            )
-            .and_then(|bytes| WebhookSecret::from_bytes(&bytes).ok())
-            .ok_or(Fault::internal("a webhook's secret does not open"))?;
+        let keys = self.webhook_keys(&webhook, now)?;
         let body = event_body(&event).to_string();
-        let signed = WebhookKeys::new(secret)
+        let signed = keys
             .sign(&event.id.to_string(), now.unix_seconds(), body.as_bytes())
             .map_err(|_| Fault::internal("a webhook could not be signed"))?;
         let mut request = Request::builder()
@@ -101,18 +96,38 @@ impl Engine {
         for (name, value) in signed.pairs() {
             request = request.header(name, value);
         }
-        Ok(match request.body(body.into_bytes()) {
-            Ok(request) => self.call(class, request).await,
-            Err(_) => Attempt::hopeless("the webhook's URL is not a URL"),
-        })
+        let Ok(request) = request.body(body.into_bytes()) else {
+            return Ok(Attempt::hopeless("the webhook's URL is not a URL"));
+        };
+        let request_headers = Some(exchange::sent(request.headers()));
+        let mut attempt = self.call(class, request).await;
+        attempt.exchange.request_headers = request_headers;
+        Ok(attempt)
+    }
+
+    /// The secret that signs, and the one before it while both do.
+    fn webhook_keys(&self, webhook: &Webhook, now: Timestamp) -> Result<WebhookKeys, Fault> {
+        let unseal = |sealed: &[u8]| {
+            self.vault()
+                .unseal(WEBHOOK_SECRET_PLACE, &webhook.id.to_string(), sealed)
+                .and_then(|bytes| WebhookSecret::from_bytes(&bytes).ok())
+                .ok_or(Fault::internal("a webhook's secret does not open"))
+        };
+        let keys = WebhookKeys::new(unseal(&webhook.secret_sealed)?);
+        match &webhook.previous_secret {
+            Some((sealed, until)) if *until > now => Ok(keys.with_previous(unseal(sealed)?)),
+            _ => Ok(keys),
+        }
     }
 
     async fn call(&self, class: Class, request: Request<Vec<u8>>) -> Attempt {
         match self.outbound().send(class, request).await {
-            Ok(response) if response.status().is_success() => {
-                Attempt::accepted(response.status().as_u16())
+            Ok(response) => {
+                let status = response.status();
+                let mut attempt = Attempt::answered(status.as_u16(), status.is_success());
+                attempt.exchange = Exchange::of(&response);
+                attempt
             }
-            Ok(response) => Attempt::refused(response.status().as_u16()),
             Err(error) => Attempt::unreached(format!("{error}: {}", error.remedy())),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vestibule_core::Timestamp;
 use vestibule_signals::retry;
-use vestibule_store::{Destination, NewDelivery, WriteTx};
+use vestibule_store::{Destination, Job, NewDelivery, WriteTx};
 
 use super::{Attempt, Claimed, Outcome, schedule::next_attempt};
 use crate::{Engine, Fault};
@@ -35,16 +35,8 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         // The destination first: whoever closes its breaker goes on to other jobs.
         let breaker = judge_destination(&mut tx, claimed, attempt.outcome, now).await?;
-        if let (Destination::Webhook, Ok(webhook_id)) = (claimed.kind, job.destination.parse()) {
-            tx.add_delivery(&NewDelivery {
-                webhook_id,
-                outbox_id: job.id,
-                attempt: job.attempts,
-                status: attempt.status.map(i64::from),
-                error: attempt.error.as_deref(),
-                duration_micros: i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
-            })
-            .await?;
+        if claimed.kind == Destination::Webhook {
+            keep(&mut tx, job, attempt, took).await?;
         }
         let error = attempt.error.as_deref().unwrap_or_default();
         match attempt.outcome {
@@ -74,6 +66,31 @@ impl Engine {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Writes an attempt into the history of its webhook.
+pub(super) async fn keep(
+    tx: &mut WriteTx,
+    job: &Job,
+    attempt: &Attempt,
+    took: Duration,
+) -> Result<(), Fault> {
+    let Ok(webhook_id) = job.destination.parse() else {
+        return Ok(());
+    };
+    tx.add_delivery(&NewDelivery {
+        webhook_id,
+        outbox_id: job.id,
+        attempt: job.attempts,
+        status: attempt.status.map(i64::from),
+        error: attempt.error.as_deref(),
+        duration_micros: i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
+        request_headers: attempt.exchange.request_headers.as_ref(),
+        response_headers: attempt.exchange.response_headers.as_ref(),
+        response_body: attempt.exchange.response_body.as_deref(),
+    })
+    .await?;
+    Ok(())
 }
 
 /// Counts for or against the destination; what failed on our side says nothing about it.
@@ -110,7 +127,7 @@ async fn judge_destination(
     Ok(Breaker::Opened)
 }
 
-fn count(kind: Destination, outcome: Outcome, took: Duration) {
+pub(super) fn count(kind: Destination, outcome: Outcome, took: Duration) {
     let labels = [("kind", kind.as_str()), ("outcome", outcome.as_str())];
     metrics::counter!("vestibule_deliveries_total", &labels).increment(1);
     metrics::histogram!("vestibule_delivery_seconds", "kind" => kind.as_str())

@@ -88,6 +88,7 @@ async fn a_webhook_is_changed_and_deleted_with_what_waits_for_it(world: World) {
         organization_id: Some(organization.id),
         kinds: vec!["user.created".to_owned()],
         secret_sealed: vec![1, 2, 3],
+        previous_secret: None,
         active: true,
         created_at: now,
         updated_at: now,
@@ -119,6 +120,9 @@ async fn a_webhook_is_changed_and_deleted_with_what_waits_for_it(world: World) {
             status,
             error: Some("refused"),
             duration_micros: 100 * attempt,
+            request_headers: None,
+            response_headers: None,
+            response_body: None,
         };
         tx.add_delivery(&delivery).await.unwrap();
         tx.commit().await.unwrap();

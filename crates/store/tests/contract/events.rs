@@ -275,6 +275,7 @@ async fn an_event_reaches_the_webhooks_that_asked_for_it(world: World) {
         organization_id,
         kinds: kinds.iter().map(|&kind| kind.to_owned()).collect(),
         secret_sealed: vec![1],
+        previous_secret: None,
         active: true,
         created_at: now,
         updated_at: now,

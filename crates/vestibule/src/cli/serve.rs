@@ -81,6 +81,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     tracing::info!("Draining: no new connections, what is under way is finished");
+    vestibule.engine().end_streams();
     handle.graceful_shutdown(None);
     tokio::select! {
         done = drain_within_limit(serving, &vestibule) => done?,
@@ -111,9 +112,8 @@ async fn drain(serving: Serving, vestibule: &Vestibule) -> anyhow::Result<()> {
 fn metrics_router(vestibule: Vestibule, rendered: PrometheusHandle) -> Router {
     let metrics = move || async move {
         let now = vestibule.clock().now();
-        if let Ok(gauges) = vestibule.engine().gauges(now).await {
-            set_gauge("vestibule_outbox_waiting", gauges.jobs_waiting);
-            set_gauge("vestibule_outbox_dead", gauges.jobs_dead);
+        if let Err(fault) = vestibule.engine().set_gauges(now).await {
+            tracing::warn!(error = %fault, "The outbox could not be counted");
         }
         (
             [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
@@ -121,10 +121,6 @@ fn metrics_router(vestibule: Vestibule, rendered: PrometheusHandle) -> Router {
         )
     };
     Router::new().route("/metrics", get(metrics))
-}
-
-fn set_gauge(name: &'static str, count: i64) {
-    metrics::gauge!(name).set(f64::from(i32::try_from(count).unwrap_or(i32::MAX)));
 }
 
 /// A server on loopback inside this process, for the demo.
@@ -150,6 +146,7 @@ impl Local {
 
     /// Drains and closes, within the limit.
     pub(crate) async fn shutdown(self) {
+        self.vestibule.engine().end_streams();
         self.handle.graceful_shutdown(None);
         if let Err(error) = drain_within_limit(self.serving, &self.vestibule).await {
             tracing::warn!(error = %error, "The server did not end cleanly");

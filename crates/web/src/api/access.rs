@@ -13,7 +13,7 @@ use super::problem::Problem;
 use crate::now::Now;
 
 const MISSING: &str = "send the header Authorization: Bearer with a key of the admin API";
-const REFUSED: &str =
+pub(super) const REFUSED: &str =
     "the key is unknown, revoked or expired; make a new one with `vestibule api-key create`";
 
 pub(super) async fn authenticate(
@@ -56,6 +56,20 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let actor = parts.extensions.get::<Actor>().cloned();
         actor
+            .map(Self)
+            .ok_or_else(|| Problem::unauthorized(MISSING))
+    }
+}
+
+/// The key itself, for what lasts so long that the key may end meanwhile.
+#[derive(Debug)]
+pub(super) struct Key(pub(super) Secret);
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        bearer(&parts.headers)
             .map(Self)
             .ok_or_else(|| Problem::unauthorized(MISSING))
     }

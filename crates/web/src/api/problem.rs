@@ -206,6 +206,12 @@ impl From<AdminError> for Problem {
                 format!("{field} {detail}"),
             )
             .about(field, detail),
+            AdminError::TooMany { detail } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many",
+                "Too many",
+                detail,
+            ),
             AdminError::Fault(fault) => fault.into(),
         }
     }

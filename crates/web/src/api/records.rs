@@ -1,123 +1,25 @@
-//! What can only be read: events, logins, the audit log, signing keys.
+//! What can only be read: logins, the audit log, signing keys.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{EventId, EventKind, OrganizationId};
-use vestibule_engine::{
-    Engine, Rotation,
-    admin::{self, AdminError},
-};
+use vestibule_core::OrganizationId;
+use vestibule_engine::{Engine, Rotation, admin};
 
 use super::{
     access::By,
     body::{Answer, Handled, Params, Target},
-    page::{List, PageQuery, checked_limit},
-    problem::Problem,
+    page::{List, PageQuery},
 };
 use crate::now::Now;
 
 pub(super) fn routes() -> OpenApiRouter<Engine> {
     OpenApiRouter::new()
-        .routes(routes!(list_events))
         .routes(routes!(list_logins))
         .routes(routes!(list_audit))
         .routes(routes!(list_signing_keys))
         .routes(routes!(rotate_signing_keys))
-}
-
-/// Something that happened; the body of a webhook is the same.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Event {
-    id: String,
-    /// Its name, such as `user.deactivated`.
-    r#type: String,
-    created_at: String,
-    organization_id: Option<String>,
-    #[schema(value_type = Object)]
-    data: Value,
-}
-
-impl From<admin::Event> for Event {
-    fn from(event: admin::Event) -> Self {
-        Self {
-            id: event.id.to_string(),
-            r#type: event.kind,
-            created_at: event.created_at.to_string(),
-            organization_id: event.organization_id.map(|id| id.to_string()),
-            data: event.data,
-        }
-    }
-}
-
-/// Which events are wanted.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct EventsQuery {
-    /// `next_cursor` of the page before, or the id of the last event seen.
-    after: Option<String>,
-    /// Another name for `after`.
-    cursor: Option<String>,
-    /// How many, at most 500.
-    limit: Option<i64>,
-    /// Only events of this name.
-    r#type: Option<String>,
-    /// Only events of this organization.
-    #[param(value_type = Option<String>)]
-    organization_id: Option<OrganizationId>,
-}
-
-/// List events in their total order
-///
-/// `next_cursor` is null when there is nothing new; keep the last one and ask with it again.
-#[utoipa::path(get, path = "/events", tag = "events", params(EventsQuery), responses((status = 200, body = List<Event>)))]
-async fn list_events(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Params(query): Params<EventsQuery>,
-) -> Handled<List<Event>> {
-    let limit = checked_limit(query.limit)?;
-    let kind = query
-        .r#type
-        .as_deref()
-        .map(str::parse::<EventKind>)
-        .transpose();
-    let kind = kind.map_err(|_| Problem::query("type names no kind of event"))?;
-    let after = match query
-        .after
-        .or(query.cursor)
-        .filter(|cursor| !cursor.is_empty())
-    {
-        None => 0,
-        Some(cursor) => match cursor.parse::<EventId>() {
-            Ok(id) => engine
-                .event_position(&actor, id, now)
-                .await
-                .map_err(not_a_cursor)?,
-            Err(_) => cursor.parse().map_err(|_| Problem::cursor())?,
-        },
-    };
-    let found = engine
-        .list_events(&actor, after, limit, query.organization_id, kind, now)
-        .await?;
-    let next_cursor = found
-        .last()
-        .and_then(|event| event.position)
-        .map(|position| position.to_string());
-    Ok(Answer::ok(List {
-        data: found.into_iter().map(Into::into).collect(),
-        next_cursor,
-    }))
-}
-
-fn not_a_cursor(error: AdminError) -> Problem {
-    match error {
-        AdminError::NotFound => Problem::cursor(),
-        other => other.into(),
-    }
 }
 
 /// The record of one login, good or bad.

@@ -1,10 +1,12 @@
-//! `/webhooks` and their deliveries.
+//! `/webhooks`.
+
+use std::time::Duration;
 
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use vestibule_core::{OrganizationId, OutboxId, WebhookId};
+use vestibule_core::{OrganizationId, WebhookId};
 use vestibule_engine::{
     Engine,
     admin::{self, MadeWebhook, WebhookChange},
@@ -12,7 +14,7 @@ use vestibule_engine::{
 
 use super::{
     access::By,
-    body::{Answer, Body, Handled, Params, Target},
+    body::{Answer, Body, Handled, OptionalBody, Params, Target},
     page::{List, PageQuery},
     problem::Problem,
 };
@@ -23,8 +25,6 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(create, list))
         .routes(routes!(read, update, delete))
         .routes(routes!(rotate_secret))
-        .routes(routes!(list_deliveries))
-        .routes(routes!(retry_delivery))
 }
 
 /// What a webhook is made of, or changed to; `url` is required to make one.
@@ -33,8 +33,8 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
 struct WebhookInput {
     /// Where events are sent to.
     url: Option<String>,
-    /// The names of events; all when absent or empty.
-    #[schema(example = json!(["user.deactivated"]))]
+    /// The names of events, or families of them such as `user.*`; all when absent or empty.
+    #[schema(example = json!(["user.deactivated", "session.*"]))]
     events: Option<Vec<String>>,
     /// The one organization whose events it gets; all of them when absent. It cannot change.
     #[schema(value_type = Option<String>)]
@@ -65,6 +65,8 @@ struct Webhook {
     events: Vec<String>,
     organization_id: Option<String>,
     active: bool,
+    /// Until when the secret before the last rotation signs as well.
+    previous_secret_until: Option<String>,
     created_at: String,
     updated_at: String,
 }
@@ -78,6 +80,7 @@ impl From<admin::Webhook> for Webhook {
             events: webhook.kinds,
             organization_id: webhook.organization_id.map(|id| id.to_string()),
             active: webhook.active,
+            previous_secret_until: webhook.previous_secret.map(|(_, until)| until.to_string()),
             created_at: webhook.created_at.to_string(),
             updated_at: webhook.updated_at.to_string(),
         }
@@ -173,99 +176,35 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// How a secret is changed.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// How long the secret before it signs as well, a week at most; a day when absent, 0 for not at all.
+    overlap_seconds: Option<u32>,
+}
+
+/// A day, in which receivers change over.
+const DEFAULT_OVERLAP: u32 = 24 * 60 * 60;
+
 /// Give a webhook a new secret
+///
+/// What is sent carries a signature by each of the two until the overlap is over.
 #[utoipa::path(post, path = "/webhooks/{id}/rotate-secret", tag = "webhooks", params(("id" = String, Path)),
-    responses((status = 200, body = Webhook)))]
+    request_body = Rotation, responses((status = 200, body = Webhook)))]
 async fn rotate_secret(
     State(engine): State<Engine>,
     Now(now): Now,
     By(actor): By,
     Target(id): Target<WebhookId>,
+    OptionalBody(input): OptionalBody<Rotation>,
 ) -> Handled<Webhook> {
+    let overlap = input.overlap_seconds.unwrap_or(DEFAULT_OVERLAP);
+    let overlap = Duration::from_secs(u64::from(overlap));
     Ok(Answer::ok(
-        engine.rotate_webhook_secret(&actor, id, now).await?.into(),
-    ))
-}
-
-/// An event on its way to a webhook.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Delivery {
-    id: String,
-    /// The event, also the `webhook-id` header.
-    event_id: Option<String>,
-    event_type: Option<String>,
-    organization_id: Option<String>,
-    /// `waiting`, `delivered` or `dead`.
-    state: &'static str,
-    attempts: i64,
-    /// What the receiver answered last.
-    last_status: Option<i64>,
-    last_error: Option<String>,
-    last_attempt_at: Option<String>,
-    last_duration_micros: Option<i64>,
-    next_attempt_at: Option<String>,
-    created_at: String,
-    delivered_at: Option<String>,
-}
-
-impl From<admin::Delivery> for Delivery {
-    fn from(delivery: admin::Delivery) -> Self {
-        let state = match (delivery.done_at, delivery.dead_at) {
-            (Some(_), _) => "delivered",
-            (None, Some(_)) => "dead",
-            (None, None) => "waiting",
-        };
-        Self {
-            id: delivery.id.to_string(),
-            event_id: delivery.event_id,
-            event_type: delivery.event_kind,
-            organization_id: delivery.organization_id.map(|id| id.to_string()),
-            state,
-            attempts: delivery.attempts,
-            last_status: delivery.last_status,
-            last_error: delivery.last_error,
-            last_attempt_at: delivery.last_attempt_at.map(|at| at.to_string()),
-            last_duration_micros: delivery.last_duration_micros,
-            next_attempt_at: (state == "waiting").then(|| delivery.not_before.to_string()),
-            created_at: delivery.created_at.to_string(),
-            delivered_at: delivery.done_at.map(|at| at.to_string()),
-        }
-    }
-}
-
-/// List the deliveries to a webhook
-///
-/// The newest first; a dead one is tried again on request only.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", tag = "webhooks", params(("id" = String, Path), PageQuery),
-    responses((status = 200, body = List<Delivery>)))]
-async fn list_deliveries(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Target(id): Target<WebhookId>,
-    Params(query): Params<PageQuery>,
-) -> Handled<List<Delivery>> {
-    let page = query.parse()?;
-    let found = engine
-        .list_deliveries(&actor, id, page.after, page.limit, now)
-        .await?;
-    Ok(Answer::ok(List::page(
-        found,
-        page.limit,
-        |row: &admin::Delivery| row.id.to_string(),
-    )))
-}
-
-/// Try a delivery again at once
-#[utoipa::path(post, path = "/deliveries/{id}/retry", tag = "webhooks", params(("id" = String, Path)),
-    responses((status = 200, body = Delivery)))]
-async fn retry_delivery(
-    State(engine): State<Engine>,
-    Now(now): Now,
-    By(actor): By,
-    Target(id): Target<OutboxId>,
-) -> Handled<Delivery> {
-    Ok(Answer::ok(
-        engine.retry_delivery(&actor, id, now).await?.into(),
+        engine
+            .rotate_webhook_secret(&actor, id, overlap, now)
+            .await?
+            .into(),
     ))
 }

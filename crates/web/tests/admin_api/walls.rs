@@ -89,6 +89,10 @@ async fn another_organizations_rows_do_not_exist(world: World) {
 
     let before = rows(&api).await;
     for (method, template) in routes() {
+        // It has no end; what it tells is what `/events` tells.
+        if template == "/events/stream" {
+            continue;
+        }
         let noun = template.split('/').nth(1).unwrap();
         let own = match noun {
             "organizations" => organization.clone(),
@@ -98,7 +102,7 @@ async fn another_organizations_rows_do_not_exist(world: World) {
             "users" => company.user.id.to_string(),
             "sessions" => sign_in.id.to_string(),
             "webhooks" => id(&webhook),
-            "deliveries" => delivery.clone(),
+            "deliveries" | "dead-letters" => delivery.clone(),
             "api-keys" => id(&api_key),
             "offboardings" => receipt.clone(),
             "provisioning-log" => record.clone(),
@@ -206,6 +210,7 @@ fn body_of(template: &str) -> Value {
         "/directories/{id}/schemas" => {
             json!({ "extends": "User", "schema": { "id": "urn:example:stolen", "name": "x", "attributes": [{ "name": "x", "type": "string" }] } })
         }
+        "/dead-letters/retry" => json!({ "destination": "whk_01h455vb4pex5vsknk084sn02q" }),
         "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
         "/directories/{id}/clients" => json!({ "jwks": jwks() }),
         "/directories/{id}/guard" => json!({ "users": 1 }),

@@ -58,6 +58,7 @@ fn body(method: &Method, path: &str) -> Option<Value> {
         "/organizations/{id}/domains" => json!({ "domain": "x.test" }),
         "/applications" => json!({ "name": "X", "redirect_uris": ["https://x.test/"] }),
         "/webhooks" => json!({ "url": "https://x.test/" }),
+        "/dead-letters/retry" => json!({ "destination": "x" }),
         "/api-keys" => json!({ "name": "X", "scopes": ["*"] }),
         "/directories/{id}/guard" => json!({ "users": 1 }),
         "/directories/{id}/clients" => json!({ "jwks": JWKS.parse::<Value>().unwrap() }),
@@ -262,7 +263,8 @@ async fn belongings(server: &TestServer, company: &Company) -> Vec<(&'static str
         ("sessions", session),
         ("offboardings", receipt),
         ("webhooks", hook),
-        ("deliveries", delivery),
+        ("deliveries", delivery.clone()),
+        ("dead-letters", delivery),
         ("api-keys", key),
     ]
 }

@@ -30,14 +30,22 @@ on_every_server!(
 
 /// A server of the operator that keeps what it is sent.
 #[derive(Clone)]
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
     answers: Arc<Mutex<StatusCode>>,
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    /// What it answers, beside the status.
+    pub(crate) const BODY: &str = "thank you";
+
+    pub(crate) fn header(&self, index: usize, name: &str) -> String {
+        let got = self.got.lock().unwrap();
+        got[index].0[name].to_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let receiver = Self {
@@ -50,23 +58,24 @@ impl Receiver {
             "/hook",
             post(async move |headers: HeaderMap, body: Bytes| {
                 own.got.lock().unwrap().push((headers, body));
-                *own.answers.lock().unwrap()
+                let fields = [("x-request-id", "r1"), ("set-cookie", "session=secret")];
+                (*own.answers.lock().unwrap(), fields, Self::BODY)
             }),
         );
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         receiver
     }
 
-    fn answers(&self, status: StatusCode) {
+    pub(crate) fn answers(&self, status: StatusCode) {
         *self.answers.lock().unwrap() = status;
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.got.lock().unwrap().len()
     }
 
     /// One request, verified as the Standard Webhooks specification says.
-    fn verified(&self, index: usize, secret: &str) -> (String, Value) {
+    pub(crate) fn verified(&self, index: usize, secret: &str) -> (String, Value) {
         let (headers, body) = self.got.lock().unwrap()[index].clone();
         let header = |name: &str| headers[name].to_str().unwrap().to_owned();
         let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
@@ -89,7 +98,11 @@ impl Receiver {
     }
 }
 
-async fn hook(server: &TestServer, receiver: &Receiver, events: &[&str]) -> (String, String) {
+pub(crate) async fn hook(
+    server: &TestServer,
+    receiver: &Receiver,
+    events: &[&str],
+) -> (String, String) {
     let made = server
         .admin
         .post(
