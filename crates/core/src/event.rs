@@ -55,6 +55,8 @@ kinds! {
     ConnectionCertificateAdded "connection.certificate_added";
     /// A certificate of a connection expires soon.
     ConnectionCertificateExpiring "connection.certificate_expiring";
+    /// An identity provider told about somebody, beside logins.
+    SignalReceived "signal.received";
     /// A directory may provision.
     DirectoryActivated "directory.activated";
     /// A directory has not been heard of for long.

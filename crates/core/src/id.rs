@@ -209,6 +209,10 @@ nouns! {
     Provisioning ProvisioningId "prv";
     /// The receipt of one ending.
     Offboarding OffboardingId "off";
+    /// What an identity provider told about somebody.
+    Signal SignalId "sgl";
+    /// What an application hears about by security event tokens.
+    Stream StreamId "str";
     /// A line of the audit log.
     Audit AuditId "aud";
 }

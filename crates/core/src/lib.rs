@@ -35,7 +35,7 @@ pub use id::{
     ApiKeyId, AppSessionId, ApplicationId, AuditId, ConnectionId, ConnectionKeyId, DeliveryId,
     DirectoryClientId, DirectoryId, DirectoryTokenId, EventId, GroupId, Id, InvalidId, LoginId,
     Noun, OffboardingId, OperatorId, OrganizationId, OutboxId, ProvisioningId, RoleMappingId,
-    UserId, UserSessionId, WebhookId, nouns,
+    SignalId, StreamId, UserId, UserSessionId, WebhookId, nouns,
 };
 pub use key::{email_domain, email_key, name_key, name_prefix_key};
 pub use policy::{IpsieLevel, Policy, UnknownIpsieLevel};

@@ -39,7 +39,8 @@ pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
 pub use connections::{
     CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
-    SamlChange, SamlDetails, SamlParts, SamlSource, SsoBinding,
+    SamlChange, SamlDetails, SamlParts, SamlSource, SignalSourceChange, SignalSourceDetails,
+    SsoBinding,
 };
 pub use deliveries::{DeliveryHistory, ReplayPoint, ReplayRange, Replayed};
 pub use directories::{
@@ -60,8 +61,8 @@ pub use vestibule_store::{
     Consent, DeadLetter, DeadLetterQuery, Delivery, DeliveryAttempt, Destination, Directory,
     DirectoryClient, DirectoryGuard, DirectoryLookup, DirectoryToken, Event, Job, KeyPurpose,
     KeyState, LoginRecord, Logo, LookupKind, Offboarding, Operator, OrganizationBrand,
-    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, ReceiptApplication, RoleMapping,
-    StoredSigningKey, User, UserSession, Webhook,
+    OrganizationDomain, ProvisioningQuery, ProvisioningRecord, ReceiptApplication, ReceivedSignal,
+    RoleMapping, SignalMethod, SignalSource, StoredSigningKey, User, UserSession, Webhook,
 };
 pub use webhooks::{MadeWebhook, WEBHOOK_SECRET_PLACE, WebhookChange};
 

@@ -73,7 +73,7 @@ impl Outcome {
 }
 
 /// What became of one attempt.
-struct Attempt {
+pub(crate) struct Attempt {
     outcome: Outcome,
     status: Option<u16>,
     error: Option<String>,
@@ -90,7 +90,7 @@ impl Attempt {
         }
     }
 
-    fn done() -> Self {
+    pub(crate) fn done() -> Self {
         Self::new(Outcome::Done, None, None)
     }
 
@@ -113,7 +113,7 @@ impl Attempt {
         Self::new(Outcome::OurFault, None, Some(error))
     }
 
-    fn hopeless(error: &str) -> Self {
+    pub(crate) fn hopeless(error: &str) -> Self {
         Self::new(Outcome::Hopeless, None, Some(error.to_owned()))
     }
 
@@ -135,6 +135,8 @@ impl Engine {
         workers.spawn(async move { engine.watch_providers(its_clock, its_receiver).await });
         let (engine, its_clock, its_receiver) = (self.clone(), clock.clone(), receiver.clone());
         workers.spawn(async move { engine.watch_events(its_clock, its_receiver).await });
+        let (engine, its_clock, its_receiver) = (self.clone(), clock.clone(), receiver.clone());
+        workers.spawn(async move { engine.poll_signals(its_clock, its_receiver).await });
         let (engine, clock) = (self.clone(), clock);
         workers.spawn(async move { engine.keep_house(clock, receiver).await });
         stop.await;
@@ -240,6 +242,7 @@ impl Engine {
             Destination::Logout => self.send_logout(&claimed.job, clock.now()).await,
             Destination::Webhook => self.send_webhook(&claimed.job, clock.now()).await,
             Destination::FanOut => self.fan_out(claimed, clock).await,
+            Destination::Stream => self.send_event_token(&claimed.job, clock.now()).await,
         }
     }
 }

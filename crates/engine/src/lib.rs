@@ -28,7 +28,9 @@ mod pushed;
 mod refusal;
 mod saml;
 mod sessions;
+mod signals;
 mod signing;
+mod streams;
 mod tokens;
 mod upstream;
 mod vault;
@@ -57,7 +59,10 @@ pub use saml::{
     Encryption, SamlAddresses, SamlLogoutMessage, SamlLogoutOutcome, SamlSettings, ToProvider,
 };
 pub use sessions::{CurrentUser, LogoutConsent, LogoutOutcome};
+pub use signals::{PushOutcome, RevocationOutcome, SignalTrouble};
 pub use signing::Rotation;
+pub use streams::{StreamAccess, StreamFailure};
+pub use tokens::Granted;
 pub use upstream::OidcSettings;
 pub use vault::{InvalidMasterKey, MasterKey};
 pub use vestibule_oidc::{AssertionAudience, ProviderKind, PushedRequests, UserInfo};

@@ -22,6 +22,7 @@ use crate::{
 
 pub use link::LoginLink;
 pub use oidc_logout::OidcLogoutOutcome;
+pub(crate) use oidc_logout::{OVERTAKING, person, session};
 pub use password::PasswordLogin;
 pub(crate) use saml::StoredNameId;
 pub use saml::{PostedResponse, SamlAnswer, SamlVerifier};
@@ -288,7 +289,7 @@ impl Engine {
         Ok(profile.and_then(|_| ipsie::unfit(connection)))
     }
 
-    async fn refuse_login(
+    pub(crate) async fn refuse_login(
         &self,
         refusal: LoginRefusal,
         mut login: NewLoginRecord,

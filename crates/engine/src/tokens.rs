@@ -5,12 +5,14 @@ mod profile;
 
 use std::{net::IpAddr, time::Duration};
 
+use serde::Serialize;
 use vestibule_core::{AppSessionId, EndCause, EndScope, SecretHash, Timestamp};
 use vestibule_issuer::{
     Scope, ScopeValue,
     access_token::{self, AccessToken, JwtClaims, JwtGrant},
     client_assertion::{ClientAssertion, ClientKeys},
     client_auth::{ClientAuthMethod, ClientCredentials},
+    client_grant::ClientTokenResponse,
     id_token::{self, Authentication, IdTokenClaims, Profile},
     keys::Algorithm,
     pkce::CodeChallenge,
@@ -35,6 +37,16 @@ struct Grant {
     refresh_token: vestibule_issuer::secret::Secret,
 }
 
+/// What a token request is answered.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Granted {
+    /// Tokens for a person.
+    Person(Box<TokenResponse>),
+    /// A token for the application itself.
+    Client(ClientTokenResponse),
+}
+
 impl Engine {
     /// Answers a token request (RFC 6749 §4.1.3 and §6).
     pub async fn token(
@@ -43,7 +55,7 @@ impl Engine {
         request: TokenRequest,
         address: IpAddr,
         now: Timestamp,
-    ) -> Result<Result<TokenResponse, TokenError>, Fault> {
+    ) -> Result<Result<Granted, TokenError>, Fault> {
         let engine = self.clone();
         self.detached(async move {
             let application = match engine
@@ -60,9 +72,16 @@ impl Engine {
                 TokenRequest::RefreshToken(refresh) => {
                     engine.refresh(application, refresh, now).await
                 }
+                TokenRequest::ClientCredentials(grant) => {
+                    let granted = engine.grant_streams(&application, grant, now).await?;
+                    return Ok(granted.map(Granted::Client));
+                }
             };
             match granted {
-                Ok(Some(grant)) => engine.sign(grant, now).map(Ok),
+                Ok(Some(grant)) => {
+                    let response = engine.sign(grant, now)?;
+                    Ok(Ok(Granted::Person(Box::new(response))))
+                }
                 Ok(None) => Ok(Err(TokenError::invalid_grant())),
                 Err(TokenErrorOr::Refused(error)) => Ok(Err(error)),
                 Err(TokenErrorOr::Fault(fault)) => Err(fault),

@@ -86,6 +86,11 @@ impl Issuer {
     pub fn oauth_metadata_path(&self) -> String {
         format!("/.well-known/oauth-authorization-server{}", self.path())
     }
+
+    /// The path on our host where SSF 1.0 §7.2 looks for the transmitter's configuration: the well-known part first.
+    pub fn ssf_configuration_path(&self) -> String {
+        format!("/.well-known/ssf-configuration{}", self.path())
+    }
 }
 
 impl fmt::Display for Issuer {
@@ -115,6 +120,10 @@ mod tests {
         assert_eq!(
             issuer.oauth_metadata_path(),
             "/.well-known/oauth-authorization-server/auth"
+        );
+        assert_eq!(
+            issuer.ssf_configuration_path(),
+            "/.well-known/ssf-configuration/auth"
         );
     }
 

@@ -30,6 +30,7 @@ pub mod access_token;
 pub mod authorize;
 pub mod client_assertion;
 pub mod client_auth;
+pub mod client_grant;
 pub mod code;
 pub mod id_token;
 pub mod introspect;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use thiserror::Error;
 
+use crate::client_grant::ClientGrant;
 use crate::code::AuthorizationCode;
 use crate::params::{Duplicate, Params};
 use crate::pkce::{self, CodeChallenge, CodeVerifier};
@@ -17,6 +18,8 @@ pub enum TokenRequest {
     AuthorizationCode(CodeExchange),
     /// `grant_type=refresh_token`.
     RefreshToken(Refresh),
+    /// `grant_type=client_credentials`.
+    ClientCredentials(ClientGrant),
 }
 
 /// The exchange of a code.
@@ -50,9 +53,10 @@ impl TokenRequest {
                 )?),
                 scope: params.get("scope")?.map(str::to_owned),
             })),
+            "client_credentials" => ClientGrant::parse(params).map(Self::ClientCredentials),
             _ => Err(TokenError::new(
                 TokenErrorCode::UnsupportedGrantType,
-                "grant_type must be authorization_code or refresh_token, or client_credentials with a client_assertion",
+                "grant_type must be authorization_code, refresh_token or client_credentials",
             )),
         }
     }

@@ -7,10 +7,13 @@ use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm};
 use openidconnect::{
     JsonWebKey as _, JsonWebKeyAlgorithm, JsonWebKeyUse, JwsSigningAlgorithm as _,
 };
+use url::Url;
 
 use crate::keys::KeySet;
 use crate::raw_token::RawToken;
-use crate::{Algorithm, Authentication, Connection, Error, HttpClient, Pending, Prompt, Secret};
+use crate::{
+    Algorithm, Authentication, Connection, Error, HttpClient, Keys, Pending, Prompt, Secret,
+};
 
 /// How far two clocks may be apart, in seconds.
 pub(crate) const SKEW: i64 = 60;
@@ -47,22 +50,8 @@ impl Connection {
         client: &dyn HttpClient,
         now: i64,
     ) -> Result<(), Error> {
-        let jwks_uri = &self.metadata().jwks_uri;
-        let keys = self
-            .keys()
-            .for_kid(raw.kid(), jwks_uri, client, now)
-            .await?;
-        match verify(raw, &keys, algorithm) {
-            // Without a key id the first sign of a rotation is a key that does not fit.
-            Err(Error::UnknownKey { .. } | Error::Signature) if raw.kid().is_none() => {
-                let keys = self
-                    .keys()
-                    .refetch(raw.kid(), jwks_uri, client, now)
-                    .await?;
-                verify(raw, &keys, algorithm)
-            }
-            verdict => verdict,
-        }
+        let keys = (self.keys(), &self.metadata().jwks_uri);
+        check_signature(raw, algorithm, keys, client, now).await
     }
 
     pub(crate) fn check_issuer(&self, raw: &RawToken) -> Result<(), Error> {
@@ -120,6 +109,25 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks the signature by the keys that are published at an address.
+pub(crate) async fn check_signature(
+    raw: &RawToken,
+    algorithm: Algorithm,
+    (keys, jwks_uri): (&Keys, &Url),
+    client: &dyn HttpClient,
+    now: i64,
+) -> Result<(), Error> {
+    let found = keys.for_kid(raw.kid(), jwks_uri, client, now).await?;
+    match verify(raw, &found, algorithm) {
+        // Without a key id the first sign of a rotation is a key that does not fit.
+        Err(Error::UnknownKey { .. } | Error::Signature) if raw.kid().is_none() => {
+            let found = keys.refetch(raw.kid(), jwks_uri, client, now).await?;
+            verify(raw, &found, algorithm)
+        }
+        verdict => verdict,
     }
 }
 

@@ -52,6 +52,7 @@ mod provider_kind;
 mod push;
 mod raw_token;
 mod settings;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod token_response;
@@ -73,6 +74,7 @@ pub use provider_kind::{ProviderKind, tenant_of};
 pub use settings::{
     Algorithm, AssertionAudience, ClientAuth, ConnectionSettings, PushedRequests, Secret, UserInfo,
 };
+pub use statement::StatementTrust;
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -100,6 +100,14 @@ impl RawToken {
             })
     }
 
+    /// Refuses a header without `typ`.
+    pub(crate) fn require_type(&self) -> Result<(), Error> {
+        match self.header.contains_key("typ") {
+            true => Ok(()),
+            false => Err(Error::TokenType { got: String::new() }),
+        }
+    }
+
     /// A claim that must be a string.
     pub(crate) fn text(&self, claim: &'static str) -> Result<&str, Error> {
         self.optional_text(claim)?

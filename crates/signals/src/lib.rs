@@ -1,4 +1,4 @@
-//! What we tell apps after something happened: logout tokens and signed webhooks, without I/O.
+//! What is told after something happened: logout tokens, security event tokens and signed webhooks, without I/O.
 //!
 //! The host keeps the outbox, reads the clock, signs JWTs with its own keys and speaks HTTP.
 //! Times are seconds since the Unix epoch as `i64`.
@@ -17,6 +17,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod event_token;
 pub mod logout_token;
 pub mod retry;
+pub mod stream;
+pub mod subject;
 pub mod webhook;

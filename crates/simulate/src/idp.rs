@@ -254,6 +254,17 @@ impl IdentityProvider {
         logout::token_with(&self.state, client_id, changes)
     }
 
+    /// Any statement signed with the provider's key, such as a security event token; for signals and for forgeries.
+    pub fn signed(&self, typ: &str, claims: &serde_json::Value) -> anyhow::Result<String> {
+        let key = self.state.lock().signing_key()?;
+        key.sign(typ, claims)
+    }
+
+    /// Where the provider's keys are.
+    pub fn jwks_uri(&self) -> String {
+        format!("{}/jwks", self.state.issuer)
+    }
+
     /// The SAML entity id: where the metadata is.
     pub fn saml_entity_id(&self) -> String {
         self.state.saml_entity_id()

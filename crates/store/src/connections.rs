@@ -177,6 +177,10 @@ impl WriteTx {
                 .bind(&id)
                 .execute(self)
                 .await?;
+            query("DELETE FROM signal_sources WHERE connection_id = $1")
+                .bind(&id)
+                .execute(self)
+                .await?;
             query("DELETE FROM connection_metadata WHERE connection_id = $1")
                 .bind(&id)
                 .execute(self)

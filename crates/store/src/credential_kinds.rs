@@ -14,6 +14,7 @@ pub const CREDENTIAL_KINDS: &[&str] = &[
     "operators",
     "applications",
     "directory_access_tokens",
+    "stream_tokens",
 ];
 
 /// Tables that look like credentials to that test (they name a user or hold a hash or a sealed value) and are none.
@@ -48,6 +49,22 @@ pub const NOT_CREDENTIALS: &[(&str, &str)] = &[
     (
         "pushed_requests",
         "what an application asks; it opens nothing without a login",
+    ),
+    (
+        "received_signals",
+        "what an identity provider told about a user",
+    ),
+    (
+        "signal_sources",
+        "who proves the secret may tell what an identity provider says; it ends sign-ins and opens none",
+    ),
+    (
+        "stream_events",
+        "news about a user for an application that proves itself",
+    ),
+    (
+        "streams",
+        "the sealed value is our secret at the application",
     ),
     ("signing_keys", "our own keys; nobody presents one"),
     (

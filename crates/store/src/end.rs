@@ -143,6 +143,8 @@ impl WriteTx {
             )
             .await?;
         self.end_shares(&shares, ending, Some(receipt)).await?;
+        self.tell_streams_of_user((organization_id, user_id), ending, receipt)
+            .await?;
         self.push_session_ends(organization_id, user_id, &sessions, ending)
             .await?;
         Ok(Ended {
@@ -193,6 +195,8 @@ impl WriteTx {
         let told: Vec<Loss> = offline.iter().map(Share::told_only).collect();
         self.add_losses(receipt, &told).await?;
         self.add_notices(&offline, ending, Some(receipt)).await?;
+        self.tell_of_shares(shares.iter().chain(&offline), ending, Some(receipt))
+            .await?;
         self.push_session_ends(organization_id, user_id, &[id], ending)
             .await?;
         Ok(Ended {
@@ -214,6 +218,8 @@ impl WriteTx {
             .add_receipt(share.organization_id, Some(share.user_id), ending, 0, 1)
             .await?;
         self.end_shares(&shares, ending, Some(receipt)).await?;
+        self.tell_of_shares(shares.iter(), ending, Some(receipt))
+            .await?;
         Ok(Ended {
             offboarding_id: Some(receipt),
             user_sessions: 0,
@@ -283,6 +289,7 @@ impl WriteTx {
             actor: "system",
         };
         self.end_shares(&shares, ending, receipt).await?;
+        self.tell_of_shares(shares.iter(), ending, receipt).await?;
         if let Some(receipt) = receipt {
             self.count_ended(receipt, shares.len()).await?;
         }
@@ -365,6 +372,23 @@ impl WriteTx {
             }
         }
         self.add_jobs(&jobs).await
+    }
+
+    async fn tell_of_shares<'s>(
+        &mut self,
+        shares: impl Iterator<Item = &'s Share>,
+        ending: Ending<'_>,
+        receipt: Option<OffboardingId>,
+    ) -> Result<()> {
+        let told = shares.map(|share| {
+            (
+                share.id,
+                share.application_id,
+                share.user_id,
+                share.organization_id,
+            )
+        });
+        self.tell_streams_of_shares(told, ending, receipt).await
     }
 
     async fn push_session_ends(

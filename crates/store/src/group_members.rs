@@ -387,6 +387,12 @@ impl WriteTx {
         if ids.is_empty() {
             return Ok(());
         }
+        let users = ids.iter().filter_map(|id| match id {
+            MemberId::User(id) => Some(*id),
+            MemberId::Group(_) => None,
+        });
+        self.tell_streams_of_claims(group.organization_id, users, kind.as_str())
+            .await?;
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         self.push_group_event(kind, group, json!({ "member_ids": ids }))
             .await

@@ -83,6 +83,15 @@ impl WriteTx {
                    SELECT id FROM offboardings WHERE started_at < $1 AND completed_at IS NOT NULL ORDER BY started_at, id LIMIT $2)",
                 now.before(365 * DAY).micros(),
             ),
+            ("DELETE FROM stream_tokens WHERE hash IN (SELECT hash FROM stream_tokens WHERE expires_at < $1 ORDER BY expires_at, hash LIMIT $2)", hour_ago),
+            (
+                "DELETE FROM stream_events WHERE id IN (SELECT id FROM stream_events WHERE created_at < $1 ORDER BY created_at, id LIMIT $2)",
+                now.before(30 * DAY).micros(),
+            ),
+            (
+                "DELETE FROM received_signals WHERE id IN (SELECT id FROM received_signals WHERE created_at < $1 ORDER BY created_at, id LIMIT $2)",
+                now.before(90 * DAY).micros(),
+            ),
             (
                 "DELETE FROM offboardings WHERE id IN (SELECT id FROM offboardings WHERE started_at < $1 AND completed_at IS NOT NULL ORDER BY started_at, id LIMIT $2)",
                 now.before(365 * DAY).micros(),

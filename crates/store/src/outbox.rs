@@ -24,19 +24,22 @@ pub enum Destination {
     Logout,
     /// An event to a webhook.
     Webhook,
+    /// A security event token to an application's stream.
+    Stream,
     /// The notices of a whole organization, connection or application, written in chunks.
     FanOut,
 }
 
 impl Destination {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Logout, Self::Webhook, Self::FanOut];
+    pub const ALL: [Self; 4] = [Self::Logout, Self::Webhook, Self::FanOut, Self::Stream];
 
     /// The word in rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
             Self::Webhook => "webhook",
+            Self::Stream => "stream",
             Self::FanOut => "fan_out",
         }
     }

@@ -21,7 +21,9 @@ mod oauth;
 mod page_state;
 mod pages;
 mod people;
+mod signals;
 mod sso;
+mod streams;
 mod texts;
 mod visit;
 
@@ -143,6 +145,8 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .merge(assets::router())
         .merge(monitoring::router())
         .merge(sso::document_router())
+        .merge(signals::router())
+        .merge(streams::router())
         .merge(visit::router())
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .with_state(web.clone())
@@ -161,6 +165,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     };
     let whole = nested
         .merge(oauth::well_known_router(&engine))
+        .merge(streams::well_known_router(&engine))
         .layer(Extension(clock))
         .layer(tower_http::trace::TraceLayer::new_for_http().make_span_with(headers::span))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use vestibule_core::Secret;
 use vestibule_engine::Engine;
 use vestibule_issuer::{metadata::paths, token::TokenError};
 
@@ -84,7 +85,7 @@ async fn cross_origin(request: axum::extract::Request, next: middleware::Next) -
 
 /// An answer that no cache may keep (RFC 6749 §5.1).
 #[derive(Debug)]
-struct NoStore<T>(T);
+pub(crate) struct NoStore<T>(pub(crate) T);
 
 impl<T: IntoResponse> IntoResponse for NoStore<T> {
     fn into_response(self) -> Response {
@@ -111,6 +112,15 @@ fn refused(error: &TokenError) -> Response {
         );
     }
     response
+}
+
+/// The bearer token of a request (RFC 6750 §2.1).
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let value = single(headers, &header::AUTHORIZATION).ok().flatten()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| Secret::new(token.trim()))
 }
 
 /// The one value of a header; none where it is absent, an error where it stands twice or is not text.

@@ -69,6 +69,14 @@ mod saml_trust;
 mod scim_bulk;
 #[path = "e2e/scim_server.rs"]
 mod scim_server;
+#[path = "e2e/shared_signals.rs"]
+mod shared_signals;
+#[path = "e2e/signal_pairs.rs"]
+mod signal_pairs;
+#[path = "e2e/signals.rs"]
+mod signals;
+#[path = "e2e/streams.rs"]
+mod streams;
 #[path = "e2e/tokens.rs"]
 mod tokens;
 #[path = "e2e/visit.rs"]

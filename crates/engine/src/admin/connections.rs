@@ -5,6 +5,7 @@ mod details;
 mod keys;
 mod oidc;
 mod saml;
+mod signals;
 
 use serde_json::{Value, json};
 use url::Url;
@@ -24,6 +25,7 @@ pub use details::{ConnectionDetails, SamlDetails};
 pub use keys::Rotation;
 pub use oidc::OidcChange;
 pub use saml::{SamlChange, SamlParts, SamlSource, SsoBinding};
+pub use signals::{SignalSourceChange, SignalSourceDetails};
 
 use saml::Prepared;
 

@@ -10,7 +10,7 @@ use vestibule_store::{Destination, Job};
 pub(super) const fn schedule_of(kind: Destination) -> Option<Schedule> {
     match kind {
         Destination::Logout => Some(LOGOUT),
-        Destination::Webhook => Some(WEBHOOK),
+        Destination::Webhook | Destination::Stream => Some(WEBHOOK),
         Destination::FanOut => None,
     }
 }

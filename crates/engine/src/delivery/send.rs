@@ -120,7 +120,7 @@ impl Engine {
         }
     }
 
-    async fn call(&self, class: Class, request: Request<Vec<u8>>) -> Attempt {
+    pub(crate) async fn call(&self, class: Class, request: Request<Vec<u8>>) -> Attempt {
         match self.outbound().send(class, request).await {
             Ok(response) => {
                 let status = response.status();

@@ -7,13 +7,19 @@ use vestibule_oidc::{
 };
 use vestibule_store::{Connection, NewLoginRecord, PendingLogin};
 
-use super::{LoginOutcome, LoginPage, LoginStep, oidc_logout::is_over, record_of, sign_in::Proof};
+use super::{
+    LoginOutcome, LoginPage, LoginStep,
+    oidc_logout::{is_over, is_over_for},
+    record_of,
+    sign_in::Proof,
+};
 use crate::{
     Browser, Engine, Fault, LoginRefusal,
     authorize::Purpose,
     join::{self, Joined, Subject},
     outbound::Class,
     refusal::Actor,
+    signals::member,
     upstream::OidcSettings,
 };
 
@@ -322,6 +328,16 @@ impl Engine {
                 return Ok(LoginOutcome::Refused(refusal));
             }
         };
+        // A signal may name the person in its own way: now that we know whom it means, the login waits for it too.
+        let proved_at = authentication.auth_time.unwrap_or(authentication.issued_at);
+        let times = (proved_at, begun_at);
+        if is_over_for(&mut tx, connection.id, &member(user.id), times).await? {
+            login.user_id = Some(user.id);
+            let refusal = session_over().record(&mut tx, login).await?;
+            tx.commit().await?;
+            self.wake();
+            return Ok(LoginOutcome::Refused(refusal));
+        }
         let proof = Proof {
             user,
             auth_time: authentication
@@ -373,7 +389,7 @@ fn lasting_subject(kind: ProviderKind, authentication: &Authentication) -> Optio
 }
 
 /// The provider signed the person out while this login was on its way.
-fn session_over() -> LoginRefusal {
+pub(super) fn session_over() -> LoginRefusal {
     LoginRefusal::new(
         "provider_session_over",
         "your identity provider has signed you out",

@@ -9,7 +9,7 @@ use vestibule_store::{Connection, NewLoginRecord, WriteTx};
 use crate::{Engine, Fault, LoginRefusal, outbound::Class, sessions::end_by_provider};
 
 /// A login that the provider answered before a logout reaches us at most so much later.
-const OVERTAKING: Duration = Duration::from_secs(15 * 60);
+pub(crate) const OVERTAKING: Duration = Duration::from_secs(15 * 60);
 /// More than two nodes that are ready differ: a login counts as begun before a logout rather than after it.
 const CLOCKS_APART: Duration = Duration::from_secs(5);
 
@@ -137,11 +137,11 @@ impl Engine {
     }
 }
 
-fn session(sid: &str) -> String {
+pub(crate) fn session(sid: &str) -> String {
     format!("sid:{sid}")
 }
 
-fn person(subject: &str) -> String {
+pub(crate) fn person(subject: &str) -> String {
     format!("sub:{subject}")
 }
 
@@ -162,15 +162,32 @@ pub(super) async fn is_over(
     {
         return Ok(true);
     }
-    let ended = tx
-        .hold_against_ending(connection_id, &person(&login.subject))
-        .await?;
+    let proved_at = login.auth_time.unwrap_or(login.issued_at);
+    is_over_for(
+        tx,
+        connection_id,
+        &person(&login.subject),
+        (proved_at, begun_at),
+    )
+    .await
+}
+
+/// Whether the provider has said, while the login was on its way, that everything of this name is over.
+///
+/// `proved_at` is when the person proved themselves, in seconds of the provider's clock, `begun_at` when the login began
+/// here. The name stays held as [`WriteTx::hold_against_ending`] says.
+pub(super) async fn is_over_for(
+    tx: &mut WriteTx,
+    connection_id: ConnectionId,
+    name: &str,
+    (proved_at, begun_at): (i64, i64),
+) -> Result<bool, Fault> {
+    let ended = tx.hold_against_ending(connection_id, name).await?;
     let Some(ended) = ended else {
         return Ok(false);
     };
     // Whoever proved themselves afterwards is not meant; both times are the provider's. Nor is a login that began only
     // after we had heard of it: whom the provider lets in then is its own decision.
-    let proved_at = login.auth_time.unwrap_or(login.issued_at);
     let heard_at = ended.until.before(OVERTAKING).after(CLOCKS_APART);
     Ok(proved_at <= ended.issued_at && begun_at <= heard_at.unix_seconds())
 }

@@ -22,13 +22,16 @@ use vestibule_store::{
 };
 
 use super::{
-    LoginOutcome, record_of,
+    LoginOutcome,
+    oidc_logout::is_over_for,
+    record_of,
     sign_in::{Proof, connection_changed, deactivated},
 };
 use crate::{
     Browser, Engine, Fault, LoginRefusal, SamlSettings,
     join::{self, Joined},
     refusal::Actor,
+    signals::member,
 };
 
 use subject::{amr_of, subject_of};
@@ -270,6 +273,11 @@ impl Engine {
                 return self.refused(tx, refusal, login).await;
             }
         };
+        let times = (verified.authn_instant, outgoing.begun_at);
+        if is_over_for(&mut tx, connection.id, &member(user.id), times).await? {
+            login.user_id = Some(user.id);
+            return self.refused(tx, super::oidc::session_over(), login).await;
+        }
         let epochs = match tx.hold_login(user.id, connection.id).await? {
             // Judged by what the connection trusted then; what it trusts now may be less.
             Some(epochs) if epochs.connection == connection.epoch => epochs,

@@ -17,7 +17,9 @@ fn exchange(verifier: &str) -> CodeExchange {
     );
     match parse(&body).unwrap() {
         TokenRequest::AuthorizationCode(exchange) => exchange,
-        other @ TokenRequest::RefreshToken(_) => panic!("{other:?}"),
+        other @ (TokenRequest::RefreshToken(_) | TokenRequest::ClientCredentials(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 
@@ -62,7 +64,7 @@ fn malformed_requests_have_their_codes() {
             TokenErrorCode::UnsupportedGrantType,
         ),
         (
-            "grant_type=client_credentials".into(),
+            "grant_type=implicit".into(),
             TokenErrorCode::UnsupportedGrantType,
         ),
         (

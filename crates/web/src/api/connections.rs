@@ -4,6 +4,7 @@ mod certificates;
 mod keys;
 mod oidc;
 mod saml;
+mod signals;
 
 use axum::extract::State;
 use http::StatusCode;
@@ -34,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(read, update, delete))
         .merge(certificates::routes())
         .merge(keys::routes())
+        .merge(signals::routes())
 }
 
 /// What a connection is made of, or changed to; `protocol` and its settings are required to make one.

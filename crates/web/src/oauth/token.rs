@@ -17,7 +17,7 @@ use vestibule_issuer::{
     token::{TokenError, TokenErrorCode, TokenRequest},
 };
 
-use super::{NoStore, refused, single};
+use super::{NoStore, bearer, refused, single};
 use crate::{Web, client_address::ClientAddress, failure::OAuthFailure, now::Now};
 
 /// What the endpoints for clients have in common: a form, and who sent it.
@@ -210,23 +210,14 @@ pub(crate) async fn userinfo(
     Now(now): Now,
     headers: HeaderMap,
 ) -> Result<Response, OAuthFailure> {
-    let bearer = single(&headers, &header::AUTHORIZATION)
-        .ok()
-        .flatten()
-        .and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme
-                .eq_ignore_ascii_case("bearer")
-                .then_some(token.trim())
-        });
-    let Some(token) = bearer else {
+    let Some(token) = bearer(&headers) else {
         return Ok(NoStore((
             StatusCode::UNAUTHORIZED,
             [(header::WWW_AUTHENTICATE, "Bearer")],
         ))
         .into_response());
     };
-    if let Some(claims) = web.engine.userinfo(token, now).await? {
+    if let Some(claims) = web.engine.userinfo(token.expose(), now).await? {
         return Ok(NoStore(Json(claims)).into_response());
     }
     let challenge = r#"Bearer error="invalid_token", error_description="the access token is unknown, expired or revoked""#;

@@ -212,6 +212,9 @@ fn body_of(template: &str) -> Value {
         }
         "/dead-letters/retry" => json!({ "destination": "whk_01h455vb4pex5vsknk084sn02q" }),
         "/organizations/{id}/users" => json!({ "user_name": "mallory" }),
+        "/connections/{id}/signal-source" => {
+            json!({ "issuer": "https://i.test", "jwks_uri": "https://i.test/jwks" })
+        }
         "/directories/{id}/clients" => json!({ "jwks": jwks() }),
         "/directories/{id}/guard" => json!({ "users": 1 }),
         "/organizations/{id}/connections" => {

@@ -68,6 +68,9 @@ fn body(method: &Method, path: &str) -> Option<Value> {
         Method::POST => Some(full),
         Method::PUT if path.ends_with("/guard") => Some(full),
         Method::PATCH => Some(json!({})),
+        Method::PUT if path.ends_with("/signal-source") => {
+            Some(json!({ "issuer": "https://i.test", "jwks_uri": "https://i.test/jwks" }))
+        }
         _ => None,
     }
 }
@@ -158,6 +161,29 @@ pub(crate) async fn no_route_answers_without_credentials(server: TestServer) {
             "logout_token=x",
             &[404],
         ),
+        (
+            "POST",
+            "/sso/con_01h455vb4pex5vsknk084sn02q/global-token-revocation",
+            "application/json",
+            "{}",
+            &[404],
+        ),
+        (
+            "POST",
+            "/sso/con_01h455vb4pex5vsknk084sn02q/ssf/events",
+            "application/secevent+jwt",
+            "x",
+            &[404],
+        ),
+        ("GET", "/ssf/streams", form, "", &[401]),
+        ("POST", "/ssf/streams", "application/json", "{}", &[401]),
+        ("PATCH", "/ssf/streams", "application/json", "{}", &[401]),
+        ("PUT", "/ssf/streams", "application/json", "{}", &[401]),
+        ("DELETE", "/ssf/streams?stream_id=x", form, "", &[401]),
+        ("GET", "/ssf/status?stream_id=x", form, "", &[401]),
+        ("POST", "/ssf/status", "application/json", "{}", &[401]),
+        ("POST", "/ssf/verify", "application/json", "{}", &[401]),
+        ("POST", "/ssf/poll/x", "application/json", "{}", &[401]),
         (
             "GET",
             "/sso/oidc/con_01h455vb4pex5vsknk084sn02q/login?iss=x",
@@ -287,6 +313,7 @@ async fn counts(server: &TestServer) -> Vec<(&'static str, i64)> {
         "applications",
         "webhooks",
         "api_keys",
+        "signal_sources",
         "signing_keys",
         "offboardings",
         "events",

@@ -1,0 +1,188 @@
+//! Polling transmitters that do not push (RFC 8936).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::{Method, Request, header};
+use vestibule_core::{ConnectionState, Secret};
+use vestibule_signals::stream::{DeliveryError, PollRequest, PollResponse};
+use vestibule_store::{Connection, SignalSource};
+
+use super::receive::SignalTrouble;
+use crate::{Clock, Engine, Fault, outbound::Class};
+
+/// The place to which the access token for polls is sealed; the row is the connection's id.
+pub(crate) const POLL_TOKEN_PLACE: &str = "signal_sources.poll_token";
+/// How long one node has a transmitter for itself; longer than its calls take.
+const LEASE: Duration = Duration::from_secs(60);
+/// How long a transmitter that had nothing to say is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long one that failed is left alone.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
+/// How often the workers look for transmitters that are due.
+const LOOK: Duration = Duration::from_secs(1);
+const SOURCES_AT_ONCE: i64 = 16;
+const EVENTS_AT_ONCE: i64 = 100;
+/// Calls in one lease, so that a transmitter with much to say does not outlast it.
+const MOST_CALLS: usize = 5;
+
+impl Engine {
+    /// Polls transmitters until told to stop; each is one node's at a time.
+    pub(crate) async fn poll_signals(
+        &self,
+        clock: Clock,
+        mut stopped: tokio::sync::watch::Receiver<bool>,
+    ) {
+        while !*stopped.borrow() {
+            if let Err(fault) = self.poll_due(&clock).await {
+                tracing::warn!(error = %fault, "Transmitters of signals could not be polled");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stopped.changed() => {}
+            }
+        }
+    }
+
+    async fn poll_due(&self, clock: &Clock) -> Result<(), Fault> {
+        let now = clock.now();
+        if !self.store().read(now).await?.has_due_polls().await? {
+            return Ok(());
+        }
+        let mut tx = self.store().write(now).await?;
+        let claimed = tx.claim_polls(LEASE, SOURCES_AT_ONCE).await?;
+        tx.commit().await?;
+        let mut polls = tokio::task::JoinSet::new();
+        for source in claimed {
+            let (engine, clock) = (self.clone(), clock.clone());
+            polls.spawn(async move {
+                let id = source.connection_id;
+                if let Err(fault) = engine.poll_source(source, &clock).await {
+                    tracing::warn!(error = %fault, connection.id = %id, "A transmitter of signals could not be polled");
+                }
+            });
+        }
+        while polls.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    async fn poll_source(&self, source: SignalSource, clock: &Clock) -> Result<(), Fault> {
+        let id = source.connection_id;
+        let found = self
+            .store()
+            .read(clock.now())
+            .await?
+            .find_connection(id)
+            .await?;
+        let failure = match found.filter(|found| found.state == ConnectionState::Active) {
+            Some(connection) => self.poll_all(&connection, &source, clock).await?.err(),
+            None => None,
+        };
+        let now = clock.now();
+        let mut tx = self.store().write(now).await?;
+        let pause = match &failure {
+            Some(reason) => {
+                tx.note_signal_error(id, Some(reason)).await?;
+                PAUSE_AFTER_FAILURE
+            }
+            None => PAUSE,
+        };
+        tx.release_poll(id, now.after(pause)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes what there is and acknowledges it with the next call, as RFC 8936 §2.4 has it.
+    async fn poll_all(
+        &self,
+        connection: &Connection,
+        source: &SignalSource,
+        clock: &Clock,
+    ) -> Result<Result<(), String>, Fault> {
+        let mut request = PollRequest {
+            max_events: Some(EVENTS_AT_ONCE),
+            return_immediately: Some(true),
+            ..PollRequest::default()
+        };
+        for _ in 0..MOST_CALLS {
+            let answer = match self.ask(source, &request).await {
+                Ok(answer) => answer,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            if answer.sets.is_empty() {
+                return Ok(Ok(()));
+            }
+            let (ack, set_errs) = self
+                .take_all(connection, source, answer.sets, clock)
+                .await?;
+            request.ack = ack;
+            request.set_errs = set_errs;
+            if !answer.more_available {
+                request.max_events = Some(0);
+                return Ok(self.ask(source, &request).await.map(|_| ()));
+            }
+        }
+        request.max_events = Some(0);
+        Ok(self.ask(source, &request).await.map(|_| ()))
+    }
+
+    async fn take_all(
+        &self,
+        connection: &Connection,
+        source: &SignalSource,
+        sets: BTreeMap<String, String>,
+        clock: &Clock,
+    ) -> Result<(Vec<String>, BTreeMap<String, DeliveryError>), Fault> {
+        let (mut ack, mut set_errs) = (Vec::new(), BTreeMap::new());
+        for (jti, token) in sets {
+            let token = Secret::new(token);
+            match self
+                .take_signal(connection, source, &token, clock.now())
+                .await?
+            {
+                Ok(()) => ack.push(jti),
+                // It comes again with the next poll.
+                Err(SignalTrouble::Later) => {}
+                Err(trouble) => {
+                    set_errs.insert(jti, trouble.to_error());
+                }
+            }
+        }
+        Ok((ack, set_errs))
+    }
+
+    async fn ask(&self, source: &SignalSource, body: &PollRequest) -> Result<PollResponse, String> {
+        let row = source.connection_id.to_string();
+        let token = source
+            .poll_token_sealed
+            .as_deref()
+            .and_then(|sealed| self.vault().unseal(POLL_TOKEN_PLACE, &row, sealed))
+            .and_then(|clear| String::from_utf8(clear).ok())
+            .map(Secret::new)
+            .ok_or("the access token for polls does not open")?;
+        let body = serde_json::to_vec(body).map_err(|_| "the request could not be written")?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(source.poll_url.as_deref().unwrap_or_default())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+            .body(body)
+            .map_err(|_| "the polling address is no URL")?;
+        let answer = self
+            .outbound()
+            .send(Class::Customer, request)
+            .await
+            .map_err(|error| format!("{error}: {}", error.remedy()))?;
+        if !answer.status().is_success() {
+            return Err(format!(
+                "the transmitter answered {}",
+                answer.status().as_u16()
+            ));
+        }
+        if answer.body().is_empty() {
+            return Ok(PollResponse::default());
+        }
+        serde_json::from_slice(answer.body())
+            .map_err(|_| "the transmitter's answer is no answer to a poll".to_owned())
+    }
+}
