@@ -75,9 +75,9 @@ async fn measure(database: Database) {
     check_liveness(&place, &standing, others).await;
     let mut copied = LEAVERS;
     for each in EACH {
-        deactivate(&place, &company, each, &mut copied).await;
+        Box::pin(deactivate(&place, &company, each, &mut copied)).await;
     }
-    end_organization(&place, &standing).await;
+    Box::pin(end_organization(&place, &standing)).await;
 }
 
 /// Times the question whether a sign-in is live, as every request asks it.

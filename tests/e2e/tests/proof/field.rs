@@ -306,11 +306,17 @@ pub(crate) async fn drop_request(
 ) {
     let address = base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let mut lines = vec![
+        format!("{method} {path} HTTP/1.1"),
+        format!("Host: {address}"),
+        format!("Content-Length: {}", body.len()),
+    ];
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    let request = format!("{}\r\n\r\n{body}", lines.join("\r\n"));
     stream
         .write_all(request.as_bytes())
         .await

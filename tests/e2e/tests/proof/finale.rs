@@ -129,7 +129,10 @@ impl History<'_> {
 
 /// What a secret would look like: the text, its bytes, and the bytes that it stands for; in lower case.
 fn needles(secret: &str) -> Vec<String> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = |bytes: &[u8]| {
+        let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.concat()
+    };
     let mut needles = vec![secret.to_lowercase(), hex(secret.as_bytes())];
     let random = secret.rsplit(['_', '.']).next().unwrap_or_default();
     if random.len() >= 20 {
