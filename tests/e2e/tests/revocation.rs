@@ -84,7 +84,7 @@ async fn measure(database: Database) {
 async fn check_liveness(place: &Place, standing: &SignedIn, others: usize) {
     let (_, secret) = standing.cookie.split_once('.').expect("id and secret");
     let secret = SecretHash::of(secret.as_bytes());
-    let (kind, _) = (standing.template.user_session_id.split_once('_')).expect("a typed id");
+    let (kind, _) = (standing.template.user_session.split_once('_')).expect("a typed id");
     let now = vestibule_core::Timestamp::from_unix_seconds(wall_seconds());
     let mut waited = Vec::new();
     for check in 0..CHECKS {
@@ -120,12 +120,12 @@ async fn deactivate(place: &Place, company: &Company, each: usize, copied: &mut 
     let (mut answered, mut refused) = (Vec::new(), Vec::new());
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for signed_in in &leavers {
-        let user_id = &signed_in.template.user_id;
+        let user_id = &signed_in.template.user;
         let sent = Instant::now();
         let patched = tokio::task::block_in_place(|| send(place, patch(company, user_id)));
         let done = Instant::now();
         assert_eq!(patched.status, 200);
-        answered.push(done - sent);
+        answered.push(done.saturating_duration_since(sent));
         tokio::task::block_in_place(|| all_refused(place, signed_in));
         refused.push(sent.elapsed());
         let told = told(place, user_id, each).await;
@@ -303,7 +303,7 @@ fn report(what: &str, waited: &mut [Duration]) {
 
 fn report_cpu(server: u32, before: Option<Duration>, count: usize) {
     if let (Some(before), Some(after)) = (before, cpu_time(server)) {
-        let each = milliseconds(after - before) / load::as_number(count);
+        let each = milliseconds(after.saturating_sub(before)) / load::as_number(count);
         println!("  server's CPU each: {each:.2} ms");
     }
 }

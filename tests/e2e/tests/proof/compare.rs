@@ -18,7 +18,7 @@ struct Question {
 }
 
 impl Question {
-    async fn is_accepted(self) -> (String, bool, bool) {
+    async fn ask(self) -> (String, bool, bool) {
         let response = self.request.send().await.expect("an answer");
         let reply = Reply::read(response).await;
         assert!(reply.status < 500, "{}: {}", self.what, reply.body);
@@ -33,7 +33,7 @@ impl History<'_> {
         let mut asking = JoinSet::new();
         for node in 0..self.installation.nodes.len() {
             for question in self.questions(node) {
-                asking.spawn(question.is_accepted());
+                asking.spawn(question.ask());
             }
         }
         let asked = asking.len();

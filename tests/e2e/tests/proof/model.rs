@@ -165,24 +165,23 @@ impl Model {
         })
     }
 
-    /// What a waiting login leads to: the user with the epochs to copy; the outer none where nobody can say.
-    pub(crate) fn outcome(&self, login: usize, now: Timestamp) -> Option<Option<(usize, Epochs)>> {
+    /// Whether a waiting login is accepted; none where nobody can say.
+    pub(crate) fn is_login_live(&self, login: usize, now: Timestamp) -> Option<bool> {
+        let resolved = self.resolved(login);
         let login = &self.logins[login];
-        let user = self.user_named(login.organization, login.name);
-        let epochs = user.and_then(|user| Some((user, self.epochs(user)?)));
         let refused = login.finished
             || login.overtaken == Overtaken::Yes
-            || epochs.is_none()
+            || resolved.is_none()
             || self.applications[login.application].inactive;
         match within(PENDING_LOGIN, login.begun, now) {
-            Some(false) => Some(None),
-            _ if refused => Some(None),
+            Some(false) => Some(false),
+            _ if refused => Some(false),
             None => None,
-            Some(true) => (login.overtaken == Overtaken::No).then_some(epochs),
+            Some(true) => (login.overtaken == Overtaken::No).then_some(true),
         }
     }
 
-    /// The user and the epochs of a login that was accepted although nobody could say.
+    /// The user whom a login proves, and the epochs that its sign-in copies; none for whom nobody lets in.
     pub(crate) fn resolved(&self, login: usize) -> Option<(usize, Epochs)> {
         let login = &self.logins[login];
         let user = self.user_named(login.organization, login.name)?;

@@ -80,7 +80,7 @@ impl History<'_> {
 
     pub(crate) async fn finish_login(&mut self, login: Option<usize>, node: usize) {
         let Some(number) = login else { return };
-        let wanted = self.model.outcome(number, self.now());
+        let wanted = self.model.is_login_live(number, self.now());
         let resolved = self.model.resolved(number);
         let port = self.installation.node(node).url("").port();
         let login = &mut self.model.logins[number];
@@ -92,7 +92,7 @@ impl History<'_> {
         let code = code_of(&page);
         if let Some(wanted) = wanted {
             let what = format!("login {number}: {} {}", page.status, page.body);
-            assert_eq!(code.is_some(), wanted.is_some(), "{what}");
+            assert_eq!(code.is_some(), wanted, "{what}");
         }
         let Some(code) = code else { return };
         let (user, epochs) = resolved.expect("nobody unknown is let in");

@@ -7,12 +7,12 @@ const AT_ONCE: usize = 100_000;
 /// Sign-ins of one of the other people.
 pub(crate) const SIGN_INS_EACH: usize = 10;
 
-/// Somebody who signed in to an application, as rows.
+/// Somebody who signed in to an application, by the ids of the rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
-    pub(crate) user_id: String,
-    pub(crate) user_session_id: String,
-    pub(crate) app_session_id: String,
+    pub(crate) user: String,
+    pub(crate) user_session: String,
+    pub(crate) app_session: String,
 }
 
 /// Gives the template's own user so many further sign-ins, each with its application's share.
@@ -22,7 +22,7 @@ pub(crate) async fn add_sign_ins(
     first: usize,
     count: usize,
 ) {
-    let user = format!("'{}'", template.user_id);
+    let user = format!("'{}'", template.user);
     add_rows(database, template, &user, first, count).await;
 }
 
@@ -35,9 +35,9 @@ pub(crate) async fn add_people(
 ) {
     let people = sign_ins.div_ceil(SIGN_INS_EACH);
     let whose = format!("i / {SIGN_INS_EACH}");
-    let user = named(database, &template.user_id, &whose);
+    let user = named(database, &template.user, &whose);
     let changes = [
-        ("id", named(database, &template.user_id, "i")),
+        ("id", named(database, &template.user, "i")),
         ("user_name", "'bulk-' || CAST(i AS TEXT)".to_owned()),
         ("user_name_key", "'bulk-' || CAST(i AS TEXT)".to_owned()),
         ("external_id", "NULL".to_owned()),
@@ -46,7 +46,7 @@ pub(crate) async fn add_people(
     copy(
         database,
         "users",
-        &template.user_id,
+        &template.user,
         &changes,
         from,
         people + 1,
@@ -62,7 +62,7 @@ async fn add_rows(
     first: usize,
     count: usize,
 ) {
-    let user_session = named(database, &template.user_session_id, "i");
+    let user_session = named(database, &template.user_session, "i");
     let changes = [
         ("id", user_session.clone()),
         ("user_id", user.to_owned()),
@@ -72,16 +72,16 @@ async fn add_rows(
             format!("'bulk-' || CAST(i / {SIGN_INS_EACH} AS TEXT)"),
         ),
     ];
-    let from = &template.user_session_id;
+    let from = &template.user_session;
     copy(database, "user_sessions", from, &changes, first, count).await;
     let changes = [
-        ("id", named(database, &template.app_session_id, "i")),
+        ("id", named(database, &template.app_session, "i")),
         ("user_session_id", user_session),
         ("user_id", user.to_owned()),
         // No second notice: these applications have had their sessions for long.
         ("last_issued_at", "last_issued_at - 600000000".to_owned()),
     ];
-    let from = &template.app_session_id;
+    let from = &template.app_session;
     copy(database, "app_sessions", from, &changes, first, count).await;
 }
 

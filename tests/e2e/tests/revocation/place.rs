@@ -109,9 +109,9 @@ impl Place {
         let (user_session_id, _) = session.value.split_once('.').expect("id and secret");
         SignedIn {
             template: Template {
-                user_id: employee.user_id.clone(),
-                user_session_id: user_session_id.to_owned(),
-                app_session_id: text(&claims(&text(&tokens, "id_token")), "sid"),
+                user: employee.user_id.clone(),
+                user_session: user_session_id.to_owned(),
+                app_session: text(&claims(&text(&tokens, "id_token")), "sid"),
             },
             cookie: format!("{}={}", session.name, session.value),
             access: text(&tokens, "access_token"),
@@ -124,8 +124,11 @@ impl Place {
 pub(crate) struct Application {
     pub(crate) client_id: String,
     client_secret: String,
-    notices: Arc<Mutex<Vec<(Instant, Bytes)>>>,
+    notices: Notices,
 }
+
+/// When each notice came, and its body.
+type Notices = Arc<Mutex<Vec<(Instant, Bytes)>>>;
 
 impl Application {
     async fn register(site: &Site) -> Self {
@@ -137,7 +140,7 @@ impl Application {
             "backchannel_logout_uri": format!("http://{address}/logout"),
         });
         let application = site.admin.post("/applications", application).await;
-        let notices = Arc::new(Mutex::default());
+        let notices = Notices::default();
         let router = Router::new()
             .route("/logout", post(receive))
             .with_state(Arc::clone(&notices));
@@ -188,7 +191,7 @@ impl Application {
     }
 }
 
-async fn receive(State(notices): State<Arc<Mutex<Vec<(Instant, Bytes)>>>>, body: Bytes) {
+async fn receive(State(notices): State<Notices>, body: Bytes) {
     let at = Instant::now();
     notices
         .lock()
