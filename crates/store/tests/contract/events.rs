@@ -213,6 +213,7 @@ async fn every_sign_in_that_ends_is_told_in_its_place(world: World) {
         organization_id: Some(company.organization.id),
         kinds: vec!["session.ended".to_owned()],
         secret_sealed: vec![1],
+        previous_secret: None,
         active: true,
         created_at: now,
         updated_at: now,
