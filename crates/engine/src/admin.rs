@@ -44,8 +44,9 @@ pub use connections::{
 };
 pub use deliveries::{DeliveryHistory, ReplayPoint, ReplayRange, Replayed};
 pub use directories::{
-    DirectoryChange, DirectoryDetails, ExternalIdFinding, FormerUsers, GuardChange, HeldValues,
-    LookupChange, NewRoleMapping, Release, RoleMappingChange, SettingsChange,
+    DirectoryChange, DirectoryDetails, DirectoryHealth, ExternalIdFinding, FormerUsers,
+    GuardChange, HeldValues, LookupChange, NewRoleMapping, Release, RoleMappingChange,
+    SettingsChange,
 };
 pub use directory_clients::DirectoryClientChange;
 pub use directory_tokens::{DirectoryTokenChange, MadeDirectoryToken};

@@ -49,6 +49,9 @@ impl Engine {
             metrics::gauge!("vestibule_outbox_dead", "kind" => kind).set(of(&dead, kind));
             metrics::gauge!("vestibule_breakers_open", "kind" => kind).set(of(&open, kind));
         }
+        let (held, silent) = tx.count_troubled_directories().await?;
+        metrics::gauge!("vestibule_directories_held").set(precise(held));
+        metrics::gauge!("vestibule_directories_silent").set(precise(silent));
         Ok(())
     }
 }

@@ -288,6 +288,8 @@ impl WriteTx {
                 "DELETE FROM user_index WHERE directory_id = $1",
                 "DELETE FROM directory_totals WHERE directory_id = $1",
                 "DELETE FROM directory_guards WHERE directory_id = $1",
+                "DELETE FROM directory_activity WHERE directory_id = $1",
+                "DELETE FROM directory_silences WHERE directory_id = $1",
                 "DELETE FROM directory_departures WHERE directory_id = $1",
             ] {
                 query(sql).bind(&id).long().execute(self).await?;

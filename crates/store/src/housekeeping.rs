@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Result, WriteTx, query::query};
+use crate::{ActiveHour, Result, WriteTx, query::query};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -43,6 +43,11 @@ impl WriteTx {
                 "DELETE FROM directory_departures WHERE (directory_id, user_id) IN (
                    SELECT directory_id, user_id FROM directory_departures WHERE created_at < $1 LIMIT $2)",
                 hour_ago,
+            ),
+            (
+                "DELETE FROM directory_activity WHERE (directory_id, hour) IN (
+                   SELECT directory_id, hour FROM directory_activity WHERE hour < $1 LIMIT $2)",
+                ActiveHour::of(now.before(30 * DAY)),
             ),
             ("DELETE FROM directory_access_tokens WHERE hash IN (SELECT hash FROM directory_access_tokens WHERE expires_at < $1 LIMIT $2)", hour_ago),
             ("DELETE FROM pushed_requests WHERE hash IN (SELECT hash FROM pushed_requests WHERE expires_at < $1 LIMIT $2)", expired),

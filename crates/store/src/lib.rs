@@ -26,6 +26,7 @@ mod destinations;
 mod directories;
 mod directory_clients;
 mod directory_guards;
+mod directory_health;
 mod directory_lookups;
 mod directory_tokens;
 mod directory_totals;
@@ -88,6 +89,7 @@ pub use dead_letters::{Backlog, DeadLetter, DeadLetterQuery};
 pub use directories::Directory;
 pub use directory_clients::DirectoryClient;
 pub use directory_guards::DirectoryGuard;
+pub use directory_health::{ActiveHour, LeftOut};
 pub use directory_lookups::{DirectoryLookup, LookupKind};
 pub use directory_tokens::{
     DirectoryAccess, DirectoryCredential, DirectoryToken, NewDirectoryToken,

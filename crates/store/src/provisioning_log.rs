@@ -180,6 +180,7 @@ impl WriteTx {
         &mut self,
         records: &[NewProvisioningRecord],
     ) -> Result<()> {
+        self.add_activity(records).await?;
         for chunk in records.chunks(200) {
             let mut statement = Statement::new(concat!(
                 "INSERT INTO provisioning_log (",

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod guard;
+mod health;
 mod linking;
 mod roles;
 mod settings;
@@ -19,6 +20,7 @@ use super::{
 use crate::Engine;
 
 pub use guard::{GuardChange, Release};
+pub use health::DirectoryHealth;
 pub use linking::{DirectoryDetails, ExternalIdFinding};
 pub use roles::{LookupChange, NewRoleMapping, RoleMappingChange};
 pub use settings::{HeldValues, SettingsChange};

@@ -34,6 +34,9 @@ impl Engine {
                 if let Err(fault) = self.follow_key_schedule(now).await {
                     tracing::warn!(error = %fault, "The signing keys could not be rotated");
                 }
+                if let Err(fault) = self.watch_directories(now).await {
+                    tracing::warn!(error = %fault, "Quiet directories could not be looked at");
+                }
                 if let Err(fault) = self.warn_of_directory_tokens(now).await {
                     tracing::warn!(error = %fault, "Expiring directory tokens could not be told of");
                 }

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod guard;
+mod health;
 mod lookups;
 mod role_mappings;
 mod schemas;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(read, update, delete))
         .merge(adoption::routes())
         .merge(guard::routes())
+        .merge(health::routes())
         .merge(settings::routes())
         .merge(schemas::routes())
         .merge(role_mappings::routes())
