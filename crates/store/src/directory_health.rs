@@ -77,7 +77,7 @@ impl ReadTx {
             .fetch_one(self)
             .await?;
         let refused_logins = query(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM logins l WHERE l.organization_id = $1 AND l.outcome = 'not_provisioned'
+            "SELECT COUNT(*) FROM (SELECT 1 FROM logins l WHERE l.organization_id = $1 AND l.rule = 'not_provisioned'
              AND l.created_at >= $2 LIMIT $3) c",
         )
         .long()

@@ -31,7 +31,7 @@ struct Login {
     connection_id: Option<String>,
     application_id: Option<String>,
     user_id: Option<String>,
-    /// `succeeded`, or the refusal's name.
+    /// `succeeded` or `refused`.
     outcome: String,
     /// The rule that refused.
     rule: Option<String>,
