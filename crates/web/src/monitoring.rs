@@ -77,16 +77,8 @@ async fn metrics(State(web): State<Web>, Now(now): Now, headers: HeaderMap) -> R
         )
             .into_response();
     }
-<<<<<<< HEAD
     if let Err(fault) = web.engine.set_gauges(now).await {
         failure::log(&fault);
-=======
-    if let Ok(gauges) = web.engine.gauges(now).await {
-        metrics::gauge!("vestibule_outbox_waiting").set(precise(gauges.jobs_waiting));
-        metrics::gauge!("vestibule_outbox_dead").set(precise(gauges.jobs_dead));
-        metrics::gauge!("vestibule_directories_held").set(precise(gauges.directories_held));
-        metrics::gauge!("vestibule_directories_silent").set(precise(gauges.directories_silent));
->>>>>>> 88b9672 (Directories: their health, and a word when one falls silent)
     }
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],

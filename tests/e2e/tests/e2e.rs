@@ -19,13 +19,10 @@ mod consent;
 mod directories;
 #[path = "e2e/directory_clients.rs"]
 mod directory_clients;
-<<<<<<< HEAD
-#[path = "e2e/event_streams.rs"]
-mod event_streams;
-=======
 #[path = "e2e/directory_health.rs"]
 mod directory_health;
->>>>>>> 88b9672 (Directories: their health, and a word when one falls silent)
+#[path = "e2e/event_streams.rs"]
+mod event_streams;
 #[path = "e2e/guard.rs"]
 mod guard;
 #[path = "e2e/hostile/mod.rs"]
