@@ -95,13 +95,11 @@ impl Attempt {
     }
 
     fn answered(status: u16, is_success: bool) -> Self {
-        match is_success {
-            true => Self::new(Outcome::Done, Some(status), None),
-            false => {
-                let error = format!("the receiver answered {status}");
-                Self::new(Outcome::Failed, Some(status), Some(error))
-            }
+        if is_success {
+            return Self::new(Outcome::Done, Some(status), None);
         }
+        let error = format!("the receiver answered {status}");
+        Self::new(Outcome::Failed, Some(status), Some(error))
     }
 
     fn unreached(error: String) -> Self {

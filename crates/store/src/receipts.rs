@@ -148,11 +148,19 @@ impl WriteTx {
     /// Closes receipts whose first notices have all been delivered or given up, and tells so.
     pub async fn complete_offboardings(&mut self, limit: usize) -> Result<Vec<Offboarding>> {
         let now = self.now();
-        let done: Vec<Offboarding> = query(concat!(
-            "UPDATE offboardings SET completed_at = $1 WHERE id IN (
-               SELECT f.id FROM offboardings f WHERE f.completed_at IS NULL AND NOT EXISTS (
-                 SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL)
-               ORDER BY f.id LIMIT $2) AND completed_at IS NULL RETURNING ", columns!()))
+        // Nodes that close receipts at the same time take different ones.
+        macro_rules! close {
+            ($locking:literal) => {
+                concat!(
+                    "UPDATE offboardings SET completed_at = $1 WHERE id IN (
+                       SELECT f.id FROM offboardings f WHERE f.completed_at IS NULL AND NOT EXISTS (
+                         SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL)
+                       ORDER BY f.id LIMIT $2", $locking, ") AND completed_at IS NULL RETURNING ", columns!()
+                )
+            };
+        }
+        let done: Vec<Offboarding> = query(close!(""))
+            .on_postgres(close!(" FOR UPDATE SKIP LOCKED"))
             .bind(now.micros())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self)

@@ -119,7 +119,8 @@ async fn retry_delivery(
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Attempt {
     /// Its number, from 1.
-    attempt: i64,
+    #[serde(rename = "attempt")]
+    number: i64,
     /// What the receiver answered.
     status: Option<i64>,
     error: Option<String>,
@@ -138,7 +139,7 @@ struct Attempt {
 impl From<admin::DeliveryAttempt> for Attempt {
     fn from(attempt: admin::DeliveryAttempt) -> Self {
         Self {
-            attempt: attempt.attempt,
+            number: attempt.attempt,
             status: attempt.status,
             error: attempt.error,
             duration_micros: attempt.duration_micros,
@@ -159,7 +160,8 @@ struct History {
     #[schema(value_type = Option<Object>)]
     request_body: Option<Value>,
     /// The oldest first.
-    history: Vec<Attempt>,
+    #[serde(rename = "history")]
+    attempts: Vec<Attempt>,
 }
 
 impl From<DeliveryHistory> for History {
@@ -167,7 +169,7 @@ impl From<DeliveryHistory> for History {
         Self {
             delivery: found.delivery.into(),
             request_body: found.body,
-            history: found.attempts.into_iter().map(Into::into).collect(),
+            attempts: found.attempts.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -335,8 +337,8 @@ impl DeadLettersQuery {
         let kind = match &self.kind {
             None => None,
             Some(name) => {
-                let known = Destination::ALL.into_iter();
-                let kind = known.filter(|kind| kind.as_str() == name).last();
+                let mut known = Destination::ALL.into_iter();
+                let kind = known.find(|kind| kind.as_str() == name);
                 Some(kind.ok_or_else(|| Problem::query("kind names no kind of delivery"))?)
             }
         };

@@ -146,17 +146,13 @@ fn written(events: Vec<admin::Event>) -> String {
     if events.is_empty() {
         return ": alive\n\n".to_owned();
     }
-    let mut text = String::new();
-    for event in events {
+    let written = events.into_iter().map(|event| {
         let position = event.position.unwrap_or_default();
         let event = Event::from(event);
         let data = serde_json::to_string(&event).unwrap_or_default();
-        text.push_str(&format!(
-            "id: {position}\nevent: {}\ndata: {data}\n\n",
-            event.r#type
-        ));
-    }
-    text
+        format!("id: {position}\nevent: {}\ndata: {data}\n\n", event.r#type)
+    });
+    written.collect()
 }
 
 impl EventsQuery {

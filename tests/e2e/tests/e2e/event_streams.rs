@@ -47,10 +47,7 @@ async fn a_request_waits_for_the_next_event(server: TestServer) {
         company.hire("Ada", "Lovelace").await
     });
     assert_eq!(heard["data"][0]["data"]["user_id"], json!(hired.user_id));
-    let nothing = server
-        .admin
-        .get(&format!("/events?type=user.deleted&wait=1"))
-        .await;
+    let nothing = server.admin.get("/events?type=user.deleted&wait=1").await;
     assert_eq!(
         (&nothing["data"], &nothing["next_cursor"]),
         (&json!([]), &Value::Null)

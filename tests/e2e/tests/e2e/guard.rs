@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vestibule_simulate::{Browser, app::AppSession};
 use vestibule_support::{
     on_every_server,
-    server::{Company, Employee, TestServer},
+    server::{Company, Employee, TestServer, http_client},
 };
 
 on_every_server!(
@@ -66,7 +66,7 @@ async fn beyond_its_limit_a_directory_takes_nobody_away(server: TestServer) {
     assert_eq!(delete(&company, &staff[1]).await, 204, "it counts, too");
     let url = format!("{}/Users/{}", company.scim_url, staff[3].user_id);
     for _ in 0..2 {
-        let refused = reqwest::Client::new()
+        let refused = http_client()
             .delete(&url)
             .bearer_auth(&company.scim_token)
             .send()

@@ -83,7 +83,7 @@ impl Engine {
         let mut tx = self.store().write(now).await?;
         let connection = lock_connection(&mut tx, actor, id).await?;
         let before = tx.find_signal_source(id).await?;
-        let details = self.apply_source(&connection, before, (issuer, jwks_uri), change, now)?;
+        let details = self.apply_source(&connection, before, (issuer, jwks_uri), &change, now)?;
         tx.set_signal_source(&details.source).await?;
         let source = &details.source;
         let data = json!({
@@ -106,7 +106,7 @@ impl Engine {
         connection: &Connection,
         before: Option<SignalSource>,
         (issuer, jwks_uri): (String, String),
-        change: SignalSourceChange,
+        change: &SignalSourceChange,
         now: Timestamp,
     ) -> Result<SignalSourceDetails> {
         let id = connection.id;
@@ -145,17 +145,14 @@ impl Engine {
                 let kept = before
                     .filter(|_| !change.new_secret)
                     .and_then(|before| before.push_secret_hash);
-                source.push_secret_hash = match kept {
-                    Some(hash) => Some(hash),
-                    None => {
-                        let secret = self.generator().token(PUSH_SECRET_PREFIX);
-                        let hash = secret.hash().as_bytes().to_vec();
-                        push_secret = Some(secret);
-                        Some(hash)
-                    }
-                };
+                source.push_secret_hash = kept.or_else(|| {
+                    let secret = self.generator().token(PUSH_SECRET_PREFIX);
+                    let hash = secret.hash().as_bytes().to_vec();
+                    push_secret = Some(secret);
+                    Some(hash)
+                });
             }
-            SignalMethod::Poll => self.apply_poll(&mut source, before, &change)?,
+            SignalMethod::Poll => self.apply_poll(&mut source, before, change)?,
         }
         Ok(SignalSourceDetails {
             source,
