@@ -187,7 +187,7 @@ fn metrics_have_a_listener_of_their_own_where_wanted() {
     let server = folder.serve(&["--metrics-listen", &free]);
     let (status, metrics) = get(&free, "/metrics", "");
     assert!(
-        status == 200 && metrics.contains("vestibule_outbox_waiting 0"),
+        status == 200 && metrics.contains("vestibule_outbox_waiting{kind=\"logout\"} 0"),
         "{metrics}"
     );
     assert_eq!(get(&free, "/api/v1/organizations", "").0, 404);
