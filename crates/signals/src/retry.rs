@@ -94,7 +94,10 @@ const LONGEST_REST: i64 = 5 * MINUTE;
 /// After the rest one delivery tries. Its success lets all others go; its failure makes the next rest twice as long, up
 /// to five minutes, so that a receiver that is back waits no longer than that.
 pub fn rest_after(failures: i64) -> Option<i64> {
-    let further = u32::try_from(failures.checked_sub(TOLERATED_FAILURES)?).ok()?;
+    if failures < TOLERATED_FAILURES {
+        return None;
+    }
+    let further = u32::try_from(failures - TOLERATED_FAILURES).unwrap_or(u32::MAX);
     let rest = 2_i64
         .checked_pow(further)
         .and_then(|times| times.checked_mul(FIRST_REST));
