@@ -107,7 +107,9 @@ mod tests {
         );
         assert_eq!(asked("scope=ssf.read"), Ok(StreamScope::Read));
         assert_eq!(asked("scope=ssf.read+ssf.manage"), Ok(StreamScope::Manage));
-        for other in ["scope=openid", "scope=ssf.", "scope=", "scope=SSF.READ"] {
+        // RFC 6749 §3.1: a parameter without a value was not sent.
+        assert_eq!(asked("scope="), Ok(StreamScope::Manage));
+        for other in ["scope=openid", "scope=ssf.", "scope=SSF.READ"] {
             assert_eq!(asked(other), Err(TokenErrorCode::InvalidScope), "{other}");
         }
     }

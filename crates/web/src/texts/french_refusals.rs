@@ -410,4 +410,12 @@ const OPENID: &[(&str, &str)] = &[
         "make the identity provider's key endpoint (`jwks_uri`) reachable, then try again",
         "rendez joignable l’adresse des clés du fournisseur d’identité (`jwks_uri`), puis réessayez",
     ),
+    (
+        "nobody is trusted to revoke tokens of this connection's people",
+        "personne n’est autorisé à révoquer les jetons des personnes de cette connexion",
+    ),
+    (
+        "set the connection's signal source: the provider's issuer, and the client id that it names there",
+        "définissez la source de signaux de la connexion : l’émetteur du fournisseur, et l’identifiant client qu’il y indique",
+    ),
 ];
