@@ -371,3 +371,24 @@ fn resource_survives_storage() {
     assert_eq!(stored, r#"{"userName":"ann"}"#);
     assert_eq!(serde_json::from_str::<Resource>(&stored).unwrap(), resource);
 }
+
+/// Found by `patch_leaves_canonical_resources`.
+#[test]
+fn elements_without_value_stay_one_when_another_becomes_primary() {
+    let emails = |emails: Value| {
+        let name = ("userName".to_owned(), json!("ann"));
+        Resource::from_stored(Map::from_iter([name, ("emails".to_owned(), emails)]))
+    };
+    let current = emails(json!([
+        { "value": "a", "type": "home" },
+        { "value": "b", "type": "home", "primary": true },
+    ]));
+    let work = json!({ "value": "c", "type": "work", "primary": true });
+    let operations = vec![
+        json!({ "op": "replace", "path": "emails[type eq \"home\"].value", "value": null }),
+        json!({ "op": "add", "path": "emails", "value": [work] }),
+    ];
+    let set = apply(&current, operations).unwrap();
+    let home = json!({ "type": "home", "primary": false });
+    assert_eq!(set.resource, emails(json!([home, work])));
+}

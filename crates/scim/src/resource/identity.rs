@@ -10,7 +10,7 @@ use crate::schema::Attribute;
 /// The identity of an element: its `value` and `type`, in the form in which they are compared; without a `value`, or
 /// in a list of simple values, the whole element.
 ///
-/// `primary: false` says nothing.
+/// Which element is preferred is no part of it: an element that ceases to be is still the same.
 pub(crate) fn identity(attribute: &Attribute, element: &Value) -> String {
     let Value::Object(object) = element else {
         return match element {
@@ -23,12 +23,9 @@ pub(crate) fn identity(attribute: &Attribute, element: &Value) -> String {
         let kind = kind.map_or_else(String::new, |kind| part(attribute, "type", kind));
         return format!("v{kind}\0{}", part(attribute, "value", value));
     }
-    if object.get("primary") == Some(&Value::Bool(false)) {
-        let mut object = object.clone();
-        object.remove("primary");
-        return format!("j{}", Value::Object(object));
-    }
-    format!("j{element}")
+    let mut object = object.clone();
+    object.remove("primary");
+    format!("j{}", Value::Object(object))
 }
 
 fn part(attribute: &Attribute, name: &str, value: &Value) -> String {

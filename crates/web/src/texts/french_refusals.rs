@@ -416,6 +416,6 @@ const OPENID: &[(&str, &str)] = &[
     ),
     (
         "set the connection's signal source: the provider's issuer, and the client id that it names there",
-        "définissez la source de signaux de la connexion : l’émetteur du fournisseur, et l’identifiant client qu’il y indique",
+        "définissez la source de signaux de la connexion : l’émetteur du fournisseur, et l’identifiant client qu’il y indique",
     ),
 ];
