@@ -17,6 +17,7 @@ mod test_delivery;
 use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinSet};
+use tracing::{Instrument as _, Span, field};
 use vestibule_core::Timestamp;
 use vestibule_store::{Destination, Job};
 
@@ -158,9 +159,16 @@ impl Engine {
             for claimed in claimed {
                 let gate = gates.of(&claimed.job.destination);
                 let (engine, clock, stopped) = (self.clone(), clock.clone(), stopped.clone());
-                in_hand.spawn(async move {
+                let span = tracing::info_span!(
+                    "deliver",
+                    kind = claimed.kind.as_str(),
+                    job.id = %claimed.job.id,
+                    status = field::Empty,
+                );
+                let turn = async move {
                     engine.take_turn(&claimed, &gate, &clock, &stopped).await;
-                });
+                };
+                in_hand.spawn(turn.instrument(span));
             }
             let room = IN_HAND.saturating_sub(in_hand.len());
             tokio::select! {
@@ -225,6 +233,7 @@ impl Engine {
             tracing::warn!(error = %fault, job.id = %claimed.job.id, kind = claimed.kind.as_str(), "A job failed on our side");
             Attempt::our_fault()
         });
+        Span::current().record("status", attempt.status);
         match self.settle(claimed, &attempt, begun, clock.now()).await {
             Ok(Breaker::Opened) => gate.shut(),
             Ok(Breaker::Closed) => {}

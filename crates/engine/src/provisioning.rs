@@ -134,6 +134,7 @@ impl Directory for Provisioning {
     }
 
     fn for_request(&self, access: Grant, request_id: &Arc<str>) -> Grant {
+        tracing::Span::current().record("request.id", &**request_id);
         Grant {
             request_id: Arc::clone(request_id),
             ..access

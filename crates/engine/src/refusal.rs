@@ -169,6 +169,8 @@ impl LoginRefusal {
         login.fault = Some(self.fault.as_str().to_owned());
         login.remedy = some(&self.remedy);
         let reference = tx.add_login(&login).await?;
+        metrics::counter!("vestibule_logins_total", "outcome" => "refused", "fault" => self.fault.as_str())
+            .increment(1);
         tx.push_event(NewEvent {
             kind: EventKind::LoginFailed,
             organization_id: login.organization_id,

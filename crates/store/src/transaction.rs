@@ -9,6 +9,7 @@ use std::{
 
 use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions};
 use tokio::sync::watch;
+use tracing::Span;
 use vestibule_core::{EventId, Generator, Timestamp};
 
 use crate::{
@@ -48,6 +49,8 @@ pub struct ReadTx {
     now: Timestamp,
     generator: Generator,
     last_event: Option<EventId>,
+    /// As long as the transaction, in traces.
+    _span: Span,
 }
 
 /// Reads and writes; [`commit`](WriteTx::commit) stores everything, dropping stores nothing.
@@ -101,6 +104,7 @@ impl Store {
 
     /// A connection that reads at this instant.
     pub async fn read(&self, now: Timestamp) -> Result<ReadTx> {
+        let span = tracing::debug_span!("db.read");
         let connection = match &self.backend {
             Backend::Sqlite { readers, .. } => Connection::SqliteReader(readers.acquire().await?),
             Backend::Postgres(pool) => Connection::PostgresReader(pool.acquire().await?),
@@ -110,11 +114,13 @@ impl Store {
             now,
             generator: self.generator.clone(),
             last_event: None,
+            _span: span,
         })
     }
 
     /// A transaction that writes at this instant.
     pub async fn write(&self, now: Timestamp) -> Result<WriteTx> {
+        let span = tracing::debug_span!("db.write");
         let connection = match &self.backend {
             Backend::Sqlite { writer, .. } => Connection::SqliteWriter(writer.turn().await?),
             Backend::Postgres(pool) => Connection::PostgresWriter(pool.begin_with("BEGIN").await?),
@@ -125,6 +131,7 @@ impl Store {
                 now,
                 generator: self.generator.clone(),
                 last_event: None,
+                _span: span,
             },
             queued: Arc::clone(&self.queued),
             has_jobs: false,

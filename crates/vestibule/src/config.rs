@@ -140,6 +140,14 @@ impl Config {
         Ok(self)
     }
 
+    /// Whether a peer is a proxy whose forwarded headers count.
+    pub fn trusts_proxy(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies
+            .iter()
+            .any(|network| network.contains(&peer))
+    }
+
     /// Lets destinations that operators set (webhooks, logout endpoints) lie in a further network.
     pub fn allowed_network_for_operators(self, network: &str) -> Result<Self, ConfigError> {
         self.allowed_network(Class::Operator, network)

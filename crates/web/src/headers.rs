@@ -109,11 +109,6 @@ pub(crate) async fn strict_transport(request: Request, next: Next) -> Response {
     response
 }
 
-/// A request's span names method and path; a query can hold codes and never enters a log.
-pub(crate) fn span(request: &Request) -> tracing::Span {
-    tracing::info_span!("http", method = %request.method(), path = request.uri().path())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

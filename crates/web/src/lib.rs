@@ -18,6 +18,7 @@ mod language;
 mod monitoring;
 mod now;
 mod oauth;
+mod observe;
 mod page_state;
 mod pages;
 mod people;
@@ -167,10 +168,10 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
         .merge(oauth::well_known_router(&engine))
         .merge(streams::well_known_router(&engine))
         .layer(Extension(clock))
-        .layer(tower_http::trace::TraceLayer::new_for_http().make_span_with(headers::span))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(
             failure::panicked,
         ))
+        .layer(middleware::from_fn(observe::request))
         .layer(middleware::from_fn_with_state(Arc::new(door), door::write))
         .layer(middleware::from_fn(headers::all));
     match is_https {

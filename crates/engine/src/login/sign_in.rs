@@ -166,6 +166,8 @@ impl Engine {
             }
         };
         tx.commit().await?;
+        metrics::counter!("vestibule_logins_total", "outcome" => "succeeded", "fault" => "none")
+            .increment(1);
         self.wake();
         Ok(LoginOutcome::SignedIn(SignedIn {
             sessions: browser.with_session(SessionCookie { id, secret }),

@@ -75,6 +75,7 @@ impl Log {
         let noted = noted.and_then(|directory| directory.detected_dialect.clone());
         let news = detected.filter(|dialect| noted.as_deref() != Some(*dialect));
         let dialect = detected.map(str::to_owned).or(noted);
+        count(&exchange, dialect.as_deref());
         let record = record(exchange, organization_id, directory_id, dialect, now);
         let entry = Entry::Record(Box::new(record), news);
         // A closed channel means that the runtime is going away; there is nobody left to tell.
@@ -138,6 +139,17 @@ impl Log {
         *count += 1;
         *count <= STRANGERS
     }
+}
+
+fn count(exchange: &Exchange<Grant>, dialect: Option<&str>) {
+    let outcome = match exchange.status {
+        ..400 => "done",
+        400..500 => "refused",
+        500.. => "failed",
+    };
+    let dialect = dialect.unwrap_or("unknown").to_owned();
+    metrics::counter!("vestibule_scim_requests_total", "dialect" => dialect, "outcome" => outcome)
+        .increment(1);
 }
 
 async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {

@@ -12,7 +12,8 @@ use vestibule::Vestibule;
 use super::{
     listener::{self, Signals},
     options::{Options, PRECEDENCE},
-    print, telemetry,
+    print,
+    telemetry::{self, traces::Traces},
 };
 
 /// What is under way gets this long to finish after SIGTERM.
@@ -30,7 +31,8 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.options.resolve()?;
-    telemetry::log(&settings.log)?;
+    let traces = Traces::from_environment()?;
+    telemetry::log_and_trace(&settings.log, traces.as_ref())?;
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(listener::tls).transpose()?;
     let listener = listener::bind(settings.listen).await?;
@@ -51,15 +53,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tracing::warn!(listen = %bound, "Other machines can connect, and the public URL is for this one only; set VESTIBULE_PUBLIC_URL");
     }
 
-    let vestibule = Vestibule::open(config).await?;
+    let vestibule = Vestibule::open(config.clone()).await?;
     vestibule.spawn_workers();
+    let router = match &traces {
+        Some(_) => Traces::continue_in(vestibule.router(), &config),
+        None => vestibule.router(),
+    };
     let handle = Handle::new();
-    let mut serving: Serving = tokio::spawn(listener::serve(
-        listener,
-        tls,
-        vestibule.router(),
-        handle.clone(),
-    ));
+    let mut serving: Serving = tokio::spawn(listener::serve(listener, tls, router, handle.clone()));
     let metrics_handle = Handle::new();
     if let Some(listener) = metrics_listener {
         let router = metrics_router(vestibule.clone(), rendered);
@@ -88,6 +89,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         () = signals.next() => tracing::warn!("Told to stop a second time; what was under way is cut off"),
     }
     metrics_handle.shutdown();
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,6 @@
-//! Logs on stderr, metrics in memory.
+//! Logs on stderr, metrics in memory, traces to a collector.
+
+pub(crate) mod traces;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -7,9 +9,12 @@ use std::{
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 use vestibule::ConfigError;
 
+use self::traces::Traces;
 use super::options::{LogFormat, LogSettings};
 
 /// How often samples are moved from the buffers of histograms into the histograms.
@@ -17,21 +22,29 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Sends log lines to stderr from now on.
 pub(crate) fn log(settings: &LogSettings) -> anyhow::Result<()> {
+    log_and_trace(settings, None)
+}
+
+/// Sends log lines to stderr from now on, and traces to their collector.
+pub(crate) fn log_and_trace(settings: &LogSettings, traces: Option<&Traces>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.filter).map_err(|_| {
         ConfigError::new(
             "VESTIBULE_LOG",
             "has to be a level or a list such as vestibule_engine=debug,info",
         )
     })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
-    let started = match settings.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = match settings.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    started.map_err(|_| anyhow::anyhow!("logging was started twice"))
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.map(Traces::layer))
+        .try_init()
+        .map_err(|_| anyhow::anyhow!("logging was started twice"))
 }
 
 /// Collects metrics from now on; the handle renders them in Prometheus' text format.

@@ -10,4 +10,5 @@ mod commands;
 mod demo;
 mod saml;
 mod serve;
+mod telemetry;
 mod vestibule;
