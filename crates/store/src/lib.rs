@@ -61,6 +61,7 @@ mod signal_sources;
 mod signing_keys;
 mod sqlite;
 mod statement;
+mod statistics;
 mod stream_events;
 mod streams;
 mod transaction;

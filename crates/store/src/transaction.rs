@@ -25,16 +25,18 @@ const POSTGRES_CONNECTIONS: u32 = 24;
 /// The one user store. Cloning it is cheap; all clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    backend: Backend,
+    pub(crate) backend: Backend,
     generator: Generator,
     /// Transactions that left jobs behind.
     queued: Arc<AtomicU64>,
     /// Rung when events were committed.
     news: watch::Sender<()>,
+    /// Transactions since PostgreSQL last looked at tables.
+    pub(crate) unseen: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone)]
-enum Backend {
+pub(crate) enum Backend {
     Sqlite {
         readers: Arc<Readers>,
         writer: Arc<Writer>,
@@ -61,6 +63,7 @@ pub struct WriteTx {
     queued: Arc<AtomicU64>,
     has_jobs: bool,
     news: watch::Sender<()>,
+    unseen: Arc<AtomicU64>,
     has_events: bool,
     /// Users that came to directories and left them.
     pub(crate) differences: Differences,
@@ -99,6 +102,7 @@ impl Store {
             generator,
             queued: Arc::default(),
             news: watch::Sender::new(()),
+            unseen: Arc::default(),
         })
     }
 
@@ -136,6 +140,7 @@ impl Store {
             queued: Arc::clone(&self.queued),
             has_jobs: false,
             news: self.news.clone(),
+            unseen: Arc::clone(&self.unseen),
             has_events: false,
             differences: Differences::default(),
             request_id: None,
@@ -238,6 +243,7 @@ impl WriteTx {
             Connection::PostgresWriter(transaction) => transaction.commit().await?,
             Connection::SqliteReader(_) | Connection::PostgresReader(_) => {}
         }
+        self.unseen.fetch_add(1, Ordering::Relaxed);
         if self.has_events {
             self.news.send_replace(());
         }

@@ -28,6 +28,9 @@ impl Engine {
             if let Err(fault) = self.close_receipts(now).await {
                 tracing::warn!(error = %fault, "Receipts could not be closed");
             }
+            if let Err(error) = self.store().renew_statistics().await {
+                tracing::warn!(%error, "The planner's statistics could not be renewed");
+            }
             if now.since(tidied) >= HOUSEKEEPING_INTERVAL {
                 tidied = now;
                 self.limits().forget_idle();

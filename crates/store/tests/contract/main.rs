@@ -26,6 +26,7 @@ mod people;
 mod provisioning_log;
 mod races;
 mod schema;
+mod statistics;
 mod tenants;
 mod trust;
 mod upstream;
