@@ -9,6 +9,8 @@ mod password;
 mod saml;
 mod sign_in;
 
+use std::net::IpAddr;
+
 use vestibule_core::{
     ConnectionId, ConnectionState, OrganizationId, Protocol, Secret, Timestamp, email_domain,
 };
@@ -305,6 +307,22 @@ impl Engine {
         self.record_refusal(tx, refusal, login).await
     }
 
+    /// Refuses what was posted to a connection and records it. None when the address has had too many refusals: anybody
+    /// may post there, so records are rationed.
+    pub(crate) async fn refuse_received(
+        &self,
+        refusal: LoginRefusal,
+        connection: &Connection,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<LoginRefusal>, Fault> {
+        if !self.limits().admits_provider_refusal(address) {
+            return Ok(None);
+        }
+        let login = record_at(connection);
+        self.refuse_login(refusal, login, now).await.map(Some)
+    }
+
     /// Records a refusal together with what the transaction has done so far, and stores both.
     async fn record_refusal(
         &self,
@@ -365,11 +383,17 @@ async fn organization_of(tx: &mut ReadTx, address: &str) -> Result<Option<Organi
         .map(|organization| organization.id))
 }
 
-fn record_of(pending: &PendingLogin, connection: &Connection) -> NewLoginRecord {
+fn record_at(connection: &Connection) -> NewLoginRecord {
     NewLoginRecord {
         organization_id: Some(connection.organization_id),
         connection_id: Some(connection.id),
-        application_id: pending.application_id,
         ..NewLoginRecord::default()
+    }
+}
+
+fn record_of(pending: &PendingLogin, connection: &Connection) -> NewLoginRecord {
+    NewLoginRecord {
+        application_id: pending.application_id,
+        ..record_at(connection)
     }
 }

@@ -251,9 +251,14 @@ impl EventToken {
 
 fn name(claims: &Map<String, Value>, claim: &'static str) -> Result<String, ReadError> {
     let text = claims.get(claim).and_then(Value::as_str);
-    text.filter(|text| !text.is_empty() && text.len() <= LONGEST_NAME)
+    text.filter(|text| is_name(text))
         .map(str::to_owned)
         .ok_or(ReadError::Claim(claim))
+}
+
+/// Not every database stores NUL.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_NAME && !text.contains('\0')
 }
 
 fn is_for(claim: Option<&Value>, audience: &str) -> bool {
@@ -273,7 +278,7 @@ fn events(claims: &Map<String, Value>) -> Result<Vec<SignalEvent>, ReadError> {
     events
         .iter()
         .map(|(kind, claims)| {
-            let claims = claims.as_object().ok_or(wrong)?;
+            let claims = claims.as_object().filter(|_| is_name(kind)).ok_or(wrong)?;
             Ok(SignalEvent {
                 kind: kind.clone(),
                 claims: claims.clone(),
@@ -399,6 +404,16 @@ mod tests {
             (
                 with("jti", json!("x".repeat(256))),
                 ReadError::Claim("jti"),
+                "invalid_request",
+            ),
+            (
+                with("jti", json!("a\u{0}b")),
+                ReadError::Claim("jti"),
+                "invalid_request",
+            ),
+            (
+                with("events", json!({ "https://e.example/\u{0}": {} })),
+                ReadError::Claim("events"),
                 "invalid_request",
             ),
             (

@@ -77,7 +77,7 @@ impl Subject {
             "complex" => {
                 let parts = members.iter().filter(|(name, _)| *name != "format");
                 let parts = parts
-                    .map(|(name, part)| Ok((name.clone(), Self::read_simple(part)?)))
+                    .map(|(name, part)| Ok((checked(name)?, Self::read_simple(part)?)))
                     .collect::<Result<BTreeMap<_, _>, InvalidSubject>>()?;
                 match parts.len() {
                     1..=MOST => Ok(Self::Complex(parts)),
@@ -144,12 +144,16 @@ impl Subject {
     }
 }
 
-/// A member that is a text of sensible length.
+/// A member that is a text.
 fn text(members: &Map<String, Value>, name: &str) -> Result<String, InvalidSubject> {
     let text = members.get(name).and_then(Value::as_str);
-    text.filter(|text| !text.is_empty() && text.len() <= LONGEST)
-        .map(str::to_owned)
-        .ok_or(InvalidSubject)
+    checked(text.ok_or(InvalidSubject)?)
+}
+
+/// A text of sensible length and without NUL, which not every database stores.
+fn checked(text: &str) -> Result<String, InvalidSubject> {
+    let is_good = !text.is_empty() && text.len() <= LONGEST && !text.contains('\0');
+    is_good.then(|| text.to_owned()).ok_or(InvalidSubject)
 }
 
 #[cfg(test)]
@@ -197,6 +201,8 @@ mod tests {
             json!({ "format": "email", "email": 7 }),
             json!({ "format": "iss_sub", "iss": "i" }),
             json!({ "format": "opaque", "id": long }),
+            json!({ "format": "opaque", "id": "a\u{0}b" }),
+            json!({ "format": "complex", "us\u{0}er": { "format": "opaque", "id": "1" } }),
             json!({ "format": "complex" }),
             json!({ "format": "complex", "user": { "format": "complex", "user": { "format": "opaque", "id": "1" } } }),
             json!({ "format": "aliases", "identifiers": [] }),

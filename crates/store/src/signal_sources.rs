@@ -172,6 +172,16 @@ impl WriteTx {
         Ok(())
     }
 
+    /// Forgets an error that is over, unless another one has been noted meanwhile.
+    pub async fn forget_signal_error(&mut self, id: ConnectionId, error: &str) -> Result<()> {
+        query("UPDATE signal_sources SET last_error = NULL, last_error_at = NULL WHERE connection_id = $1 AND last_error = $2")
+            .bind(id.to_string())
+            .bind(error)
+            .execute(self)
+            .await?;
+        Ok(())
+    }
+
     /// Takes transmitters that are due to be polled; no other node takes one before its lease is over.
     pub async fn claim_polls(&mut self, lease: Duration, limit: i64) -> Result<Vec<SignalSource>> {
         let now = self.now();

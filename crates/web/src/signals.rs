@@ -4,11 +4,11 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use vestibule_core::Secret;
 use vestibule_engine::{PushOutcome, RefusalActor, RevocationOutcome, SignalTrouble};
 
@@ -45,44 +45,45 @@ async fn revoke(
         }
         Err(_) => RevocationOutcome::Unknown,
     };
-    Ok(NoStore(match outcome {
-        RevocationOutcome::Done => StatusCode::NO_CONTENT.into_response(),
-        RevocationOutcome::Malformed => refused(
+    Ok(NoStore(answer_to_revocation(outcome)).into_response())
+}
+
+fn answer_to_revocation(outcome: RevocationOutcome) -> Response {
+    let (status, error, description) = match outcome {
+        RevocationOutcome::Done => return StatusCode::NO_CONTENT.into_response(),
+        RevocationOutcome::Malformed => (
             StatusCode::BAD_REQUEST,
             "invalid_request",
             "sub_id is missing, or of a format that is not understood here",
         ),
         // The keys could not be read just now.
-        RevocationOutcome::Unproven(refusal) if refusal.fault == RefusalActor::Network => refused(
+        RevocationOutcome::Unproven(refusal) if refusal.fault == RefusalActor::Network => (
             StatusCode::SERVICE_UNAVAILABLE,
             "temporarily_unavailable",
             refusal.rule,
         ),
-        RevocationOutcome::Unproven(refusal) => challenged(refused(
-            StatusCode::UNAUTHORIZED,
-            "invalid_token",
-            refusal.rule,
-        )),
-        RevocationOutcome::Forbidden => refused(
+        RevocationOutcome::Unproven(refusal) => {
+            (StatusCode::UNAUTHORIZED, "invalid_token", refusal.rule)
+        }
+        RevocationOutcome::Forbidden => (
             StatusCode::FORBIDDEN,
             "insufficient_scope",
             "the address is outside the organization's verified domains",
         ),
-        RevocationOutcome::Unknown => refused(
+        RevocationOutcome::Unknown => (
             StatusCode::NOT_FOUND,
             "not_found",
             "nobody is known by this name",
         ),
-        RevocationOutcome::NotOwn => refused(
+        RevocationOutcome::NotOwn => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "not_own",
             "the person comes in through another connection",
         ),
-        RevocationOutcome::TooMany => {
-            refused(StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many")
-        }
-    })
-    .into_response())
+        RevocationOutcome::TooMany => (StatusCode::TOO_MANY_REQUESTS, "slow_down", "too many"),
+    };
+    let body = json!({ "error": error, "error_description": description });
+    refused(status, body)
 }
 
 /// `POST /sso/{connection}/ssf/events`: a security event token (RFC 8935 §2).
@@ -94,65 +95,54 @@ async fn push(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, OAuthFailure> {
-    let outcome = match (connection.parse(), String::from_utf8(body.to_vec())) {
-        (Ok(connection_id), Ok(token)) => {
+    let outcome = match connection.parse() {
+        Ok(connection_id) => {
+            let token = Secret::new(String::from_utf8_lossy(&body).trim());
             web.engine
-                .receive_signal(
-                    connection_id,
-                    bearer(&headers),
-                    Secret::new(token.trim()),
-                    address,
-                    now,
-                )
+                .receive_signal(connection_id, bearer(&headers), token, address, now)
                 .await?
         }
-        (Ok(_), Err(_)) => PushOutcome::Refused(SignalTrouble::InvalidRequest),
-        (Err(_), _) => PushOutcome::Gone,
+        Err(_) => PushOutcome::Gone,
     };
-    let error = |status, err: &str, description: &str| {
-        (
-            status,
-            Json(json!({ "err": err, "description": description })),
-        )
-            .into_response()
-    };
-    Ok(NoStore(match outcome {
-        PushOutcome::Accepted => StatusCode::ACCEPTED.into_response(),
+    Ok(NoStore(answer_to_push(outcome)).into_response())
+}
+
+fn answer_to_push(outcome: PushOutcome) -> Response {
+    let (status, err, description) = match outcome {
+        PushOutcome::Accepted => return StatusCode::ACCEPTED.into_response(),
         PushOutcome::Refused(trouble) => {
             let status = match trouble {
                 SignalTrouble::Later => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,
             };
-            (status, Json(trouble.to_error())).into_response()
+            return (status, Json(trouble.to_error())).into_response();
         }
-        PushOutcome::Unproven => challenged(error(
+        PushOutcome::Unproven => (
             StatusCode::UNAUTHORIZED,
             "authentication_failed",
             "the bearer secret is not the one of this connection",
-        )),
-        PushOutcome::TooMany => error(
+        ),
+        PushOutcome::TooMany => (
             StatusCode::TOO_MANY_REQUESTS,
             "authentication_failed",
             "too many",
         ),
-        PushOutcome::Gone => error(
+        PushOutcome::Gone => (
             StatusCode::NOT_FOUND,
             "access_denied",
             "no connection takes pushes here",
         ),
-    })
-    .into_response())
+    };
+    refused(status, json!({ "err": err, "description": description }))
 }
 
-fn refused(status: StatusCode, error: &str, description: &str) -> Response {
-    let body = json!({ "error": error, "error_description": description });
-    (status, Json(body)).into_response()
-}
-
-fn challenged(mut response: Response) -> Response {
-    response.headers_mut().insert(
-        header::WWW_AUTHENTICATE,
-        axum::http::HeaderValue::from_static("Bearer"),
-    );
+/// A refusal; with a challenge where the caller has not proven who it is (RFC 9110 §15.5.2).
+fn refused(status: StatusCode, body: Value) -> Response {
+    let mut response = (status, Json(body)).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     response
 }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use vestibule_core::{ConnectionId, Protocol, Secret, Timestamp};
 use vestibule_oidc::{Authentication, LogoutToken};
-use vestibule_store::{Connection, NewLoginRecord, WriteTx};
+use vestibule_store::{Connection, WriteTx};
 
 use crate::{Engine, Fault, LoginRefusal, outbound::Class, sessions::end_by_provider};
 
@@ -66,19 +66,12 @@ impl Engine {
                     .await?;
                 Ok(OidcLogoutOutcome::Done)
             }
-            // Anybody may post here, so records are rationed.
-            Err(_) if !self.limits().admits_provider_refusal(address) => {
-                Ok(OidcLogoutOutcome::TooMany)
-            }
             Err(error) => {
-                let login = NewLoginRecord {
-                    organization_id: Some(connection.organization_id),
-                    connection_id: Some(connection.id),
-                    ..Default::default()
-                };
-                self.refuse_login(LoginRefusal::of_provider(&error), login, now)
-                    .await
-                    .map(OidcLogoutOutcome::Refused)
+                let refusal = LoginRefusal::of_provider(&error);
+                let refusal = self
+                    .refuse_received(refusal, &connection, address, now)
+                    .await?;
+                Ok(refusal.map_or(OidcLogoutOutcome::TooMany, OidcLogoutOutcome::Refused))
             }
         }
     }

@@ -24,7 +24,7 @@ use vestibule_store::{
 use super::{
     LoginOutcome,
     oidc_logout::is_over_for,
-    record_of,
+    record_at, record_of,
     sign_in::{Proof, connection_changed, deactivated},
 };
 use crate::{
@@ -127,7 +127,7 @@ impl Engine {
             Err(error) => {
                 drop(tx);
                 let tx = self.store().write(now).await?;
-                let login = record(&connection);
+                let login = record_at(&connection);
                 return self
                     .refuse_response(tx, &error, login, posted.address)
                     .await;
@@ -179,7 +179,7 @@ impl Engine {
                     Waiting::Over(_) | Waiting::No => None,
                 };
                 let mut login = used.as_ref().map_or_else(
-                    || record(&connection),
+                    || record_at(&connection),
                     |(_, pending)| record_of(pending, &connection),
                 );
                 login.report = Some(report);
@@ -214,22 +214,6 @@ impl Engine {
             true => LoginRefusal::of_saml(&Rule::Decryption.into()).recorded_as(recorded.reference),
             false => recorded,
         }))
-    }
-
-    /// Refuses what a connection received, of whatever kind, and records it; none beyond so many a minute.
-    pub(crate) async fn refuse_saml(
-        &self,
-        error: &vestibule_saml::Error,
-        connection: &Connection,
-        address: IpAddr,
-        now: Timestamp,
-    ) -> Result<Option<LoginRefusal>, Fault> {
-        if !self.limits().admits_provider_refusal(address) {
-            return Ok(None);
-        }
-        self.refuse_login(LoginRefusal::of_saml(error), record(connection), now)
-            .await
-            .map(Some)
     }
 
     /// A verified answer to a login that waits: used up, remembered, joined and kept for its browser, in one transaction.
@@ -493,14 +477,6 @@ fn handle_of(request_id: &str) -> Option<Secret> {
 /// The row that a proof is sealed to.
 fn row_of(hash: SecretHash) -> String {
     URL_SAFE_NO_PAD.encode(hash.as_bytes())
-}
-
-fn record(connection: &Connection) -> NewLoginRecord {
-    NewLoginRecord {
-        organization_id: Some(connection.organization_id),
-        connection_id: Some(connection.id),
-        ..NewLoginRecord::default()
-    }
 }
 
 async fn remember(

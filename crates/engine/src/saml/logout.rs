@@ -252,7 +252,10 @@ impl Engine {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<SamlLogoutOutcome, Fault> {
-        let refusal = self.refuse_saml(error, connection, address, now).await?;
+        let refusal = LoginRefusal::of_saml(error);
+        let refusal = self
+            .refuse_received(refusal, connection, address, now)
+            .await?;
         Ok(refusal.map_or(SamlLogoutOutcome::TooMany, SamlLogoutOutcome::Refused))
     }
 

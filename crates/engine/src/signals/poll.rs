@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::{Method, Request, header};
-use vestibule_core::{ConnectionState, Secret};
+use tokio::{sync::watch, task::JoinSet};
+use vestibule_core::{ConnectionState, Secret, Timestamp};
 use vestibule_signals::stream::{DeliveryError, PollRequest, PollResponse};
 use vestibule_store::{Connection, SignalSource};
 
@@ -20,52 +21,55 @@ const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
 /// How often the workers look for transmitters that are due.
 const LOOK: Duration = Duration::from_secs(1);
-const SOURCES_AT_ONCE: i64 = 16;
-const EVENTS_AT_ONCE: i64 = 100;
+/// Transmitters that one node polls at the same time.
+const SOURCES_AT_ONCE: usize = 16;
+const EVENTS_AT_ONCE: usize = 100;
 /// Calls in one lease, so that a transmitter with much to say does not outlast it.
 const MOST_CALLS: usize = 5;
+/// How the reason of a poll that failed begins, other than that of a token that was refused.
+const POLL_FAILED: &str = "the poll failed: ";
 
 impl Engine {
-    /// Polls transmitters until told to stop; each is one node's at a time.
-    pub(crate) async fn poll_signals(
-        &self,
-        clock: Clock,
-        mut stopped: tokio::sync::watch::Receiver<bool>,
-    ) {
+    /// Polls transmitters until told to stop; each is one node's at a time, and a slow one holds back no other.
+    pub(crate) async fn poll_signals(&self, clock: Clock, mut stopped: watch::Receiver<bool>) {
+        let mut polls = JoinSet::new();
         while !*stopped.borrow() {
-            if let Err(fault) = self.poll_due(&clock).await {
-                tracing::warn!(error = %fault, "Transmitters of signals could not be polled");
+            while polls.try_join_next().is_some() {}
+            let room = SOURCES_AT_ONCE.saturating_sub(polls.len());
+            let claimed = self.claim_polls(room, clock.now()).await;
+            let claimed = claimed.unwrap_or_else(|fault| {
+                tracing::warn!(error = %fault, "Transmitters of signals could not be looked for");
+                Vec::new()
+            });
+            for source in claimed {
+                let (engine, clock) = (self.clone(), clock.clone());
+                polls.spawn(async move {
+                    let id = source.connection_id;
+                    if let Err(fault) = engine.poll_source(&source, &clock).await {
+                        tracing::warn!(error = %fault, connection.id = %id, "A transmitter of signals could not be polled");
+                    }
+                });
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 _ = stopped.changed() => {}
             }
         }
-    }
-
-    async fn poll_due(&self, clock: &Clock) -> Result<(), Fault> {
-        let now = clock.now();
-        if !self.store().read(now).await?.has_due_polls().await? {
-            return Ok(());
-        }
-        let mut tx = self.store().write(now).await?;
-        let claimed = tx.claim_polls(LEASE, SOURCES_AT_ONCE).await?;
-        tx.commit().await?;
-        let mut polls = tokio::task::JoinSet::new();
-        for source in claimed {
-            let (engine, clock) = (self.clone(), clock.clone());
-            polls.spawn(async move {
-                let id = source.connection_id;
-                if let Err(fault) = engine.poll_source(source, &clock).await {
-                    tracing::warn!(error = %fault, connection.id = %id, "A transmitter of signals could not be polled");
-                }
-            });
-        }
         while polls.join_next().await.is_some() {}
-        Ok(())
     }
 
-    async fn poll_source(&self, source: SignalSource, clock: &Clock) -> Result<(), Fault> {
+    async fn claim_polls(&self, room: usize, now: Timestamp) -> Result<Vec<SignalSource>, Fault> {
+        if room == 0 || !self.store().read(now).await?.has_due_polls().await? {
+            return Ok(Vec::new());
+        }
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        let mut tx = self.store().write(now).await?;
+        let claimed = tx.claim_polls(LEASE, room).await?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    async fn poll_source(&self, source: &SignalSource, clock: &Clock) -> Result<(), Fault> {
         let id = source.connection_id;
         let found = self
             .store()
@@ -73,16 +77,25 @@ impl Engine {
             .await?
             .find_connection(id)
             .await?;
-        let failure = match found.filter(|found| found.state == ConnectionState::Active) {
-            Some(connection) => self.poll_all(&connection, &source, clock).await?.err(),
+        let polled = match found.filter(|found| found.state == ConnectionState::Active) {
+            Some(connection) => Some(self.poll_all(&connection, source, clock).await),
             None => None,
         };
         let now = clock.now();
         let mut tx = self.store().write(now).await?;
-        let pause = match &failure {
-            Some(reason) => {
-                tx.note_signal_error(id, Some(reason)).await?;
+        let pause = match polled {
+            Some(Err(reason)) => {
+                let reason = format!("{POLL_FAILED}{reason}");
+                tx.note_signal_error(id, Some(&reason)).await?;
                 PAUSE_AFTER_FAILURE
+            }
+            Some(Ok(())) => {
+                // Polling works again; why a token was refused stays until another one is good.
+                let before = source.last_error.as_deref();
+                if let Some(before) = before.filter(|before| before.starts_with(POLL_FAILED)) {
+                    tx.forget_signal_error(id, before).await?;
+                }
+                PAUSE
             }
             None => PAUSE,
         };
@@ -97,32 +110,25 @@ impl Engine {
         connection: &Connection,
         source: &SignalSource,
         clock: &Clock,
-    ) -> Result<Result<(), String>, Fault> {
+    ) -> Result<(), String> {
         let mut request = PollRequest {
-            max_events: Some(EVENTS_AT_ONCE),
+            max_events: i64::try_from(EVENTS_AT_ONCE).ok(),
             return_immediately: Some(true),
             ..PollRequest::default()
         };
         for _ in 0..MOST_CALLS {
-            let answer = match self.ask(source, &request).await {
-                Ok(answer) => answer,
-                Err(reason) => return Ok(Err(reason)),
-            };
+            let answer = self.ask(source, &request).await?;
             if answer.sets.is_empty() {
-                return Ok(Ok(()));
+                return Ok(());
             }
-            let (ack, set_errs) = self
-                .take_all(connection, source, answer.sets, clock)
-                .await?;
-            request.ack = ack;
-            request.set_errs = set_errs;
+            let taken = self.take_all(connection, source, answer.sets, clock);
+            (request.ack, request.set_errs) = taken.await;
             if !answer.more_available {
-                request.max_events = Some(0);
-                return Ok(self.ask(source, &request).await.map(|_| ()));
+                break;
             }
         }
         request.max_events = Some(0);
-        Ok(self.ask(source, &request).await.map(|_| ()))
+        self.ask(source, &request).await.map(|_| ())
     }
 
     async fn take_all(
@@ -131,23 +137,27 @@ impl Engine {
         source: &SignalSource,
         sets: BTreeMap<String, String>,
         clock: &Clock,
-    ) -> Result<(Vec<String>, BTreeMap<String, DeliveryError>), Fault> {
+    ) -> (Vec<String>, BTreeMap<String, DeliveryError>) {
         let (mut ack, mut set_errs) = (Vec::new(), BTreeMap::new());
-        for (jti, token) in sets {
+        // What is not acknowledged comes again with the next poll, and so does what is more than was asked for.
+        for (jti, token) in sets.into_iter().take(EVENTS_AT_ONCE) {
             let token = Secret::new(token);
-            match self
+            let taken = self
                 .take_signal(connection, source, &token, clock.now())
-                .await?
-            {
-                Ok(()) => ack.push(jti),
-                // It comes again with the next poll.
-                Err(SignalTrouble::Later) => {}
-                Err(trouble) => {
+                .await;
+            match taken {
+                Ok(Ok(())) => ack.push(jti),
+                Ok(Err(SignalTrouble::Later)) => {}
+                Ok(Err(trouble)) => {
                     set_errs.insert(jti, trouble.to_error());
+                }
+                // Tokens behind one that we fail at are taken all the same.
+                Err(fault) => {
+                    tracing::warn!(error = %fault, connection.id = %connection.id, "A polled token could not be taken");
                 }
             }
         }
-        Ok((ack, set_errs))
+        (ack, set_errs)
     }
 
     async fn ask(&self, source: &SignalSource, body: &PollRequest) -> Result<PollResponse, String> {

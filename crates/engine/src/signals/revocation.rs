@@ -9,7 +9,7 @@ use url::Url;
 use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, Timestamp};
 use vestibule_oidc::{Error, StatementTrust};
 use vestibule_signals::subject::Subject;
-use vestibule_store::{Connection, NewLoginRecord, SignalSource};
+use vestibule_store::{Connection, SignalSource};
 
 use super::{Dialect, Effect, Signal, obey};
 use crate::{Engine, Fault, LoginRefusal, OidcSettings, outbound::Class, refusal::Actor};
@@ -45,15 +45,15 @@ pub enum RevocationOutcome {
 struct Trust {
     issuer: String,
     jwks_uri: Url,
-    client_id: Option<String>,
+    /// The `sub` of its tokens. An issuer may serve many companies, and each of them may name our address as theirs.
+    client_id: String,
 }
 
 /// What a good token says.
 struct Asked {
+    issuer: String,
     issued_at: i64,
     jti: Option<String>,
-    /// The hash of the token, for remembering: each counts once for each subject.
-    token: String,
     until: i64,
 }
 
@@ -98,32 +98,32 @@ impl Engine {
         let Some(connection) = found.filter(|found| found.state == ConnectionState::Active) else {
             return Ok(RevocationOutcome::Unknown);
         };
-        let judged = match &token {
-            Some(token) => self.judge_revocation(&connection, token, now).await?,
+        let judged = match token {
+            Some(token) => {
+                let judged = self.judge_revocation(&connection, &token, now).await?;
+                judged.map(|asked| (asked, token))
+            }
             None => Err(LoginRefusal::of_provider(&Error::ClaimMissing {
                 claim: "Authorization",
             })),
         };
-        let asked = match judged {
-            Ok(asked) => asked,
-            // Anybody may post here, so records are rationed.
-            Err(_) if !self.limits().admits_provider_refusal(address) => {
-                return Ok(RevocationOutcome::TooMany);
-            }
+        let (asked, token) = match judged {
+            Ok(proven) => proven,
             Err(refusal) => {
-                let login = NewLoginRecord {
-                    organization_id: Some(connection.organization_id),
-                    connection_id: Some(connection.id),
-                    ..Default::default()
-                };
-                let refusal = self.refuse_login(refusal, login, now).await?;
-                return Ok(RevocationOutcome::Unproven(refusal));
+                let refusal = self
+                    .refuse_received(refusal, &connection, address, now)
+                    .await?;
+                return Ok(refusal.map_or(RevocationOutcome::TooMany, RevocationOutcome::Unproven));
             }
         };
         let body: Option<Value> = serde_json::from_slice(body).ok();
         let subject = body.as_ref().and_then(|body| body.get("sub_id"));
         match subject.map(Subject::read) {
-            Some(Ok(subject)) => self.revoke_all_of(&connection, &asked, &subject, now).await,
+            Some(Ok(subject)) => {
+                let message = message_of(&token, &subject);
+                self.revoke_all_of(&connection, &asked, (&subject, &message), now)
+                    .await
+            }
             _ => Ok(RevocationOutcome::Malformed),
         }
     }
@@ -132,27 +132,20 @@ impl Engine {
         &self,
         connection: &Connection,
         asked: &Asked,
-        subject: &Subject,
+        (subject, message): (&Subject, &str),
         now: Timestamp,
     ) -> Result<RevocationOutcome, Fault> {
-        let trust = self.revocation_trust(connection, now).await?;
-        let issuer = trust.map(|trust| trust.issuer).unwrap_or_default();
         let mut tx = self.store().write(now).await?;
         // A copy ends nothing again: the person may have signed in since.
         let until = Timestamp::from_unix_seconds(asked.until);
-        let message = Secret::new(format!("{}:{}", asked.token, subject.to_json()));
-        let message = format!(
-            "revocation:{}",
-            URL_SAFE_NO_PAD.encode(message.hash().as_bytes())
-        );
-        if !tx.remember_message(connection.id, &message, until).await? {
+        if !tx.remember_message(connection.id, message, until).await? {
             return Ok(RevocationOutcome::Done);
         }
         let signal = Signal {
             dialect: Dialect::Revocation,
             event: EVENT,
             message_id: asked.jti.as_deref(),
-            issuer: &issuer,
+            issuer: &asked.issuer,
             subject,
             issued_at: asked.issued_at,
         };
@@ -178,8 +171,9 @@ impl Engine {
         token: &Secret,
         now: Timestamp,
     ) -> Result<Result<Asked, LoginRefusal>, Fault> {
-        let Some(trust) = self.revocation_trust(connection, now).await? else {
-            return Ok(Err(no_source()));
+        let trust = match self.revocation_trust(connection, now).await? {
+            Ok(trust) => trust,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let algorithms = self.signal_algorithms(connection, now).await?;
         let client = self.outbound().for_oidc(Class::Customer);
@@ -194,24 +188,18 @@ impl Engine {
             .oidc_keys(connection.id, &trust.jwks_uri)
             .statement(token.expose(), wanted, &client, seconds)
             .await;
-        let judged = claims.and_then(|claims| {
-            let audience = self.revocation_url(connection.id);
-            check_claims(&claims, &audience, trust.client_id.as_deref(), seconds)
-        });
-        Ok(judged
-            .map(|asked| Asked {
-                token: URL_SAFE_NO_PAD.encode(token.hash().as_bytes()),
-                ..asked
-            })
-            .map_err(|error| LoginRefusal::of_provider(&error)))
+        let audience = self.revocation_url(connection.id);
+        let judged = claims.and_then(|claims| check_claims(&claims, trust, &audience, seconds));
+        Ok(judged.map_err(|error| LoginRefusal::of_provider(&error)))
     }
 
-    /// Whom a connection's settings trust, and else its own OpenID Provider; none by SAML without such settings.
+    /// Whom a connection's signal source trusts, and else its own OpenID Provider. Nobody by SAML without a source, or
+    /// where it names no client.
     async fn revocation_trust(
         &self,
         connection: &Connection,
         now: Timestamp,
-    ) -> Result<Option<Trust>, Fault> {
+    ) -> Result<Result<Trust, LoginRefusal>, Fault> {
         let source = self
             .store()
             .read(now)
@@ -222,35 +210,44 @@ impl Engine {
             Protocol::Oidc => Some(OidcSettings::of(connection)?),
             Protocol::Saml | Protocol::Password => None,
         };
-        let client_id = own.as_ref().map(|own| own.client_id.clone());
         if let Some(source) = source {
-            return Ok(trust_of(source, client_id));
+            return Ok(trust_of(source, own.map(|own| own.client_id)).ok_or_else(no_source));
         }
         let Some(own) = own else {
-            return Ok(None);
+            return Ok(Err(no_source()));
         };
-        let provider = self.oidc_connection(connection, now).await?;
-        Ok(provider.ok().map(|provider| Trust {
-            issuer: own.issuer,
-            jwks_uri: provider.metadata().jwks_uri.clone(),
-            client_id,
-        }))
+        Ok(match self.oidc_connection(connection, now).await? {
+            Ok(provider) => Ok(Trust {
+                issuer: own.issuer,
+                jwks_uri: provider.metadata().jwks_uri.clone(),
+                client_id: own.client_id,
+            }),
+            // Usually it cannot be reached just now, and the request is worth another try.
+            Err(error) => Err(LoginRefusal::of_provider(&error)),
+        })
     }
 }
 
-fn trust_of(source: SignalSource, client_id: Option<String>) -> Option<Trust> {
+fn trust_of(source: SignalSource, own_client_id: Option<String>) -> Option<Trust> {
     Some(Trust {
         issuer: source.issuer,
         jwks_uri: source.jwks_uri.parse().ok()?,
-        client_id: source.client_id.or(client_id),
+        client_id: source.client_id.or(own_client_id)?,
     })
+}
+
+/// By this a request is remembered: each token counts once for each subject.
+fn message_of(token: &Secret, subject: &Subject) -> String {
+    let encoded = |secret: &Secret| URL_SAFE_NO_PAD.encode(secret.hash().as_bytes());
+    let both = Secret::new(format!("{}:{}", encoded(token), subject.to_json()));
+    format!("revocation:{}", encoded(&both))
 }
 
 /// `aud`, `sub`, `exp` and `iat` of the token.
 fn check_claims(
     claims: &Map<String, Value>,
+    trust: Trust,
     audience: &str,
-    client_id: Option<&str>,
     now: i64,
 ) -> Result<Asked, Error> {
     let text = |claim: &'static str| claims.get(claim).and_then(Value::as_str);
@@ -274,10 +271,10 @@ fn check_claims(
         });
     }
     let sub = text("sub").ok_or(Error::ClaimMissing { claim: "sub" })?;
-    if client_id.is_some_and(|client_id| client_id != sub) {
+    if sub != trust.client_id {
         return Err(Error::RequiredClaim {
             claim: "sub".to_owned(),
-            wanted: client_id.unwrap_or_default().to_owned(),
+            wanted: trust.client_id,
             got: Some(sub.to_owned()),
         });
     }
@@ -295,11 +292,11 @@ fn check_claims(
             expires_at: latest,
         });
     }
-    let jti = text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 255);
+    let jti = text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 255 && !jti.contains('\0'));
     Ok(Asked {
+        issuer: trust.issuer,
         issued_at,
         jti: jti.map(str::to_owned),
-        token: String::new(),
         until: latest.saturating_add(SKEW),
     })
 }

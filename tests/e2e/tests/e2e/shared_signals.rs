@@ -239,6 +239,20 @@ async fn hostile_events_end_nothing(server: TestServer) {
             signed(&bent(json!({ "sub_id": null }))),
         ),
         (
+            "a NUL in a name",
+            "invalid_request",
+            signed(&bent(
+                json!({ "sub_id": { "format": "opaque", "id": "a\u{0}b" } }),
+            )),
+        ),
+        (
+            "a NUL in an event",
+            "invalid_request",
+            signed(&bent(
+                json!({ "events": { "https://e.example/\u{0}": {} } }),
+            )),
+        ),
+        (
             "the future",
             "invalid_request",
             signed(&bent(json!({ "iat": now() + 3600 }))),

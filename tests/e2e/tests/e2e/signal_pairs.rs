@@ -1,5 +1,14 @@
 //! Our own transmitter and our own receiver: two installations that speak to each other over HTTP.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Json, Router, http::StatusCode, routing::post};
 use serde_json::{Value, json};
 use vestibule_simulate::Browser;
 use vestibule_support::{
@@ -14,7 +23,8 @@ use crate::{
 
 on_every_server!(
     our_own_receiver_takes_what_is_pushed,
-    our_own_receiver_polls
+    our_own_receiver_polls,
+    why_a_poll_failed_is_said_until_it_works,
 );
 
 /// Another installation on the same kind of database, whose people are the receiver's.
@@ -116,4 +126,40 @@ async fn our_own_receiver_polls(server: TestServer) {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     server.settled().await;
+}
+
+async fn why_a_poll_failed_is_said_until_it_works(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    let is_up = Arc::new(AtomicBool::new(false));
+    let its_state = Arc::clone(&is_up);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let poll_url = format!("http://{}/poll", listener.local_addr().unwrap());
+    let router = Router::new().route(
+        "/poll",
+        post(async move || match its_state.load(Ordering::SeqCst) {
+            true => (StatusCode::OK, Json(json!({ "sets": {} }))),
+            false => (StatusCode::BAD_GATEWAY, Json(Value::Null)),
+        }),
+    );
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let wanted = json!({
+        "issuer": company.idp.issuer(), "jwks_uri": company.idp.jwks_uri(), "method": "poll",
+        "poll_url": poll_url, "poll_token": "t" });
+    assert_eq!(source(&server, &company, &wanted).await.status, 200);
+    let path = format!("/connections/{}/signal-source", company.connection_id);
+    let until = async |wanted: &Value| {
+        let begun = std::time::Instant::now();
+        loop {
+            let error = server.admin.get(&path).await["last_error"].clone();
+            if error == *wanted {
+                break;
+            }
+            assert!(begun.elapsed().as_secs() < 20, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until(&json!("the poll failed: the transmitter answered 502")).await;
+    is_up.store(true, Ordering::SeqCst);
+    server.pass(Duration::from_secs(31));
+    until(&Value::Null).await;
 }

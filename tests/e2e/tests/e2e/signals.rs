@@ -22,6 +22,7 @@ on_every_server!(
     a_login_that_a_revocation_overtook_is_refused,
     no_sign_in_survives_a_revocation_that_came_while_it_was_stored,
     by_saml_a_revocation_needs_a_signal_source,
+    a_revocation_is_asked_for_again_while_the_provider_cannot_be_read,
 );
 
 pub(crate) async fn signed_in(
@@ -370,6 +371,18 @@ async fn by_saml_a_revocation_needs_a_signal_source(server: TestServer) {
         (401, "no_signal_source")
     );
     let path = format!("/connections/{}/signal-source", company.connection_id);
+    // An issuer may serve many companies, so the client has to be known.
+    let nobody = json!({ "issuer": company.idp.issuer(), "jwks_uri": company.idp.jwks_uri() });
+    let set = server
+        .admin
+        .call("PUT".parse().unwrap(), &path, Some(&nobody))
+        .await;
+    assert_eq!(set.status, 200, "{}", set.body);
+    let reply = revoke(&server, &company.connection_id, &token, &email(&ada)).await;
+    assert_eq!(
+        (reply.status, reply.text("error_description")),
+        (401, "no_signal_source")
+    );
     let source = json!({ "issuer": company.idp.issuer(), "jwks_uri": company.idp.jwks_uri(), "client_id": "0oa1" });
     let set = server
         .admin
@@ -391,5 +404,23 @@ async fn by_saml_a_revocation_needs_a_signal_source(server: TestServer) {
     server.admin.delete(&path).await;
     let reply = revoke(&server, &company.connection_id, &token, &email(&ada)).await;
     assert_eq!(reply.status, 401, "nobody is trusted any more");
+    server.settled().await;
+}
+
+async fn a_revocation_is_asked_for_again_while_the_provider_cannot_be_read(server: TestServer) {
+    let company = Company::set_up(&server).await;
+    let ada = company.hire("Ada", "Lovelace").await;
+    let claims = revocation(&server, &company, &json!({}));
+    let token = company.idp.signed(REVOCATION, &claims).unwrap();
+    // What the provider says about itself is read again after a day.
+    server.pass(std::time::Duration::from_hours(25));
+    company.idp.shutdown().await;
+    let reply = revoke(&server, &company.connection_id, &token, &email(&ada)).await;
+    assert_eq!(
+        (reply.status, reply.text("error")),
+        (503, "temporarily_unavailable"),
+        "{}",
+        reply.body
+    );
     server.settled().await;
 }

@@ -5,7 +5,7 @@ use vestibule_core::Timestamp;
 use vestibule_saml::Verified;
 use vestibule_store::Connection;
 
-use super::{SamlAnswer, record, remember, replayed, subject::hint_of};
+use super::{SamlAnswer, record_at, remember, replayed, subject::hint_of};
 use crate::{Engine, Fault, LoginRefusal, refusal::Actor};
 
 impl Engine {
@@ -17,7 +17,7 @@ impl Engine {
         report: Box<RawValue>,
         now: Timestamp,
     ) -> Result<SamlAnswer, Fault> {
-        let mut login = record(connection);
+        let mut login = record_at(connection);
         login.report = Some(report);
         let mut tx = self.store().write(now).await?;
         if !remember(&mut tx, connection, verified).await? {

@@ -8,10 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{ConnectionId, Secret};
 use vestibule_engine::{
     Engine,
-    admin::{
-        ReceivedSignal, SignalMethod, SignalSource as Stored, SignalSourceChange,
-        SignalSourceDetails,
-    },
+    admin::{self, ReceivedSignal, SignalSourceChange, SignalSourceDetails},
 };
 
 use crate::{
@@ -33,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
 /// How security event tokens come.
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Method {
+enum SignalMethod {
     /// They do not; the source only revokes tokens (Okta Universal Logout).
     None,
     /// The transmitter pushes them (RFC 8935).
@@ -53,9 +50,10 @@ struct SignalSourceInput {
     /// The `aud` of its security event tokens; `push_url` when absent.
     audience: Option<String>,
     /// The `sub` of its requests for a global token revocation; by OpenID Connect the connection's client id when absent.
+    /// A connection by SAML takes no such requests without it.
     client_id: Option<String>,
     /// `none` when absent.
-    method: Option<Method>,
+    method: Option<SignalMethod>,
     /// Where tokens are polled.
     poll_url: Option<String>,
     /// The access token for polls; it stays when absent, while the address does.
@@ -73,9 +71,9 @@ impl From<SignalSourceInput> for SignalSourceChange {
             audience: input.audience,
             client_id: input.client_id,
             method: input.method.map(|method| match method {
-                Method::None => SignalMethod::None,
-                Method::Push => SignalMethod::Push,
-                Method::Poll => SignalMethod::Poll,
+                SignalMethod::None => admin::SignalMethod::None,
+                SignalMethod::Push => admin::SignalMethod::Push,
+                SignalMethod::Poll => admin::SignalMethod::Poll,
             }),
             poll_url: input.poll_url,
             poll_token: input.poll_token.map(Secret::new),
@@ -114,7 +112,7 @@ struct SignalSource {
 
 impl SignalSource {
     fn of(engine: &Engine, details: SignalSourceDetails) -> Self {
-        let source: Stored = details.source;
+        let source = details.source;
         Self {
             connection_id: source.connection_id.to_string(),
             issuer: source.issuer,
