@@ -57,7 +57,7 @@ enum Outcome {
     OurFault,
     /// No further attempt can help: what it is about is gone.
     Hopeless,
-    /// The lease ran out meanwhile; somebody else does it.
+    /// It is not this worker's any more: its lease ran out, or it waits in its stream.
     Lost,
 }
 
@@ -116,7 +116,8 @@ impl Attempt {
         Self::new(Outcome::Hopeless, None, Some(error.to_owned()))
     }
 
-    fn lost() -> Self {
+    /// Nothing is stored about the job: it is somebody else's now.
+    pub(crate) fn given_away() -> Self {
         Self::new(Outcome::Lost, None, None)
     }
 }

@@ -66,4 +66,7 @@ pub use tokens::Granted;
 pub use upstream::OidcSettings;
 pub use vault::{InvalidMasterKey, MasterKey};
 pub use vestibule_oidc::{AssertionAudience, ProviderKind, PushedRequests, UserInfo};
+pub use vestibule_signals::stream::{
+    PollRequest, StreamRequest, StreamStatus, VerificationRequest,
+};
 pub use visit::{Visit, VisitRule, Visitor};

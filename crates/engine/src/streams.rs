@@ -12,8 +12,7 @@ use vestibule_issuer::{keys::Algorithm, metadata::paths};
 use vestibule_signals::{
     event_token::{
         ACCOUNT_DISABLED, ACCOUNT_ENABLED, ACCOUNT_PURGED, CREDENTIAL_CHANGE, EventToken,
-        Initiator, SESSION_REVOKED, STREAM_UPDATED, SignalEvent, TOKEN_CLAIMS_CHANGE, TYP,
-        VERIFICATION,
+        Initiator, SESSION_REVOKED, SignalEvent, TOKEN_CLAIMS_CHANGE, TYP, VERIFICATION,
     },
     stream::{AuthorizationScheme, POLL, PUSH, TransmitterConfiguration},
     subject::Subject,
@@ -95,21 +94,13 @@ impl Engine {
     ) -> Option<(Subject, SignalEvent)> {
         let text = |name: &str| payload.get(name).and_then(Value::as_str);
         let kind: StreamKind = text("kind")?.parse().ok()?;
-        let about_stream = || Subject::Opaque(stream.id.to_string());
-        match kind {
-            StreamKind::Verification => {
-                let event = SignalEvent::new(VERIFICATION);
-                let event = match text("state") {
-                    Some(state) => event.with("state", state.into()),
-                    None => event,
-                };
-                return Some((about_stream(), event));
-            }
-            StreamKind::StreamUpdated => {
-                let event = SignalEvent::new(STREAM_UPDATED);
-                return Some((about_stream(), event.with("status", text("status")?.into())));
-            }
-            _ => {}
+        if kind == StreamKind::Verification {
+            let event = SignalEvent::new(VERIFICATION);
+            let event = match text("state") {
+                Some(state) => event.with("state", state.into()),
+                None => event,
+            };
+            return Some((Subject::Opaque(stream.id.to_string()), event));
         }
         let (_, name) = TOLD.iter().find(|(known, _)| *known == kind)?;
         let event = SignalEvent::new(name)

@@ -299,7 +299,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Leaves a tombstone of an application without its secret; the caller ends its shares beside it.
+    /// Leaves a tombstone of an application without its secret and its streams; the caller ends its shares beside it.
     pub async fn delete_application(&mut self, id: ApplicationId) -> Result<()> {
         let now = self.now().micros();
         query(
@@ -308,6 +308,13 @@ impl WriteTx {
             .bind(now)
             .execute(self)
             .await?;
+        for sql in [
+            "DELETE FROM stream_events WHERE stream_id IN (SELECT t.id FROM streams t WHERE t.application_id = $1)",
+            "DELETE FROM streams WHERE application_id = $1",
+            "DELETE FROM stream_tokens WHERE application_id = $1",
+        ] {
+            query(sql).bind(id.to_string()).long().execute(self).await?;
+        }
         Ok(())
     }
 }

@@ -1,6 +1,11 @@
+use std::collections::HashSet;
+
 use vestibule_core::{ApplicationId, Timestamp, UserId};
 
-use crate::{ReadTx, Result, WriteTx, query::query, row::Json};
+use crate::{ReadTx, Result, WriteTx, query::query, row::Json, statement::Statement};
+
+/// People whom one statement asks about.
+const PEOPLE_AT_ONCE: usize = 500;
 
 /// What a person lets a third-party application know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,28 @@ impl ReadTx {
             .bind(application_id.to_string())
             .fetch_optional(self)
             .await
+    }
+
+    /// Who of these people lets an application know them.
+    pub(crate) async fn list_consenting(
+        &mut self,
+        application_id: ApplicationId,
+        people: &[UserId],
+    ) -> Result<HashSet<UserId>> {
+        let mut consenting = HashSet::new();
+        for chunk in people.chunks(PEOPLE_AT_ONCE) {
+            let mut statement =
+                Statement::new("SELECT user_id FROM consents WHERE application_id = ");
+            statement
+                .text(&application_id)
+                .sql(" AND user_id")
+                .is_one_of(chunk);
+            let found: Vec<String> = self.fetch(statement).await?;
+            for id in found {
+                consenting.insert(id.parse().map_err(|_| crate::Error::corrupt("user id"))?);
+            }
+        }
+        Ok(consenting)
     }
 
     /// What a person lets applications know, at most `limit` of them.

@@ -2,8 +2,6 @@
 //!
 //! A stream that pushes has its news in the outbox; what waits to be polled, or for the end of a pause, is a row here.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 use vestibule_core::{
     AppSessionId, ApplicationId, OffboardingId, OrganizationId, OutboxId, StreamId, Timestamp,
@@ -11,7 +9,8 @@ use vestibule_core::{
 };
 
 use crate::{
-    Destination, Ending, Job, NewJob, ReadTx, Result, StreamKind, StreamStatus, WriteTx,
+    Destination, Ending, Job, NewJob, ReadTx, Result, Stream, StreamKind, StreamMethod,
+    StreamStatus, WriteTx,
     query::query,
     row::{Json, text},
     statement::Statement,
@@ -20,11 +19,15 @@ use crate::{
 /// Rows that one statement moves or writes.
 const ROWS_AT_ONCE: usize = 500;
 
-/// News of a stream that waits.
+/// News that wait in a stream.
 #[derive(Debug, Clone)]
 pub struct StreamEvent {
     /// Its id, also the `jti` of its token.
     pub id: OutboxId,
+    /// Where it happened.
+    pub organization_id: Option<OrganizationId>,
+    /// To whom.
+    pub user_id: Option<UserId>,
     /// What there is to tell, in words of ours.
     pub payload: Value,
     /// When it happened.
@@ -33,28 +36,27 @@ pub struct StreamEvent {
 
 from_row!(StreamEvent, row => StreamEvent {
     id: row.id("id")?,
+    organization_id: row.id_or_null("organization_id")?,
+    user_id: row.id_or_null("user_id")?,
     payload: row.get::<Json<Value>>("payload")?.0,
     created_at: row.time("created_at")?,
 });
 
-/// What there is to tell.
-#[derive(Debug, Clone)]
-pub struct StreamNews {
-    /// What happened.
-    pub kind: StreamKind,
-    /// Where.
-    pub organization_id: Option<OrganizationId>,
-    /// To whom.
-    pub user_id: Option<UserId>,
+/// What there is to tell of a person.
+#[derive(Debug)]
+struct News {
+    kind: StreamKind,
+    organization_id: OrganizationId,
+    user_id: UserId,
     /// In which share of a sign-in; it is told to that share's application alone.
-    pub share: Option<(AppSessionId, ApplicationId)>,
+    share: Option<(AppSessionId, ApplicationId)>,
     /// Why, in a word of [`EndCause`](vestibule_core::EndCause) or of an event.
-    pub reason: String,
+    reason: String,
     /// Who says so, as receipts name them.
-    pub actor: String,
+    actor: String,
 }
 
-impl StreamNews {
+impl News {
     fn payload(&self, cause: &str) -> Value {
         json!({
             "kind": self.kind.as_str(), "txn": cause, "organization_id": self.organization_id, "user_id": self.user_id,
@@ -70,7 +72,7 @@ struct Listener {
     application_id: ApplicationId,
     third_party: bool,
     status: StreamStatus,
-    method: String,
+    method: StreamMethod,
     kinds: Vec<String>,
 }
 
@@ -79,13 +81,16 @@ from_row!(Listener, row => Listener {
     application_id: row.id("application_id")?,
     third_party: row.get("third_party")?,
     status: row.word("status")?,
-    method: row.get("method")?,
+    method: row.word("method")?,
     kinds: row.get::<Json<Vec<String>>>("kinds")?.0,
 });
 
 impl Listener {
-    fn pushes_now(&self) -> bool {
-        self.status == StreamStatus::Enabled && self.method == "push"
+    fn wants(&self, news: &News) -> bool {
+        let is_meant = news
+            .share
+            .is_none_or(|(_, application_id)| application_id == self.application_id);
+        is_meant && self.kinds.iter().any(|kind| kind == news.kind.as_str())
     }
 }
 
@@ -96,7 +101,8 @@ impl ReadTx {
         id: StreamId,
         limit: i64,
     ) -> Result<Vec<StreamEvent>> {
-        query("SELECT id, payload, created_at FROM stream_events WHERE stream_id = $1 ORDER BY id LIMIT $2")
+        query(
+            "SELECT id, organization_id, user_id, payload, created_at FROM stream_events WHERE stream_id = $1 ORDER BY id LIMIT $2")
             .bind(id.to_string())
             .bind(limit)
             .fetch_all(self)
@@ -110,6 +116,23 @@ impl ReadTx {
              WHERE t.status <> 'disabled' ORDER BY t.id")
             .fetch_all(self)
             .await
+    }
+}
+
+impl ReadTx {
+    /// Streams that push, and in which news wait that nobody would fetch: what happened while the stream was changed may
+    /// still have been written as before.
+    pub async fn list_stranded_streams(&mut self, limit: i64) -> Result<Vec<StreamId>> {
+        let found: Vec<String> = query(
+            "SELECT t.id FROM streams t WHERE t.status = 'enabled' AND t.method = 'push'
+             AND EXISTS (SELECT 1 FROM stream_events e WHERE e.stream_id = t.id) ORDER BY t.id LIMIT $1")
+            .bind(limit)
+            .fetch_all(self)
+            .await?;
+        found
+            .iter()
+            .map(|id| id.parse().map_err(|_| crate::Error::corrupt("stream id")))
+            .collect()
     }
 }
 
@@ -131,12 +154,12 @@ impl WriteTx {
             }
             _ => &[StreamKind::SessionRevoked],
         };
-        let news: Vec<StreamNews> = kinds
+        let news: Vec<News> = kinds
             .iter()
-            .map(|kind| StreamNews {
+            .map(|kind| News {
                 kind: *kind,
-                organization_id: Some(organization_id),
-                user_id: Some(user_id),
+                organization_id,
+                user_id,
                 share: None,
                 reason: ending.cause.as_str().to_owned(),
                 actor: ending.actor.to_owned(),
@@ -152,17 +175,15 @@ impl WriteTx {
         ending: Ending<'_>,
         receipt: Option<OffboardingId>,
     ) -> Result<()> {
-        let news: Vec<StreamNews> = shares
-            .map(
-                |(id, application_id, user_id, organization_id)| StreamNews {
-                    kind: StreamKind::SessionRevoked,
-                    organization_id: Some(organization_id),
-                    user_id: Some(user_id),
-                    share: Some((id, application_id)),
-                    reason: ending.cause.as_str().to_owned(),
-                    actor: ending.actor.to_owned(),
-                },
-            )
+        let news: Vec<News> = shares
+            .map(|(id, application_id, user_id, organization_id)| News {
+                kind: StreamKind::SessionRevoked,
+                organization_id,
+                user_id,
+                share: Some((id, application_id)),
+                reason: ending.cause.as_str().to_owned(),
+                actor: ending.actor.to_owned(),
+            })
             .collect();
         let cause = match receipt {
             Some(receipt) => receipt.to_string(),
@@ -178,11 +199,11 @@ impl WriteTx {
         users: impl Iterator<Item = UserId>,
         reason: &str,
     ) -> Result<()> {
-        let news: Vec<StreamNews> = users
-            .map(|user_id| StreamNews {
+        let news: Vec<News> = users
+            .map(|user_id| News {
                 kind: StreamKind::TokenClaimsChange,
-                organization_id: Some(organization_id),
-                user_id: Some(user_id),
+                organization_id,
+                user_id,
                 share: None,
                 reason: reason.to_owned(),
                 actor: "directory".to_owned(),
@@ -193,61 +214,50 @@ impl WriteTx {
     }
 
     /// Puts news into the streams that want them; all of one call share one cause.
-    async fn push_news(&mut self, news: &[StreamNews], cause: &str) -> Result<()> {
+    async fn push_news(&mut self, news: &[News], cause: &str) -> Result<()> {
         if news.is_empty() {
             return Ok(());
         }
-        let listeners = self.list_listeners().await?;
-        if listeners.is_empty() {
-            return Ok(());
-        }
-        let mut consents = HashMap::new();
         let (mut pushed, mut kept) = (Vec::new(), Vec::new());
-        for one in news {
-            for listener in &listeners {
-                if self.is_told(listener, one, &mut consents).await? {
-                    match listener.pushes_now() {
-                        true => pushed.push(self.job(listener.id, one, cause)),
-                        false => kept.push((listener.id, one)),
-                    }
+        for listener in self.list_listeners().await? {
+            let told = self.told_to(&listener, news).await?.into_iter();
+            match (listener.status, listener.method) {
+                (StreamStatus::Enabled, StreamMethod::Push) => {
+                    pushed.extend(told.map(|one| self.job(listener.id, one, cause)));
                 }
+                _ => kept.extend(told.map(|one| (listener.id, one))),
             }
         }
         self.add_jobs(&pushed).await?;
         self.keep_news(&kept, cause).await
     }
 
-    /// A third party hears only of people who let it know them.
-    async fn is_told(
+    /// What a stream hears of; a third party's only of people who let it know them.
+    async fn told_to<'n>(
         &mut self,
         listener: &Listener,
-        news: &StreamNews,
-        consents: &mut HashMap<(UserId, ApplicationId), bool>,
-    ) -> Result<bool> {
-        if !listener.kinds.iter().any(|kind| kind == news.kind.as_str()) {
-            return Ok(false);
-        }
-        if let Some((_, application_id)) = news.share {
-            return Ok(application_id == listener.application_id);
-        }
-        let (true, Some(user_id)) = (listener.third_party, news.user_id) else {
-            return Ok(true);
-        };
-        let key = (user_id, listener.application_id);
-        if let Some(known) = consents.get(&key) {
-            return Ok(*known);
-        }
-        let consent = self.find_consent(user_id, listener.application_id).await?;
-        consents.insert(key, consent.is_some());
-        Ok(consent.is_some())
+        news: &'n [News],
+    ) -> Result<Vec<&'n News>> {
+        let mut told: Vec<&News> = news.iter().filter(|one| listener.wants(one)).collect();
+        let is_asked = |one: &News| listener.third_party && one.share.is_none();
+        let people: Vec<UserId> = told
+            .iter()
+            .filter(|one| is_asked(one))
+            .map(|one| one.user_id)
+            .collect();
+        let known = self
+            .list_consenting(listener.application_id, &people)
+            .await?;
+        told.retain(|one| !is_asked(one) || known.contains(&one.user_id));
+        Ok(told)
     }
 
-    fn job(&self, id: StreamId, news: &StreamNews, cause: &str) -> NewJob {
+    fn job(&self, id: StreamId, news: &News, cause: &str) -> NewJob {
         NewJob {
             kind: Destination::Stream,
             destination: id.to_string(),
-            organization_id: news.organization_id,
-            user_id: news.user_id,
+            organization_id: Some(news.organization_id),
+            user_id: Some(news.user_id),
             // Not the receipt's: it counts notices by that, and a stream may be paused for long.
             cause_id: None,
             payload: news.payload(cause),
@@ -255,7 +265,7 @@ impl WriteTx {
         }
     }
 
-    async fn keep_news(&mut self, kept: &[(StreamId, &StreamNews)], cause: &str) -> Result<()> {
+    async fn keep_news(&mut self, kept: &[(StreamId, &News)], cause: &str) -> Result<()> {
         let now = self.now();
         for chunk in kept.chunks(ROWS_AT_ONCE) {
             let mut statement = Statement::new(
@@ -266,8 +276,8 @@ impl WriteTx {
                 statement.row([
                     id.to_string().into(),
                     stream_id.to_string().into(),
-                    text(news.organization_id).into(),
-                    text(news.user_id).into(),
+                    news.organization_id.to_string().into(),
+                    news.user_id.to_string().into(),
                     Json(news.payload(cause)).into(),
                     now.micros().into(),
                 ]);
@@ -278,36 +288,45 @@ impl WriteTx {
     }
 
     /// News of one stream, about the stream itself; told whatever was asked for.
-    pub async fn tell_stream(&mut self, stream: &crate::Stream, payload: Value) -> Result<()> {
-        let news = NewJob {
-            kind: Destination::Stream,
-            destination: stream.id.to_string(),
-            organization_id: None,
-            user_id: None,
-            cause_id: None,
-            payload,
-            not_before: self.now(),
-        };
-        if stream.status == StreamStatus::Enabled && stream.method == "push" {
+    pub async fn tell_stream(&mut self, stream: &Stream, payload: Value) -> Result<()> {
+        let now = self.now();
+        if stream.pushes() {
+            let news = NewJob {
+                kind: Destination::Stream,
+                destination: stream.id.to_string(),
+                organization_id: None,
+                user_id: None,
+                cause_id: None,
+                payload,
+                not_before: now,
+            };
             return self.add_jobs(&[news]).await;
         }
-        let now = self.now();
         let id: OutboxId = self.generator().id(now);
         query("INSERT INTO stream_events (id, stream_id, payload, created_at) VALUES ($1, $2, $3, $4)")
             .bind(id.to_string())
             .bind(stream.id.to_string())
-            .bind(Json(&news.payload))
+            .bind(Json(&payload))
             .bind(now.micros())
             .execute(self)
             .await?;
         Ok(())
     }
 
-    /// Takes back a job that its stream cannot push just now: it waits under the same id.
+    /// Takes back a job that its stream cannot push just now: it waits in the stream, under the same id. Nothing happens
+    /// where it is no job any more.
     pub async fn hold_stream_job(&mut self, job: &Job, id: StreamId) -> Result<()> {
+        let taken = query(
+            "DELETE FROM outbox WHERE id = $1 AND kind = 'stream' AND done_at IS NULL AND dead_at IS NULL",
+        )
+        .bind(job.id.to_string())
+        .execute(self)
+        .await?;
+        if taken == 0 {
+            return Ok(());
+        }
         query(
-            "INSERT INTO stream_events (id, stream_id, organization_id, user_id, payload, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
+            "INSERT INTO stream_events (id, stream_id, organization_id, user_id, payload, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(job.id.to_string())
             .bind(id.to_string())
             .bind(text(job.organization_id))
@@ -319,39 +338,51 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Lets the news that wait go to where the stream pushes.
-    pub async fn release_stream_events(&mut self, id: StreamId) -> Result<()> {
+    /// Lets some of the news that wait in a stream go to where it pushes; true when there may be more.
+    pub async fn release_stream_events(&mut self, id: StreamId) -> Result<bool> {
+        // What is taken is what goes on: others may write further news at the same time.
+        let taken: Vec<StreamEvent> = query(
+            "DELETE FROM stream_events WHERE id IN (SELECT id FROM stream_events WHERE stream_id = $1 ORDER BY id LIMIT $2)
+             RETURNING id, organization_id, user_id, payload, created_at")
+            .bind(id.to_string())
+            .bind(i64::try_from(ROWS_AT_ONCE).unwrap_or(i64::MAX))
+            .long()
+            .fetch_all(self)
+            .await?;
+        if taken.is_empty() {
+            return Ok(false);
+        }
         self.leaves_jobs();
         let now = self.now().micros();
-        query("DELETE FROM outbox WHERE id IN (SELECT id FROM stream_events WHERE stream_id = $1)")
-            .bind(id.to_string())
-            .execute(self)
-            .await?;
-        query(
-            "INSERT INTO outbox (id, destination, kind, organization_id, user_id, payload, not_before, due_since, attempts, created_at)
-             SELECT id, stream_id, 'stream', organization_id, user_id, payload, $2, $2, 0, created_at FROM stream_events
-             WHERE stream_id = $1")
-            .bind(id.to_string())
-            .bind(now)
-            .execute(self)
-            .await?;
-        self.remove_waiting(id).await
+        let mut statement = Statement::new(
+            "INSERT INTO outbox (id, destination, kind, organization_id, user_id, payload, not_before, due_since, attempts, created_at) VALUES",
+        );
+        for news in &taken {
+            statement.row([
+                news.id.to_string().into(),
+                id.to_string().into(),
+                Destination::Stream.as_str().into(),
+                text(news.organization_id).into(),
+                text(news.user_id).into(),
+                Json(&news.payload).into(),
+                now.into(),
+                now.into(),
+                0_i64.into(),
+                news.created_at.micros().into(),
+            ]);
+        }
+        self.execute(statement).await?;
+        Ok(taken.len() == ROWS_AT_ONCE)
     }
 
     /// Forgets all that a stream has to tell.
     pub async fn forget_stream_events(&mut self, id: StreamId) -> Result<()> {
-        query("DELETE FROM outbox WHERE kind = 'stream' AND destination = $1 AND done_at IS NULL")
-            .bind(id.to_string())
-            .execute(self)
-            .await?;
-        self.remove_waiting(id).await
-    }
-
-    async fn remove_waiting(&mut self, id: StreamId) -> Result<()> {
-        query("DELETE FROM stream_events WHERE stream_id = $1")
-            .bind(id.to_string())
-            .execute(self)
-            .await?;
+        for sql in [
+            "DELETE FROM outbox WHERE kind = 'stream' AND destination = $1 AND done_at IS NULL",
+            "DELETE FROM stream_events WHERE stream_id = $1",
+        ] {
+            query(sql).bind(id.to_string()).long().execute(self).await?;
+        }
         Ok(())
     }
 

@@ -21,6 +21,16 @@ words! {
 }
 
 words! {
+    /// How a stream's tokens reach its application.
+    StreamMethod {
+        /// We send them (RFC 8935).
+        Push "push",
+        /// It asks for them (RFC 8936).
+        Poll "poll",
+    }
+}
+
+words! {
     /// What a stream can tell of.
     StreamKind {
         /// Sessions of somebody are over.
@@ -37,8 +47,6 @@ words! {
         AccountPurged "account_purged",
         /// The stream works.
         Verification "verification",
-        /// The stream's status was changed by us.
-        StreamUpdated "stream_updated",
     }
 }
 
@@ -53,8 +61,8 @@ pub struct Stream {
     pub status: StreamStatus,
     /// Why it does not.
     pub status_reason: Option<String>,
-    /// `push` or `poll`.
-    pub method: String,
+    /// How its tokens arrive.
+    pub method: StreamMethod,
     /// Where tokens are pushed to.
     pub endpoint_url: Option<String>,
     /// The `Authorization` header of pushes, sealed.
@@ -73,6 +81,13 @@ pub struct Stream {
     pub updated_at: Timestamp,
 }
 
+impl Stream {
+    /// Whether what happens is sent at once.
+    pub fn pushes(&self) -> bool {
+        self.status == StreamStatus::Enabled && self.method == StreamMethod::Push
+    }
+}
+
 macro_rules! columns {
     () => {
         "t.id, t.application_id, t.status, t.status_reason, t.method, t.endpoint_url, t.authorization_sealed, t.events_requested, t.kinds,
@@ -85,7 +100,7 @@ from_row!(Stream, row => Stream {
     application_id: row.id("application_id")?,
     status: row.word("status")?,
     status_reason: row.get("status_reason")?,
-    method: row.get("method")?,
+    method: row.word("method")?,
     endpoint_url: row.get("endpoint_url")?,
     authorization_sealed: row.get("authorization_sealed")?,
     events_requested: row.get::<Json<Vec<String>>>("events_requested")?.0,
@@ -101,7 +116,7 @@ from_row!(Stream, row => Stream {
 pub struct StreamToken {
     /// Whose streams.
     pub application_id: ApplicationId,
-    /// `ssf.manage`, `ssf.read` or both.
+    /// `ssf.manage` or `ssf.read`.
     pub scope: String,
 }
 
@@ -207,7 +222,7 @@ impl WriteTx {
             .bind(stream.application_id.to_string())
             .bind(stream.status.as_str())
             .bind(&stream.status_reason)
-            .bind(&stream.method)
+            .bind(stream.method.as_str())
             .bind(&stream.endpoint_url)
             .bind(&stream.authorization_sealed)
             .bind(Json(&stream.events_requested))

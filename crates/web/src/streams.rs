@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{FromRequestParts, Path, Query, State},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, State},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -11,7 +11,10 @@ use axum::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use vestibule_core::StreamId;
-use vestibule_engine::{Engine, StreamAccess, StreamFailure};
+use vestibule_engine::{
+    Engine, PollRequest, StreamAccess, StreamFailure, StreamRequest, StreamStatus,
+    VerificationRequest,
+};
 
 use crate::{
     Web,
@@ -52,6 +55,8 @@ async fn configuration(State(engine): State<Engine>) -> impl IntoResponse {
     )
 }
 
+const ENDED: &str = r#"Bearer error="invalid_token""#;
+
 /// The application whose access token a request carries.
 struct Caller(StreamAccess);
 
@@ -65,7 +70,7 @@ impl FromRequestParts<Web> for Caller {
         let access = web.engine.stream_access(&token, web.clock.now()).await;
         match access.map_err(|fault| OAuthFailure::from(fault).into_response())? {
             Some(access) => Ok(Self(access)),
-            None => Err(unauthorized(r#"Bearer error="invalid_token""#)),
+            None => Err(unauthorized(ENDED)),
         }
     }
 }
@@ -75,10 +80,43 @@ fn unauthorized(challenge: &'static str) -> Response {
     NoStore((status, [(header::WWW_AUTHENTICATE, challenge)])).into_response()
 }
 
+/// A body that is a JSON object.
+struct Message<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Web> for Message<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, web: &Web) -> Result<Self, Response> {
+        let body = Bytes::from_request(request, web).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        let members: Option<Map<String, Value>> = serde_json::from_slice(&body).ok();
+        let message = members.and_then(|members| serde_json::from_value(members.into()).ok());
+        message
+            .map(Self)
+            .ok_or_else(|| refused(StreamFailure::Invalid("body")))
+    }
+}
+
 #[derive(Deserialize)]
 struct Which {
     stream_id: Option<String>,
 }
+
+/// The stream that the query names.
+struct Named(StreamId);
+
+impl FromRequestParts<Web> for Named {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
+        let which = Query::<Which>::from_request_parts(parts, web).await;
+        let id = which.ok().and_then(|Query(which)| which.stream_id);
+        let id = id.and_then(|id| id.parse().ok());
+        id.map(Self).ok_or_else(|| refused(StreamFailure::NotFound))
+    }
+}
+
+type Answered = Result<Response, OAuthFailure>;
 
 /// `GET /ssf/streams`: one stream, or all of the application's.
 async fn read(
@@ -86,20 +124,16 @@ async fn read(
     Now(now): Now,
     Caller(access): Caller,
     Query(which): Query<Which>,
-) -> Result<Response, OAuthFailure> {
-    Ok(match which.stream_id {
-        None => shown(
-            StatusCode::OK,
-            Ok(web.engine.list_streams(access, now).await?),
-        ),
-        Some(id) => match id.parse() {
-            Ok(id) => {
-                let found = web.engine.read_stream(access, id, now).await?;
-                shown(StatusCode::OK, found)
-            }
-            Err(_) => refused(StreamFailure::NotFound),
-        },
-    })
+) -> Answered {
+    let Some(id) = which.stream_id else {
+        let streams = web.engine.list_streams(access, now).await?;
+        return Ok(shown(StatusCode::OK, Ok(streams)));
+    };
+    let Ok(id) = id.parse() else {
+        return Ok(refused(StreamFailure::NotFound));
+    };
+    let found = web.engine.read_stream(access, id, now).await?;
+    Ok(shown(StatusCode::OK, found))
 }
 
 /// `POST /ssf/streams`.
@@ -107,15 +141,10 @@ async fn create(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    body: Bytes,
-) -> Result<Response, OAuthFailure> {
-    Ok(match parsed(&body) {
-        Ok(request) => {
-            let made = web.engine.add_stream(access, request, now).await?;
-            shown(StatusCode::CREATED, made)
-        }
-        Err(failure) => refused(failure),
-    })
+    Message(request): Message<StreamRequest>,
+) -> Answered {
+    let made = web.engine.add_stream(access, request, now).await?;
+    Ok(shown(StatusCode::CREATED, made))
 }
 
 /// `PATCH /ssf/streams`.
@@ -123,15 +152,10 @@ async fn update(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    body: Bytes,
-) -> Result<Response, OAuthFailure> {
-    Ok(match parsed(&body) {
-        Ok(request) => {
-            let changed = web.engine.update_stream(access, request, now).await?;
-            shown(StatusCode::OK, changed)
-        }
-        Err(failure) => refused(failure),
-    })
+    Message(request): Message<StreamRequest>,
+) -> Answered {
+    let changed = web.engine.update_stream(access, request, now).await?;
+    Ok(shown(StatusCode::OK, changed))
 }
 
 /// `PUT /ssf/streams`.
@@ -139,15 +163,10 @@ async fn replace(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    body: Bytes,
-) -> Result<Response, OAuthFailure> {
-    Ok(match parsed(&body) {
-        Ok(request) => {
-            let changed = web.engine.replace_stream(access, request, now).await?;
-            shown(StatusCode::OK, changed)
-        }
-        Err(failure) => refused(failure),
-    })
+    Message(request): Message<StreamRequest>,
+) -> Answered {
+    let changed = web.engine.replace_stream(access, request, now).await?;
+    Ok(shown(StatusCode::OK, changed))
 }
 
 /// `DELETE /ssf/streams?stream_id=…`.
@@ -155,13 +174,9 @@ async fn delete(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    Query(which): Query<Which>,
-) -> Result<Response, OAuthFailure> {
-    let Some(Ok(id)) = which.stream_id.map(|id| id.parse::<StreamId>()) else {
-        return Ok(refused(StreamFailure::NotFound));
-    };
-    let deleted = web.engine.delete_stream(access, id, now).await?;
-    Ok(empty(deleted))
+    Named(id): Named,
+) -> Answered {
+    Ok(empty(web.engine.delete_stream(access, id, now).await?))
 }
 
 /// `GET /ssf/status?stream_id=…`.
@@ -169,11 +184,8 @@ async fn status(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    Query(which): Query<Which>,
-) -> Result<Response, OAuthFailure> {
-    let Some(Ok(id)) = which.stream_id.map(|id| id.parse::<StreamId>()) else {
-        return Ok(refused(StreamFailure::NotFound));
-    };
+    Named(id): Named,
+) -> Answered {
     let found = web.engine.stream_status(access, id, now).await?;
     Ok(shown(StatusCode::OK, found))
 }
@@ -183,15 +195,10 @@ async fn set_status(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    body: Bytes,
-) -> Result<Response, OAuthFailure> {
-    Ok(match parsed(&body) {
-        Ok(wanted) => {
-            let set = web.engine.set_stream_status(access, wanted, now).await?;
-            shown(StatusCode::OK, set)
-        }
-        Err(failure) => refused(failure),
-    })
+    Message(wanted): Message<StreamStatus>,
+) -> Answered {
+    let set = web.engine.set_stream_status(access, wanted, now).await?;
+    Ok(shown(StatusCode::OK, set))
 }
 
 /// `POST /ssf/verify`.
@@ -199,12 +206,9 @@ async fn verify(
     State(web): State<Web>,
     Now(now): Now,
     Caller(access): Caller,
-    body: Bytes,
-) -> Result<Response, OAuthFailure> {
-    Ok(match parsed(&body) {
-        Ok(request) => empty(web.engine.verify_stream(access, request, now).await?),
-        Err(failure) => refused(failure),
-    })
+    Message(request): Message<VerificationRequest>,
+) -> Answered {
+    Ok(empty(web.engine.verify_stream(access, request, now).await?))
 }
 
 /// `POST /ssf/poll/{stream}` (RFC 8936 §2).
@@ -212,9 +216,9 @@ async fn poll(
     State(web): State<Web>,
     Caller(access): Caller,
     Path(stream): Path<String>,
-    body: Bytes,
-) -> Result<Response, OAuthFailure> {
-    let (Ok(id), Ok(request)) = (stream.parse(), parsed(&body)) else {
+    Message(request): Message<PollRequest>,
+) -> Answered {
+    let Ok(id) = stream.parse() else {
         return Ok(refused(StreamFailure::NotFound));
     };
     let polled = web
@@ -222,13 +226,6 @@ async fn poll(
         .poll_stream(access, id, request, &web.clock)
         .await?;
     Ok(shown(StatusCode::OK, polled))
-}
-
-/// A body that is a JSON object.
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, StreamFailure> {
-    let members: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| StreamFailure::Invalid("body"))?;
-    serde_json::from_value(members.into()).map_err(|_| StreamFailure::Invalid("body"))
 }
 
 fn shown<T: Serialize>(status: StatusCode, outcome: Result<T, StreamFailure>) -> Response {
@@ -263,6 +260,7 @@ fn refused(failure: StreamFailure) -> Response {
             "too_many_streams",
             "the application has as many streams as it may have",
         ),
+        StreamFailure::TokenEnded => return unauthorized(ENDED),
         StreamFailure::TooSoon => (
             StatusCode::TOO_MANY_REQUESTS,
             "slow_down",

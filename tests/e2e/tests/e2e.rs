@@ -77,6 +77,8 @@ mod shared_signals;
 mod signal_pairs;
 #[path = "e2e/signals.rs"]
 mod signals;
+#[path = "e2e/stream_delivery.rs"]
+mod stream_delivery;
 #[path = "e2e/streams.rs"]
 mod streams;
 #[path = "e2e/tokens.rs"]

@@ -60,7 +60,7 @@ pub(super) fn email(field: &str, text: &str) -> Result<String> {
 
 impl Engine {
     /// A URL that we will call or send a browser to: https, or http where nothing crosses a network.
-    pub(super) fn checked_url(&self, field: &str, text: &str) -> Result<String> {
+    pub(crate) fn checked_url(&self, field: &str, text: &str) -> Result<String> {
         let refused = |detail: &str| Err(AdminError::invalid(field, detail));
         if text.len() > MAX_URL || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return refused("must be a URL of at most 2048 printable ASCII characters");

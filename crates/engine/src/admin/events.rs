@@ -85,7 +85,7 @@ pub struct EventStream {
 
 /// One of the streams that a key may have.
 #[derive(Debug)]
-struct Slot {
+pub(crate) struct Slot {
     streams: Arc<Mutex<HashMap<String, usize>>>,
     key: String,
 }
@@ -233,7 +233,13 @@ impl Engine {
 }
 
 impl Listeners {
-    fn slot(&self, key: &str) -> Result<Slot> {
+    /// Cancelled when the server is about to stop: nobody waits any longer.
+    pub(crate) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
+    /// One of the few places for those who listen for a long time by one key, or to one stream.
+    pub(crate) fn slot(&self, key: &str) -> Result<Slot> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let count = streams.entry(key.to_owned()).or_default();
         if *count >= STREAMS_PER_KEY {
@@ -263,8 +269,7 @@ impl EventStream {
         if now.since(self.checked_at) >= HEARTBEAT && !self.key_is_live(now).await {
             return None;
         }
-        let found = self.engine.events_now(&self.actor, &self.wanted, now).await;
-        let found = found.ok()?;
+        let found = self.found(now).await?;
         if !found.is_empty() {
             return self.tell(found, now).await;
         }
@@ -274,8 +279,17 @@ impl EventStream {
             () = closing.cancelled() => return None,
         }
         let now = self.clock.now();
+        let found = self.found(now).await?;
+        self.tell(found, now).await
+    }
+
+    /// What there is just now; where we fail the stream ends, and the client comes back.
+    async fn found(&self, now: Timestamp) -> Option<Vec<Event>> {
         let found = self.engine.events_now(&self.actor, &self.wanted, now).await;
-        self.tell(found.ok()?, now).await
+        if let Err(AdminError::Fault(fault)) = &found {
+            tracing::warn!(error = %fault, "A stream of events ended on our side");
+        }
+        found.ok()
     }
 
     /// Tells only while the key is live.

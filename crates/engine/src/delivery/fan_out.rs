@@ -26,7 +26,7 @@ impl Engine {
             let mut tx = self.store().write(now).await?;
             let until = now.after(LEASE);
             if !tx.renew_lease(job.id, held_until, until).await? {
-                return Ok(Attempt::lost());
+                return Ok(Attempt::given_away());
             }
             held_until = until;
             let more = tx

@@ -43,6 +43,9 @@ impl Engine {
                 if let Err(fault) = self.warn_of_directory_tokens(now).await {
                     tracing::warn!(error = %fault, "Expiring directory tokens could not be told of");
                 }
+                if let Err(fault) = self.release_stranded_news(now).await {
+                    tracing::warn!(error = %fault, "Stranded news of streams could not be sent on");
+                }
                 if let Err(fault) = self.give_up_expired(now).await {
                     tracing::warn!(error = %fault, "Expired jobs could not be given up");
                 }

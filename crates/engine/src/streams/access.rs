@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use vestibule_core::{ApplicationId, Secret, Timestamp};
+use vestibule_core::{ApplicationId, Secret, SecretHash, Timestamp};
 use vestibule_issuer::{
     client_auth::ClientAuthMethod,
     client_grant::{ClientGrant, ClientTokenResponse, StreamScope},
     secret::Secret as Issued,
     token::{TokenError, TokenErrorCode},
 };
-use vestibule_store::Application;
+use vestibule_store::{Application, ReadTx};
 
 use crate::{Engine, Fault};
 
@@ -22,6 +22,7 @@ const TOKEN_TTL: Duration = Duration::from_mins(30);
 pub struct StreamAccess {
     pub(super) application_id: ApplicationId,
     scope: StreamScope,
+    token: SecretHash,
 }
 
 impl StreamAccess {
@@ -67,13 +68,26 @@ impl Engine {
         token: &Secret,
         now: Timestamp,
     ) -> Result<Option<StreamAccess>, Fault> {
-        let mut tx = self.store().read(now).await?;
-        let live = tx.live_stream_token(token.hash()).await?;
+        let token = token.hash();
+        let live = self
+            .store()
+            .read(now)
+            .await?
+            .live_stream_token(token)
+            .await?;
         Ok(live.and_then(|live| {
             Some(StreamAccess {
                 application_id: live.application_id,
                 scope: StreamScope::parse(&live.scope)?,
+                token,
             })
         }))
+    }
+}
+
+impl StreamAccess {
+    /// Whether the token has not ended since.
+    pub(super) async fn is_live(&self, tx: &mut ReadTx) -> Result<bool, Fault> {
+        Ok(tx.live_stream_token(self.token).await?.is_some())
     }
 }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use url::Url;
 use vestibule_core::{StreamId, Timestamp};
 use vestibule_signals::stream::{
     Delivery, POLL, PUSH, StreamConfiguration, StreamRequest, StreamStatus as StatusMessage,
     VerificationRequest,
 };
-use vestibule_store::{Stream, StreamStatus, WriteTx};
+use vestibule_store::{Stream, StreamMethod, StreamStatus, WriteTx};
 
 use super::{AUTHORIZATION_PLACE, StreamAccess, TOLD};
 use crate::{Engine, Fault};
@@ -34,9 +33,11 @@ pub enum StreamFailure {
     TooMany,
     /// A verification was asked for a moment ago: 429.
     TooSoon,
+    /// The access token ended while the request waited: 401.
+    TokenEnded,
 }
 
-type Outcome<T> = Result<Result<T, StreamFailure>, Fault>;
+pub(super) type Outcome<T> = Result<Result<T, StreamFailure>, Fault>;
 
 impl Engine {
     /// Makes a stream.
@@ -63,7 +64,7 @@ impl Engine {
             application_id: access.application_id,
             status: StreamStatus::Enabled,
             status_reason: None,
-            method: "poll".to_owned(),
+            method: StreamMethod::Poll,
             endpoint_url: None,
             authorization_sealed: None,
             events_requested: Vec::new(),
@@ -99,11 +100,19 @@ impl Engine {
         id: StreamId,
         now: Timestamp,
     ) -> Outcome<StreamConfiguration> {
+        let found = self.own_stream(access, id, now).await?;
+        Ok(found.map(|stream| self.shown(&stream)))
+    }
+
+    async fn own_stream(
+        &self,
+        access: StreamAccess,
+        id: StreamId,
+        now: Timestamp,
+    ) -> Outcome<Stream> {
         let mut tx = self.store().read(now).await?;
-        let stream = tx.find_stream(access.application_id, id).await?;
-        Ok(stream
-            .map(|stream| self.shown(&stream))
-            .ok_or(StreamFailure::NotFound))
+        let found = tx.find_stream(access.application_id, id).await?;
+        Ok(found.ok_or(StreamFailure::NotFound))
     }
 
     /// Changes what a request names of a stream (PATCH, SSF 1.0 §8.1.1.3).
@@ -147,12 +156,11 @@ impl Engine {
         }
         stream.updated_at = now;
         tx.set_stream(&stream).await?;
-        // What waits to be polled is pushed from now on.
-        if stream.method == "push" && stream.status == StreamStatus::Enabled {
-            tx.release_stream_events(stream.id).await?;
-        }
         tx.commit().await?;
-        self.wake();
+        // What waits to be polled is pushed from now on.
+        if stream.pushes() {
+            self.release_news(stream.id, now).await?;
+        }
         Ok(Ok(self.shown(&stream)))
     }
 
@@ -182,11 +190,8 @@ impl Engine {
         id: StreamId,
         now: Timestamp,
     ) -> Outcome<StatusMessage> {
-        let mut tx = self.store().read(now).await?;
-        let stream = tx.find_stream(access.application_id, id).await?;
-        Ok(stream
-            .map(|stream| status_of(&stream))
-            .ok_or(StreamFailure::NotFound))
+        let found = self.own_stream(access, id, now).await?;
+        Ok(found.map(|stream| status_of(&stream)))
     }
 
     /// Sets a stream's status: paused it keeps what there is to tell, disabled it forgets it (SSF 1.0 §8.1.2.2).
@@ -212,15 +217,13 @@ impl Engine {
         stream.status_reason = reason;
         stream.updated_at = now;
         tx.set_stream(&stream).await?;
-        match status {
-            StreamStatus::Enabled if stream.method == "push" => {
-                tx.release_stream_events(stream.id).await?;
-            }
-            StreamStatus::Disabled => tx.forget_stream_events(stream.id).await?,
-            StreamStatus::Enabled | StreamStatus::Paused => {}
+        if status == StreamStatus::Disabled {
+            tx.forget_stream_events(stream.id).await?;
         }
         tx.commit().await?;
-        self.wake();
+        if stream.pushes() {
+            self.release_news(stream.id, now).await?;
+        }
         Ok(Ok(status_of(&stream)))
     }
 
@@ -303,63 +306,48 @@ impl Engine {
 
     fn set_delivery(&self, stream: &mut Stream, delivery: Delivery) -> Result<(), StreamFailure> {
         match delivery.method.as_str() {
-            PUSH => {
-                let url = delivery
-                    .endpoint_url
-                    .ok_or(StreamFailure::Invalid("delivery.endpoint_url"))?;
-                if !self.may_push_to(&url) {
-                    return Err(StreamFailure::Invalid("delivery.endpoint_url"));
-                }
-                // The secret of one place is never sent to another.
-                if stream.endpoint_url.as_ref() != Some(&url) {
-                    stream.authorization_sealed = None;
-                }
-                stream.endpoint_url = Some(url);
-                "push".clone_into(&mut stream.method);
-                if let Some(header) = delivery.authorization_header {
-                    let plain = header.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-                    if header.is_empty() || header.len() > LONGEST_TEXT || !plain {
-                        return Err(StreamFailure::Invalid("delivery.authorization_header"));
-                    }
-                    let row = stream.id.to_string();
-                    let sealed = self
-                        .vault()
-                        .seal(AUTHORIZATION_PLACE, &row, header.as_bytes());
-                    stream.authorization_sealed = Some(sealed);
-                }
-            }
+            PUSH => self.set_push(stream, delivery),
             POLL => {
-                "poll".clone_into(&mut stream.method);
+                stream.method = StreamMethod::Poll;
                 stream.endpoint_url = None;
                 stream.authorization_sealed = None;
+                Ok(())
             }
-            _ => return Err(StreamFailure::Invalid("delivery.method")),
+            _ => Err(StreamFailure::Invalid("delivery.method")),
         }
-        Ok(())
     }
 
-    /// https; on loopback and, where the installation allows private networks, elsewhere plain http too.
-    fn may_push_to(&self, text: &str) -> bool {
-        let Ok(url) = Url::parse(text) else {
-            return false;
-        };
-        let plain = self.settings().allow_private_network && url.scheme() == "http";
-        text.len() <= LONGEST_TEXT
-            && text.bytes().all(|byte| byte.is_ascii_graphic())
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.fragment().is_none()
-            && (url.scheme() == "https" || plain)
+    fn set_push(&self, stream: &mut Stream, delivery: Delivery) -> Result<(), StreamFailure> {
+        // The guarded client judges the address again with each push.
+        let url = self.checked_url("endpoint_url", &delivery.endpoint_url.unwrap_or_default());
+        let url = url.map_err(|_| StreamFailure::Invalid("delivery.endpoint_url"))?;
+        // The secret of one place is never sent to another.
+        if stream.endpoint_url.as_ref() != Some(&url) {
+            stream.authorization_sealed = None;
+        }
+        stream.endpoint_url = Some(url);
+        stream.method = StreamMethod::Push;
+        if let Some(header) = delivery.authorization_header {
+            let plain = header.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+            if header.is_empty() || header.len() > LONGEST_TEXT || !plain {
+                return Err(StreamFailure::Invalid("delivery.authorization_header"));
+            }
+            let row = stream.id.to_string();
+            let sealed = self
+                .vault()
+                .seal(AUTHORIZATION_PLACE, &row, header.as_bytes());
+            stream.authorization_sealed = Some(sealed);
+        }
+        Ok(())
     }
 
     fn shown(&self, stream: &Stream) -> StreamConfiguration {
         let delivered = TOLD
             .iter()
             .filter(|(kind, _)| stream.kinds.iter().any(|told| told == kind.as_str()));
-        let (method, endpoint_url) = match stream.method.as_str() {
-            "push" => (PUSH, stream.endpoint_url.clone()),
-            _ => (POLL, Some(self.poll_url(stream.id))),
+        let (method, endpoint_url) = match stream.method {
+            StreamMethod::Push => (PUSH, stream.endpoint_url.clone()),
+            StreamMethod::Poll => (POLL, Some(self.poll_url(stream.id))),
         };
         StreamConfiguration {
             stream_id: stream.id.to_string(),
@@ -402,7 +390,8 @@ async fn held(
 fn set_events(stream: &mut Stream, requested: Option<Vec<String>>) -> Result<(), StreamFailure> {
     let all = || TOLD.iter().map(|(_, name)| (*name).to_owned()).collect();
     let requested: Vec<String> = requested.unwrap_or_else(all);
-    if requested.len() > MOST_EVENTS || requested.iter().any(|name| name.len() > LONGEST_TEXT) {
+    let is_bad = |name: &String| name.len() > LONGEST_TEXT || name.contains('\0');
+    if requested.len() > MOST_EVENTS || requested.iter().any(is_bad) {
         return Err(StreamFailure::Invalid("events_requested"));
     }
     let told = TOLD

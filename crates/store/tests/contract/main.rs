@@ -27,6 +27,7 @@ mod provisioning_log;
 mod races;
 mod schema;
 mod statistics;
+mod streams;
 mod tenants;
 mod trust;
 mod upstream;

@@ -10,13 +10,18 @@ use vestibule_support::{
 use crate::relying::{Relying, Tokens, claims};
 
 pub(crate) const PUSH: &str = "urn:ietf:rfc:8935";
-const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
-const CLAIMS_CHANGE: &str =
+pub(crate) const SESSION_REVOKED: &str =
+    "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+pub(crate) const CREDENTIAL_CHANGE: &str =
+    "https://schemas.openid.net/secevent/caep/event-type/credential-change";
+pub(crate) const CLAIMS_CHANGE: &str =
     "https://schemas.openid.net/secevent/caep/event-type/token-claims-change";
-const DISABLED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-disabled";
+pub(crate) const DISABLED: &str =
+    "https://schemas.openid.net/secevent/risc/event-type/account-disabled";
 const ENABLED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-enabled";
 const PURGED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-purged";
-const VERIFICATION: &str = "https://schemas.openid.net/secevent/ssf/event-type/verification";
+pub(crate) const VERIFICATION: &str =
+    "https://schemas.openid.net/secevent/ssf/event-type/verification";
 
 on_every_server!(
     the_configuration_names_what_there_is,
@@ -70,14 +75,14 @@ impl<'a> Caller<'a> {
         reply.text("stream_id").to_owned()
     }
 
-    async fn set(&self, id: &str, status: &str) {
+    pub(crate) async fn set(&self, id: &str, status: &str) {
         let body = json!({ "stream_id": id, "status": status });
         let reply = self.call("POST", "/ssf/status", body).await;
         assert_eq!((reply.status, reply.text("status")), (200, status));
     }
 
     /// The claims of what waits, in order, which is acknowledged.
-    async fn drain(&self, id: &str) -> Vec<Value> {
+    pub(crate) async fn drain(&self, id: &str) -> Vec<Value> {
         let path = format!("/ssf/poll/{id}");
         let reply = self
             .call("POST", &path, json!({ "returnImmediately": true }))
@@ -117,7 +122,7 @@ async fn grant(app: &Relying, scope: &str) -> Reply {
     Reply::read(request.body(body).send().await.unwrap()).await
 }
 
-fn kinds(told: &[Value]) -> Vec<String> {
+pub(crate) fn kinds(told: &[Value]) -> Vec<String> {
     let mut kinds: Vec<String> = told
         .iter()
         .flat_map(|token| token["events"].as_object().unwrap().keys().cloned())

@@ -45,6 +45,15 @@ impl Receiver {
         got[index].0[name].to_str().unwrap().to_owned()
     }
 
+    pub(crate) fn has_header(&self, index: usize, name: &str) -> bool {
+        self.got.lock().unwrap()[index].0.contains_key(name)
+    }
+
+    pub(crate) fn body(&self, index: usize) -> String {
+        let got = self.got.lock().unwrap();
+        String::from_utf8(got[index].1.to_vec()).unwrap()
+    }
+
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
