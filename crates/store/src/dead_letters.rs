@@ -137,24 +137,34 @@ impl ReadTx {
 }
 
 impl WriteTx {
-    /// Gives some dead letters of a destination another life; of one organization where wanted. How many.
+    /// Gives some dead letters of a destination another life, those behind one of them where wanted; of one organization
+    /// where wanted. Which, in their order.
     pub async fn retry_dead_letters(
         &mut self,
-        destination: &str,
+        (destination, after): (&str, Option<OutboxId>),
         organization_id: Option<OrganizationId>,
         limit: i64,
-    ) -> Result<u64> {
+    ) -> Result<Vec<OutboxId>> {
         self.leaves_jobs();
         let now = self.now().micros();
-        query(
-            "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $4, due_since = $4, claimed_until = NULL WHERE id IN (
-               SELECT id FROM outbox WHERE destination = $1 AND dead_at IS NOT NULL
-               AND (CAST($2 AS TEXT) IS NULL OR organization_id = $2) ORDER BY id LIMIT $3)")
+        let revived: Vec<String> = query(
+            "UPDATE outbox SET dead_at = NULL, attempts = 0, not_before = $5, due_since = $5, claimed_until = NULL WHERE id IN (
+               SELECT id FROM outbox WHERE destination = $1 AND dead_at IS NOT NULL AND (CAST($2 AS TEXT) IS NULL OR id > $2)
+               AND (CAST($3 AS TEXT) IS NULL OR organization_id = $3) ORDER BY id LIMIT $4) RETURNING id")
             .bind(destination)
+            .bind(text(after))
             .bind(text(organization_id))
             .bind(limit)
             .bind(now)
-            .execute(self)
-            .await
+            .fetch_all(self)
+            .await?;
+        let ids: Result<Vec<OutboxId>> = revived
+            .iter()
+            .map(|id| id.parse().map_err(|_| crate::Error::corrupt("job id")))
+            .collect();
+        let mut ids = ids?;
+        ids.sort_unstable();
+        self.reopen_offboardings(&ids).await?;
+        Ok(ids)
     }
 }

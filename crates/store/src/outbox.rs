@@ -312,7 +312,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Gives a dead or waiting job another chance at once; false when it is done or unknown.
+    /// Gives a dead or waiting job another life at once; false when it is done or unknown.
     pub async fn retry_job(&mut self, id: OutboxId) -> Result<bool> {
         self.leaves_jobs();
         let now = self.now().micros();
@@ -323,6 +323,7 @@ impl WriteTx {
             .bind(now)
             .execute(self)
             .await?;
+        self.reopen_offboardings(&[id]).await?;
         Ok(revived == 1)
     }
 }

@@ -58,22 +58,35 @@ impl WriteTx {
         receipt: OffboardingId,
         losses: &[Loss],
     ) -> Result<()> {
-        for loss in losses {
-            query(
-                "INSERT INTO offboarding_applications (offboarding_id, application_id, app_sessions, refresh_tokens, access_tokens_until,
-                 notices, acknowledged, dead) VALUES ($1, $2, $3, $4, $5, 0, 0, 0)
-                 ON CONFLICT (offboarding_id, application_id) DO UPDATE SET
-                 app_sessions = offboarding_applications.app_sessions + excluded.app_sessions,
-                 refresh_tokens = offboarding_applications.refresh_tokens + excluded.refresh_tokens,
-                 access_tokens_until = COALESCE(excluded.access_tokens_until, offboarding_applications.access_tokens_until)")
-                .bind(receipt.to_string())
-                .bind(loss.application_id.to_string())
-                .bind(loss.app_sessions)
-                .bind(loss.refresh_tokens)
-                .bind(micros(loss.access_tokens_until))
-                .execute(self)
-                .await?;
+        if losses.is_empty() {
+            return Ok(());
         }
+        let mut statement = Statement::new(
+            "INSERT INTO offboarding_applications (offboarding_id, application_id, app_sessions, refresh_tokens, access_tokens_until,
+             notices, acknowledged, dead) VALUES",
+        );
+        for loss in losses {
+            statement.row([
+                receipt.to_string().into(),
+                loss.application_id.to_string().into(),
+                loss.app_sessions.into(),
+                loss.refresh_tokens.into(),
+                micros(loss.access_tokens_until).into(),
+                0_i64.into(),
+                0_i64.into(),
+                0_i64.into(),
+            ]);
+        }
+        // The chunks of a fan-out add up, and the last token of all of them counts.
+        statement.sql(
+            " ON CONFLICT (offboarding_id, application_id) DO UPDATE SET
+             app_sessions = offboarding_applications.app_sessions + excluded.app_sessions,
+             refresh_tokens = offboarding_applications.refresh_tokens + excluded.refresh_tokens,
+             access_tokens_until = CASE WHEN excluded.access_tokens_until IS NULL
+               OR offboarding_applications.access_tokens_until > excluded.access_tokens_until
+               THEN offboarding_applications.access_tokens_until ELSE excluded.access_tokens_until END",
+        );
+        self.execute(statement).await?;
         Ok(())
     }
 

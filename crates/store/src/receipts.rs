@@ -1,12 +1,15 @@
 //! The receipts of endings, and the audit log.
 
 use serde_json::Value;
-use vestibule_core::{AuditId, EventKind, OffboardingId, OrganizationId, Timestamp, UserId};
+use vestibule_core::{
+    AuditId, EventKind, OffboardingId, OrganizationId, OutboxId, Timestamp, UserId,
+};
 
 use crate::{
     Ending, NewEvent, ReadTx, Result, WriteTx,
     query::query,
     row::{Json, text},
+    statement::Statement,
 };
 
 /// The receipt of an ending.
@@ -34,11 +37,33 @@ pub struct Offboarding {
     pub app_sessions: i64,
     /// When it was committed.
     pub started_at: Timestamp,
-    /// When every application had been told, or had been given up.
+    /// When every application had been told, or had been given up; none again while a notice has another life.
     pub completed_at: Option<Timestamp>,
     /// Notices that had been given up when it was closed.
     pub dead: i64,
 }
+
+/// What is told of a receipt that was closed just now.
+#[derive(Debug)]
+struct Closed {
+    id: OffboardingId,
+    organization_id: OrganizationId,
+    scope: String,
+    user_id: Option<UserId>,
+    cause: String,
+    user_sessions: i64,
+    app_sessions: i64,
+}
+
+from_row!(Closed, row => Closed {
+    id: row.id("id")?,
+    organization_id: row.id("organization_id")?,
+    scope: row.get("scope")?,
+    user_id: row.id_or_null("user_id")?,
+    cause: row.get("cause")?,
+    user_sessions: row.get("user_sessions")?,
+    app_sessions: row.get("app_sessions")?,
+});
 
 macro_rules! columns {
     () => {
@@ -145,8 +170,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Closes receipts whose first notices have all been delivered or given up, and tells so.
-    pub async fn complete_offboardings(&mut self, limit: usize) -> Result<Vec<Offboarding>> {
+    /// Closes receipts whose notices have all been delivered or given up, and tells so; which.
+    pub async fn complete_offboardings(&mut self, limit: usize) -> Result<Vec<OffboardingId>> {
         let now = self.now();
         // Nodes that close receipts at the same time take different ones.
         macro_rules! close {
@@ -155,19 +180,20 @@ impl WriteTx {
                     "UPDATE offboardings SET completed_at = $1 WHERE id IN (
                        SELECT f.id FROM offboardings f WHERE f.completed_at IS NULL AND NOT EXISTS (
                          SELECT 1 FROM outbox b WHERE b.cause_id = f.id AND b.done_at IS NULL AND b.dead_at IS NULL)
-                       ORDER BY f.id LIMIT $2", $locking, ") AND completed_at IS NULL RETURNING ", columns!()
+                       ORDER BY f.id LIMIT $2", $locking, ") AND completed_at IS NULL
+                     RETURNING id, organization_id, scope, user_id, cause, user_sessions, app_sessions"
                 )
             };
         }
-        let done: Vec<Offboarding> = query(close!(""))
+        let closed: Vec<Closed> = query(close!(""))
             .on_postgres(close!(" FOR UPDATE SKIP LOCKED"))
             .bind(now.micros())
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(self)
             .await?;
-        let ids: Vec<OffboardingId> = done.iter().map(|receipt| receipt.id).collect();
+        let ids: Vec<OffboardingId> = closed.iter().map(|receipt| receipt.id).collect();
         self.keep_outcomes(&ids).await?;
-        for receipt in &done {
+        for receipt in closed {
             if receipt.scope == "user" {
                 self.push_event(NewEvent {
                     kind: EventKind::OffboardingCompleted,
@@ -184,7 +210,21 @@ impl WriteTx {
                 .await?;
             }
         }
-        Ok(done)
+        Ok(ids)
+    }
+
+    /// Opens the receipts of notices that get another life: they are closed again when it is over, with what came of it.
+    pub(crate) async fn reopen_offboardings(&mut self, notices: &[OutboxId]) -> Result<()> {
+        if notices.is_empty() {
+            return Ok(());
+        }
+        let mut statement = Statement::new(
+            "UPDATE offboardings SET completed_at = NULL WHERE completed_at IS NOT NULL
+             AND id IN (SELECT b.cause_id FROM outbox b WHERE b.kind = 'logout' AND b.id",
+        );
+        statement.is_one_of(notices).sql(")");
+        self.execute(statement).await?;
+        Ok(())
     }
 
     /// Writes a line of the audit log.

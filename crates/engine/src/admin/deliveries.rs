@@ -5,8 +5,8 @@ use vestibule_core::{
     EventId, EventKind, OrganizationId, OutboxId, Resource, Timestamp, WebhookId,
 };
 use vestibule_store::{
-    DeadLetter, DeadLetterQuery, Delivery, DeliveryAttempt, Destination, EventPlace, NewEvent,
-    NewJob,
+    DeadLetter, DeadLetterQuery, Delivery, DeliveryAttempt, Destination, Event, EventPlace,
+    NewEvent, NewJob, ReadTx,
 };
 
 use super::{
@@ -22,6 +22,8 @@ use crate::{
 const CHUNK: i64 = 500;
 /// Deliveries that one replay queues at most; it says where the next one goes on.
 const REPLAYED_AT_MOST: usize = 100_000;
+/// Events that one replay looks at at most: few of them may be of the wanted kinds.
+const LOOKED_AT_MOST: usize = 1_000_000;
 
 /// A delivery with all its attempts.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ pub enum ReplayPoint {
 pub struct Replayed {
     /// How many deliveries.
     pub queued: usize,
-    /// The event after which the next replay goes on, when there was more than one replay takes.
+    /// The event after which the next replay goes on, when there may be more than one replay takes.
     pub next_after: Option<String>,
 }
 
@@ -173,75 +175,67 @@ impl Engine {
             Some(kinds) => checked_kinds(kinds)?,
             None => webhook.kinds.clone(),
         };
-        let mut place = match range.after {
-            None => EventPlace::default(),
-            Some(ReplayPoint::Time(at)) => EventPlace {
-                at,
-                id: String::new(),
-            },
-            Some(ReplayPoint::Event(event_id)) => {
-                let event = tx.find_event(event_id).await?;
-                let event =
-                    event.filter(|event| actor.sees_optional(event.organization_id).is_ok());
-                let event = event.ok_or_else(|| {
-                    AdminError::invalid(
-                        "after",
-                        "must be the id of an event that is kept, or a time",
-                    )
-                })?;
-                EventPlace {
-                    at: event.created_at,
-                    id: event.id.to_string(),
-                }
-            }
-        };
+        let mut place = replay_from(&mut tx, actor, range.after).await?;
         audit(&mut tx, actor, "webhook.replay", &webhook).await?;
         tx.commit().await?;
         let until = range.until.unwrap_or(now).min(now);
-        let mut queued = 0;
-        while queued < REPLAYED_AT_MOST {
-            let mut tx = self.store().write(now).await?;
+        let (mut queued, mut looked_at) = (0, 0);
+        while queued < REPLAYED_AT_MOST && looked_at < LOOKED_AT_MOST {
+            let mut tx = self.store().read(now).await?;
             let events = tx
                 .list_events_by_time(&place, until, webhook.organization_id, CHUNK)
                 .await?;
+            drop(tx);
             let Some(last) = events.last() else {
                 return Ok(Replayed {
                     queued,
                     next_after: None,
                 });
             };
-            place = EventPlace {
-                at: last.created_at,
-                id: last.id.to_string(),
-            };
-            let is_meant = |kind: &str| {
-                kind.parse::<EventKind>().is_ok_and(|kind| {
-                    kind != EventKind::WebhookTest
-                        && kinds.iter().any(|pattern| kind.is_meant_by(pattern))
-                })
-            };
-            let jobs: Vec<NewJob> = events
-                .iter()
-                .filter(|event| is_meant(&event.kind))
-                .map(|event| NewJob {
-                    kind: Destination::Webhook,
-                    destination: id.to_string(),
-                    organization_id: event.organization_id,
-                    user_id: None,
-                    cause_id: Some(event.id.to_string()),
-                    payload: Value::Null,
-                    not_before: now,
-                })
-                .collect();
-            tx.add_jobs(&jobs).await?;
-            tx.commit().await?;
-            self.wake();
-            queued = queued.saturating_add(jobs.len());
+            place = place_of(last);
+            looked_at += events.len();
+            queued += self.queue_again(id, &kinds, &events, now).await?;
         }
         Ok(Replayed {
             queued,
             next_after: Some(place.id),
         })
+    }
+
+    /// Queues those of the events that are of the kinds; how many.
+    async fn queue_again(
+        &self,
+        id: WebhookId,
+        kinds: &[String],
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<usize> {
+        let is_meant = |kind: &str| {
+            kind.parse::<EventKind>().is_ok_and(|kind| {
+                kind != EventKind::WebhookTest
+                    && kinds.iter().any(|pattern| kind.is_meant_by(pattern))
+            })
+        };
+        let jobs: Vec<NewJob> = events
+            .iter()
+            .filter(|event| is_meant(&event.kind))
+            .map(|event| NewJob {
+                kind: Destination::Webhook,
+                destination: id.to_string(),
+                organization_id: event.organization_id,
+                user_id: None,
+                cause_id: Some(event.id.to_string()),
+                payload: Value::Null,
+                not_before: now,
+            })
+            .collect();
+        if !jobs.is_empty() {
+            let mut tx = self.store().write(now).await?;
+            tx.add_jobs(&jobs).await?;
+            tx.commit().await?;
+            self.wake();
+        }
+        Ok(jobs.len())
     }
 
     /// What was given up, the newest first; an actor that is bound to an organization sees what is about it.
@@ -300,30 +294,65 @@ impl Engine {
                 "must be the id of an application or a webhook",
             ));
         }
-        let mut retried = 0;
+        let (mut retried, mut last) = (0, None);
+        // Each once: what is dead again before this is over is not tried again.
         loop {
             let mut tx = self.store().write(now).await?;
             for kind in Destination::ALL {
                 tx.end_rest(kind, destination).await?;
             }
             let chunk = tx
-                .retry_dead_letters(destination, actor.organization_id, CHUNK)
+                .retry_dead_letters((destination, last), actor.organization_id, CHUNK)
                 .await?;
-            if chunk == 0 {
+            if chunk.is_empty() {
                 break;
             }
             let done = Done {
                 organization_id: actor.organization_id,
                 action: "dead_letters.retry",
                 subject: destination.to_owned(),
-                data: json!({ "count": chunk }),
+                data: json!({ "count": chunk.len() }),
             };
             actor.audit(&mut tx, done).await?;
             tx.commit().await?;
             self.wake();
-            retried += chunk;
+            retried += chunk.len();
+            last = chunk.last().copied();
         }
-        Ok(retried)
+        Ok(u64::try_from(retried).unwrap_or(u64::MAX))
+    }
+}
+
+/// The place in the order of events behind which a replay begins.
+async fn replay_from(
+    tx: &mut ReadTx,
+    actor: &Actor,
+    after: Option<ReplayPoint>,
+) -> Result<EventPlace> {
+    let event_id = match after {
+        None => return Ok(EventPlace::default()),
+        Some(ReplayPoint::Time(at)) => {
+            return Ok(EventPlace {
+                at,
+                id: String::new(),
+            });
+        }
+        Some(ReplayPoint::Event(event_id)) => event_id,
+    };
+    let event = tx.find_event(event_id).await?;
+    let event = event.filter(|event| actor.sees_optional(event.organization_id).is_ok());
+    event.as_ref().map(place_of).ok_or_else(|| {
+        AdminError::invalid(
+            "after",
+            "must be the id of an event that is kept, or a time",
+        )
+    })
+}
+
+fn place_of(event: &Event) -> EventPlace {
+    EventPlace {
+        at: event.created_at,
+        id: event.id.to_string(),
     }
 }
 

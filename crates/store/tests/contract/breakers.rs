@@ -15,6 +15,7 @@ on_every_database!(
     what_waited_behind_an_open_breaker_dies_in_its_time,
     a_job_that_was_given_back_was_not_tried,
     a_lease_is_renewed_only_by_its_holder,
+    each_dead_letter_gets_one_more_life_in_a_round,
 );
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -235,4 +236,31 @@ async fn a_lease_is_renewed_only_by_its_holder(world: World) {
     world.clock.set(longer);
     assert_eq!(claim(&world, 1).await.len(), 1);
     assert!(!renew(longer, longer.after(LEASE)).await);
+}
+
+async fn each_dead_letter_gets_one_more_life_in_a_round(world: World) {
+    add(&world, "gone", 3, Duration::ZERO).await;
+    let die = async || {
+        let mut tx = world.write().await;
+        for job in tx.list_jobs("gone", None, 10).await.unwrap() {
+            tx.set_job_failed(job.id, "gone", None).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    };
+    die().await;
+    let (mut round, mut last) = (Vec::new(), None);
+    loop {
+        let mut tx = world.write().await;
+        let chunk = tx.retry_dead_letters(("gone", last), None, 2).await;
+        tx.commit().await.unwrap();
+        let chunk = chunk.unwrap();
+        if chunk.is_empty() {
+            break;
+        }
+        last = chunk.last().copied();
+        round.extend(chunk);
+        // No attempt can help, so each is dead again at once.
+        die().await;
+    }
+    assert_eq!(round.len(), 3);
 }

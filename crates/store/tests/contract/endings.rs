@@ -15,6 +15,8 @@ on_every_database!(
     a_fan_out_reaches_all_shares_in_chunks_and_late_ones_later,
     an_application_ends_everywhere,
     receipts_close_when_every_application_was_told,
+    a_notice_with_another_life_opens_its_receipt_again,
+    the_last_token_of_all_chunks_counts,
 );
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -381,4 +383,71 @@ async fn receipts_close_when_every_application_was_told(world: World) {
     drop(tx);
     let told = "SELECT COUNT(*) FROM events WHERE kind = 'offboarding.completed'";
     assert_eq!(world.database.number(told).await, 1);
+}
+
+async fn a_notice_with_another_life_opens_its_receipt_again(world: World) {
+    let company = world.company("acme").await;
+    world.sign_in_to_app(&company).await;
+    world.clock.advance(Duration::from_mins(2));
+    world.set_active(&company.user, false).await;
+    let notice = claim(&world, Destination::Logout, 10).await.remove(0);
+    let mut tx = world.write().await;
+    tx.set_job_failed(notice.id, "gone", None).await.unwrap();
+    assert_eq!(tx.complete_offboardings(10).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
+    let receipt = async || {
+        let mut tx = world.read().await;
+        let receipts = tx
+            .list_offboardings(company.organization.id, None, 10)
+            .await;
+        let receipt = receipts.unwrap().remove(0);
+        (receipt.completed_at, receipt.dead)
+    };
+    let given_up_at = world.now();
+    assert_eq!(receipt().await, (Some(given_up_at), 1));
+    world.clock.advance(Duration::from_hours(1));
+    let mut tx = world.write().await;
+    let destination = notice.destination.as_str();
+    let revived = tx.retry_dead_letters((destination, None), None, 10).await;
+    assert_eq!(revived.unwrap(), [notice.id]);
+    assert!(tx.complete_offboardings(10).await.unwrap().is_empty());
+    tx.commit().await.unwrap();
+    assert_eq!(receipt().await.0, None, "it waits for the notice");
+    finish(&world, &[notice]).await;
+    let mut tx = world.write().await;
+    assert_eq!(tx.complete_offboardings(10).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(receipt().await, (Some(world.now()), 0));
+}
+
+async fn the_last_token_of_all_chunks_counts(world: World) {
+    let company = world.company("acme").await;
+    let mut record = application_record("jwt");
+    record.access_token_format = "jwt".to_owned();
+    let mut tx = world.write().await;
+    let id = company.application.id;
+    tx.set_application(id, &record).await.unwrap();
+    tx.commit().await.unwrap();
+    let earlier = world.sign_in_to_app(&company).await;
+    world.clock.advance(Duration::from_mins(1));
+    world.sign_in_to_app(&company).await;
+    let last = world.now().after(Duration::from_mins(5));
+    let scope = EndScope::Connection(company.connection.id);
+    world.end(scope, EndCause::ConnectionEnded).await;
+    let jobs = claim(&world, Destination::FanOut, 10).await;
+    run_fan_out(&world, &jobs[0]).await;
+    // As if it had been issued meanwhile, for the chunk that comes later.
+    let sql = format!(
+        "UPDATE app_sessions SET ended_at = NULL WHERE id = '{}'",
+        earlier.id
+    );
+    world.database.execute(&sql).await;
+    run_fan_out(&world, &jobs[0]).await;
+    let receipt: OffboardingId = jobs[0].cause_id.as_deref().unwrap().parse().unwrap();
+    let mut tx = world.read().await;
+    let lines = tx.list_receipt_applications(receipt).await.unwrap();
+    assert_eq!(
+        (lines[0].app_sessions, lines[0].access_tokens_until),
+        (3, Some(last))
+    );
 }

@@ -119,8 +119,7 @@ async fn retry_delivery(
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Attempt {
     /// Its number, from 1.
-    #[serde(rename = "attempt")]
-    number: i64,
+    attempt: i64,
     /// What the receiver answered.
     status: Option<i64>,
     error: Option<String>,
@@ -139,7 +138,7 @@ struct Attempt {
 impl From<admin::DeliveryAttempt> for Attempt {
     fn from(attempt: admin::DeliveryAttempt) -> Self {
         Self {
-            number: attempt.attempt,
+            attempt: attempt.attempt,
             status: attempt.status,
             error: attempt.error,
             duration_micros: attempt.duration_micros,
@@ -159,9 +158,8 @@ struct History {
     /// The body that was sent, while the event is kept.
     #[schema(value_type = Option<Object>)]
     request_body: Option<Value>,
-    /// The oldest first.
-    #[serde(rename = "history")]
-    attempts: Vec<Attempt>,
+    /// The attempts, the oldest first.
+    history: Vec<Attempt>,
 }
 
 impl From<DeliveryHistory> for History {
@@ -169,7 +167,7 @@ impl From<DeliveryHistory> for History {
         Self {
             delivery: found.delivery.into(),
             request_body: found.body,
-            attempts: found.attempts.into_iter().map(Into::into).collect(),
+            history: found.attempts.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -246,7 +244,8 @@ fn time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
 struct Replayed {
     /// How many deliveries.
     queued: usize,
-    /// The `after` of the next replay, when there are more events than one takes (100,000).
+    /// The `after` of the next replay, when there may be more events than one takes (100,000 of the wanted ones) or looks
+    /// at (1,000,000).
     next_after: Option<String>,
 }
 
