@@ -96,28 +96,32 @@ impl Provisioning {
         Ok(tx)
     }
 
-    /// Runs a use case in its own task, and again where another transaction got in its way.
+    /// Runs a use case in its own task, and again where another transaction got in its way; what the directory's guard
+    /// does not admit holds the directory.
     async fn run<T, F>(
         &self,
-        use_case: impl Fn(Self) -> F + Send + Sync + 'static,
+        access: &Grant,
+        use_case: impl Fn(Self, Grant) -> F + Send + Sync + 'static,
     ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Trouble>> + Send + 'static,
     {
-        let provisioning = self.clone();
+        let (provisioning, grant) = (self.clone(), access.clone());
         let task = tokio::spawn(async move {
-            let mut outcome = use_case(provisioning.clone()).await;
+            let mut outcome = use_case(provisioning.clone(), grant.clone()).await;
             for _ in 1..ATTEMPTS {
                 match &outcome {
                     Err(trouble) if trouble.is_busy() => {
-                        outcome = use_case(provisioning.clone()).await;
+                        outcome = use_case(provisioning.clone(), grant.clone()).await;
                     }
                     _ => break,
                 }
             }
-            if outcome.is_ok() {
-                provisioning.engine.wake();
+            match &outcome {
+                Ok(_) => provisioning.engine.wake(),
+                Err(Trouble::Held) => provisioning.hold(&grant).await?,
+                Err(_) => {}
             }
             outcome
         });
@@ -177,18 +181,19 @@ impl Directory for Provisioning {
         wanted: Wanted,
     ) -> Result<Created, Error> {
         access.check_replaced()?;
-        let grant = access.clone();
         match kind {
             ResourceType::User => {
                 let phc = self.hash_of(access, draft.password.as_ref()).await?;
-                self.run(move |own| {
-                    users::create(own, grant.clone(), draft.clone(), phc.clone(), wanted)
+                self.run(access, move |own, grant| {
+                    users::create(own, grant, draft.clone(), phc.clone(), wanted)
                 })
                 .await
             }
             ResourceType::Group => {
-                self.run(move |own| groups::create(own, grant.clone(), draft.clone(), wanted))
-                    .await
+                self.run(access, move |own, grant| {
+                    groups::create(own, grant, draft.clone(), wanted)
+                })
+                .await
             }
         }
     }
@@ -223,7 +228,6 @@ impl Directory for Provisioning {
         update: Update<'_>,
     ) -> Result<Updated, Error> {
         access.check_replaced()?;
-        let grant = access.clone();
         let (precondition, wanted) = (update.precondition.clone(), update.wanted);
         match kind {
             ResourceType::User => {
@@ -234,7 +238,7 @@ impl Directory for Provisioning {
                     update.change.clone().without_password()
                 };
                 let password = self.password_change(access, id, &change).await?;
-                self.run(move |own| {
+                self.run(access, move |own, grant| {
                     let edit = users::Edit {
                         id,
                         change: change.clone(),
@@ -242,21 +246,21 @@ impl Directory for Provisioning {
                         password: password.clone(),
                         wanted,
                     };
-                    users::update(own, grant.clone(), edit)
+                    users::update(own, grant, edit)
                 })
                 .await
             }
             ResourceType::Group => {
                 let id: GroupId = id.parse().map_err(|_| Error::no_such_resource())?;
                 let change = update.change.clone();
-                self.run(move |own| {
+                self.run(access, move |own, grant| {
                     let edit = groups::Edit {
                         id,
                         change: change.clone(),
                         precondition: precondition.clone(),
                         wanted,
                     };
-                    groups::update(own, grant.clone(), edit)
+                    groups::update(own, grant, edit)
                 })
                 .await
             }
@@ -271,17 +275,21 @@ impl Directory for Provisioning {
         precondition: &Precondition,
     ) -> Result<(), Error> {
         access.check_replaced()?;
-        let (grant, precondition) = (access.clone(), precondition.clone());
+        let precondition = precondition.clone();
         match kind {
             ResourceType::User => {
                 let id: UserId = id.parse().map_err(|_| Error::no_such_resource())?;
-                self.run(move |own| users::delete(own, grant.clone(), id, precondition.clone()))
-                    .await
+                self.run(access, move |own, grant| {
+                    users::delete(own, grant, id, precondition.clone())
+                })
+                .await
             }
             ResourceType::Group => {
                 let id: GroupId = id.parse().map_err(|_| Error::no_such_resource())?;
-                self.run(move |own| groups::delete(own, grant.clone(), id, precondition.clone()))
-                    .await
+                self.run(access, move |own, grant| {
+                    groups::delete(own, grant, id, precondition.clone())
+                })
+                .await
             }
         }
     }

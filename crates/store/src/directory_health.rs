@@ -6,7 +6,7 @@ use vestibule_core::{DirectoryId, OrganizationId, Timestamp};
 
 use crate::{
     Directory, NewProvisioningRecord, ReadTx, Result, WriteTx, directories, query::query,
-    row::micros,
+    row::micros, statement::Statement,
 };
 
 const MICROS_AN_HOUR: i64 = 3_600_000_000;
@@ -151,37 +151,47 @@ impl WriteTx {
             *requests += 1;
             *failures += i64::from(record.status >= 400 && record.status != 404);
         }
-        for ((directory, hour), (requests, failures)) in hours {
-            query(
-                "INSERT INTO directory_activity (directory_id, hour, requests, failures) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (directory_id, hour) DO UPDATE SET requests = directory_activity.requests + excluded.requests,
-                 failures = directory_activity.failures + excluded.failures")
-                .bind(directory.to_string())
-                .bind(hour)
-                .bind(requests)
-                .bind(failures)
-                .execute(self)
-                .await?;
+        if hours.is_empty() {
+            return Ok(());
         }
+        let mut statement = Statement::new(
+            "INSERT INTO directory_activity (directory_id, hour, requests, failures) VALUES",
+        );
+        for ((directory, hour), (requests, failures)) in hours {
+            statement.row([
+                directory.to_string().into(),
+                hour.into(),
+                requests.into(),
+                failures.into(),
+            ]);
+        }
+        statement.sql(
+            " ON CONFLICT (directory_id, hour) DO UPDATE SET requests = directory_activity.requests + excluded.requests,
+             failures = directory_activity.failures + excluded.failures",
+        );
+        self.execute(statement).await?;
         Ok(())
     }
 
-    /// Notes when a quiet directory is looked at again, and whether its silence is told now.
+    /// Notes when a quiet directory is looked at again, and whether its silence is told now; false where another node
+    /// has looked at it meanwhile.
     pub async fn set_silence(
         &mut self,
         id: DirectoryId,
         next_check: Duration,
         told: bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let now = self.now();
-        query(
+        let noted = query(
             "INSERT INTO directory_silences (directory_id, next_check_at, told_at) VALUES ($1, $2, $3)
-             ON CONFLICT (directory_id) DO UPDATE SET next_check_at = excluded.next_check_at, told_at = excluded.told_at")
+             ON CONFLICT (directory_id) DO UPDATE SET next_check_at = excluded.next_check_at, told_at = excluded.told_at
+             WHERE directory_silences.next_check_at <= $4")
             .bind(id.to_string())
             .bind(now.after(next_check).micros())
             .bind(micros(told.then_some(now)))
+            .bind(now.micros())
             .execute(self)
             .await?;
-        Ok(())
+        Ok(noted == 1)
     }
 }

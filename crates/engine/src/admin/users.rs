@@ -313,7 +313,6 @@ impl UserChange {
     }
 }
 
-/// A user that the actor may see, held for a change.
 /// The organization of a user whom the actor may see.
 pub(super) async fn visible_user(
     tx: &mut ReadTx,
@@ -328,6 +327,7 @@ pub(super) async fn visible_user(
     Ok(organization_id)
 }
 
+/// A user that the actor may see, held for a change.
 pub(super) async fn lock_user(tx: &mut WriteTx, actor: &Actor, id: UserId) -> Result<User> {
     let organization_id = visible_user(tx, actor, id).await?;
     tx.lock_user(organization_id, id)

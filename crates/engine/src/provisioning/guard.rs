@@ -27,31 +27,26 @@ pub(super) async fn admit(tx: &mut WriteTx, grant: &Grant, user: &User) -> Resul
     Ok(tx.add_departure(id, user.id).await?)
 }
 
-impl Provisioning {
-    /// Holds the directory where a change was not admitted; that change's transaction has to be gone.
-    pub(super) async fn held(&self, grant: &Grant, trouble: Trouble) -> Trouble {
-        match trouble {
-            Trouble::Held => match self.hold(grant).await {
-                Ok(()) => Error::too_many_requests(
-                    "the directory would take away more people within an hour than its guard allows; nothing was changed, an administrator has to release the directory",
-                )
-                .retry_after(RETRY_AFTER)
-                .into(),
-                Err(trouble) => trouble,
-            },
-            other => other,
-        }
-    }
+/// What the client is told of a change that was not admitted.
+pub(super) fn refusal() -> Error {
+    Error::too_many_requests(
+        "the directory would take away more people within an hour than its guard allows; nothing was changed, an administrator has to release the directory",
+    )
+    .retry_after(RETRY_AFTER)
+}
 
-    async fn hold(&self, grant: &Grant) -> Result<(), Trouble> {
+impl Provisioning {
+    /// Holds a directory after a change that was not admitted; that change's transaction has to be gone.
+    pub(super) async fn hold(&self, grant: &Grant) -> Result<(), Trouble> {
         let directory = &grant.directory;
         let mut tx = self.store().write(self.now()).await?;
-        if !tx.hold_directory(directory.id).await? {
-            return Ok(());
-        }
-        let Some(guard) = tx.find_guard(directory.id).await? else {
+        let Some(guard) = tx.lock_guard(directory.id).await? else {
             return Ok(());
         };
+        // Somebody may have released it meanwhile; and it is held once.
+        if guard.admits(tx.now()) || !tx.hold_directory(directory.id).await? {
+            return Ok(());
+        }
         tracing::warn!(directory = %directory.id, departures = guard.departures, "A directory is held by its guard");
         let data = json!({
             "directory_id": directory.id,

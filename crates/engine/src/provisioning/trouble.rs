@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use vestibule_scim::Error;
 
+use super::guard;
 use crate::Fault;
 
 /// Why a request was not carried out: the client's fault, or ours.
@@ -53,7 +54,7 @@ impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Refused(error) => error,
-            Trouble::Held => Error::too_many_requests("the directory is held by its guard"),
+            Trouble::Held => guard::refusal(),
             Trouble::Fault(fault) if fault.is_busy() => Error::unavailable(
                 "the server is busy; nothing was changed, send the request again",
             )

@@ -117,19 +117,7 @@ pub(super) async fn create(
     phc: Option<String>,
     wanted: Wanted,
 ) -> Result<Created, Trouble> {
-    match make(&own, &grant, draft, phc, wanted).await {
-        Ok(created) => Ok(created),
-        Err(trouble) => Err(own.held(&grant, trouble).await),
-    }
-}
-
-async fn make(
-    own: &Provisioning,
-    grant: &Grant,
-    draft: Draft,
-    phc: Option<String>,
-    wanted: Wanted,
-) -> Result<Created, Trouble> {
+    let grant = &grant;
     let directory = &grant.directory;
     let actor = grant.actor();
     let mut tx = own.write_for(grant).await?;
@@ -231,13 +219,7 @@ pub(super) async fn update(
     grant: Grant,
     edit: Edit,
 ) -> Result<Updated, Trouble> {
-    match change(&own, &grant, edit).await {
-        Ok(updated) => Ok(updated),
-        Err(trouble) => Err(own.held(&grant, trouble).await),
-    }
-}
-
-async fn change(own: &Provisioning, grant: &Grant, edit: Edit) -> Result<Updated, Trouble> {
+    let grant = &grant;
     let mut tx = own.write_for(grant).await?;
     let mut user = locked(&mut tx, grant, edit.id, &edit.precondition).await?;
     let current = record::resource_of_user(user.clone());
@@ -288,21 +270,10 @@ pub(super) async fn delete(
     id: UserId,
     precondition: Precondition,
 ) -> Result<(), Trouble> {
-    match remove(&own, &grant, id, &precondition).await {
-        Ok(()) => Ok(()),
-        Err(trouble) => Err(own.held(&grant, trouble).await),
-    }
-}
-
-async fn remove(
-    own: &Provisioning,
-    grant: &Grant,
-    id: UserId,
-    precondition: &Precondition,
-) -> Result<(), Trouble> {
+    let grant = &grant;
     let mut tx = own.write_for(grant).await?;
     tx.lock_groups_of(MemberId::User(id)).await?;
-    let user = locked(&mut tx, grant, id, precondition).await?;
+    let user = locked(&mut tx, grant, id, &precondition).await?;
     if user.active {
         guard::admit(&mut tx, grant, &user).await?;
     }

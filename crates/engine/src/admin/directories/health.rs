@@ -94,8 +94,8 @@ impl Engine {
         for (silent_at, pause, directory) in found {
             let silent = silent_at.is_some_and(|at| at <= now);
             let next_check = silent_at.map_or(DAY, |at| at.since(now)).max(HOUR);
-            tx.set_silence(directory.id, next_check, silent).await?;
-            if silent {
+            let is_ours = tx.set_silence(directory.id, next_check, silent).await?;
+            if silent && is_ours {
                 tx.push_event(NewEvent {
                     kind: EventKind::DirectorySilent,
                     organization_id: Some(directory.organization_id),
