@@ -270,7 +270,7 @@ impl WriteTx {
         subject: &str,
         id: &str,
         epoch: i64,
-        cause: EndCause,
+        (cause, actor): (EndCause, &str),
         receipt: Option<OffboardingId>,
     ) -> Result<bool> {
         let Some(subject) = Subject::parse(subject) else {
@@ -286,7 +286,7 @@ impl WriteTx {
         let ending = Ending {
             scope: EndScope::AppSession(AppSessionId::from_bytes([0; 16])),
             cause,
-            actor: "system",
+            actor,
         };
         self.end_shares(&shares, ending, receipt).await?;
         self.tell_of_shares(shares.iter(), ending, receipt).await?;

@@ -19,6 +19,7 @@ impl Engine {
         let (Some(subject), Some(epoch), Some(cause)) = (subject, epoch, cause) else {
             return Ok(Attempt::hopeless("the fan-out does not say what has ended"));
         };
+        let actor = field("actor").and_then(Value::as_str).unwrap_or("system");
         let receipt = job.cause_id.as_deref().and_then(|id| id.parse().ok());
         let mut held_until = claimed.until;
         loop {
@@ -30,7 +31,7 @@ impl Engine {
             }
             held_until = until;
             let more = tx
-                .fan_out(subject, &job.destination, epoch, cause, receipt)
+                .fan_out(subject, &job.destination, epoch, (cause, actor), receipt)
                 .await?;
             tx.commit().await?;
             self.wake();

@@ -231,7 +231,7 @@ async fn run_fan_out(world: &World, job: &Job) -> usize {
                 payload["subject"].as_str().unwrap(),
                 &job.destination,
                 payload["epoch"].as_i64().unwrap(),
-                cause,
+                (cause, payload["actor"].as_str().unwrap()),
                 receipt,
             )
             .await
@@ -305,7 +305,7 @@ async fn an_application_ends_everywhere(world: World) {
         )
         .await;
     let mut tx = world.write().await;
-    let unknown = tx.fan_out("nothing", "x", 9, EndCause::Operator, None);
+    let unknown = tx.fan_out("nothing", "x", 9, (EndCause::Operator, "system"), None);
     assert!(!unknown.await.unwrap());
     drop(tx);
     let jobs = claim(&world, Destination::FanOut, 10).await;

@@ -497,7 +497,13 @@ impl<'w> History<'w> {
                 let subject = job.payload["subject"].as_str().unwrap().to_owned();
                 let epoch = job.payload["epoch"].as_i64().unwrap();
                 let cause = serde_json::from_value(job.payload["cause"].clone()).unwrap();
-                let more = tx.fan_out(&subject, &job.destination, epoch, cause, receipt);
+                let more = tx.fan_out(
+                    &subject,
+                    &job.destination,
+                    epoch,
+                    (cause, "system"),
+                    receipt,
+                );
                 assert!(!more.await.unwrap());
                 tx.finish_job(job.id).await.unwrap();
             }

@@ -183,7 +183,10 @@ async fn what_could_not_be_pushed_before_a_pause_waits_in_the_stream(server: Tes
     eventually("it is pushed", || receiver.count() == 2).await;
     let jti = |index| claims(&receiver.body(index))["jti"].clone();
     assert_eq!(jti(0), jti(1), "the same news");
-    assert!(!receiver.has_header(1, "authorization"), "none was asked for");
+    assert!(
+        !receiver.has_header(1, "authorization"),
+        "none was asked for"
+    );
     server.settled().await;
 }
 

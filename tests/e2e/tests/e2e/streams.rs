@@ -529,10 +529,12 @@ async fn each_ending_of_a_session_is_told_to_its_application(server: TestServer)
         .await;
     server.settled().await;
     let told = caller.drain(&id).await;
-    assert!(
-        told.iter()
-            .any(|token| token["sub_id"]["session"]["id"] == share_of(&tokens)),
-        "{told:?}"
+    let of_share = |token: &&Value| token["sub_id"]["session"]["id"] == share_of(&tokens);
+    let token = told.iter().find(of_share);
+    let token = token.unwrap_or_else(|| panic!("{told:?}"));
+    assert_eq!(
+        token["events"][SESSION_REVOKED]["initiating_entity"],
+        "admin"
     );
     assert!(
         other.drain(&others).await.is_empty(),
