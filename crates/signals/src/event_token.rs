@@ -407,16 +407,6 @@ mod tests {
                 "invalid_request",
             ),
             (
-                with("jti", json!("a\u{0}b")),
-                ReadError::Claim("jti"),
-                "invalid_request",
-            ),
-            (
-                with("events", json!({ "https://e.example/\u{0}": {} })),
-                ReadError::Claim("events"),
-                "invalid_request",
-            ),
-            (
                 with("txn", json!(7)),
                 ReadError::Claim("txn"),
                 "invalid_request",
@@ -449,6 +439,18 @@ mod tests {
         ] {
             assert_eq!(read(&claims), Err(error), "{claims}");
             assert_eq!(error.code(), code);
+        }
+    }
+
+    #[test]
+    fn a_name_with_nul_is_refused() {
+        for (claim, value) in [
+            ("jti", json!("a\u{0}b")),
+            ("events", json!({ "https://e.example/\u{0}": {} })),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value;
+            assert_eq!(read(&claims), Err(ReadError::Claim(claim)));
         }
     }
 

@@ -104,10 +104,10 @@ async fn push(
         }
         Err(_) => PushOutcome::Gone,
     };
-    Ok(NoStore(answer_to_push(outcome)).into_response())
+    Ok(NoStore(answer_to_push(&outcome)).into_response())
 }
 
-fn answer_to_push(outcome: PushOutcome) -> Response {
+fn answer_to_push(outcome: &PushOutcome) -> Response {
     let (status, err, description) = match outcome {
         PushOutcome::Accepted => return StatusCode::ACCEPTED.into_response(),
         PushOutcome::Refused(trouble) => {

@@ -84,9 +84,7 @@ impl Engine {
             Some(epochs) if epochs.connection == connection.epoch => epochs,
             held => {
                 let refusal = held.map_or_else(deactivated, |_| connection_changed());
-                let refusal = refusal.record(&mut tx, login).await?;
-                tx.commit().await?;
-                self.wake();
+                let refusal = self.record_refusal(tx, refusal, login).await?;
                 return Ok(LoginOutcome::Refused(refusal));
             }
         };
@@ -99,9 +97,7 @@ impl Engine {
             // The login may have begun before the organization kept to it.
             .and_then(|_| ipsie::unfit(connection).or_else(|| ipsie::weak(&proof.acr, &proof.amr)))
         {
-            let refusal = refusal.record(&mut tx, login).await?;
-            tx.commit().await?;
-            self.wake();
+            let refusal = self.record_refusal(tx, refusal, login).await?;
             return Ok(LoginOutcome::Refused(refusal));
         }
         let latest = now.after(policy.session_max());

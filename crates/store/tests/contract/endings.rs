@@ -423,7 +423,7 @@ async fn a_notice_with_another_life_opens_its_receipt_again(world: World) {
 async fn the_last_token_of_all_chunks_counts(world: World) {
     let company = world.company("acme").await;
     let mut record = application_record("jwt");
-    record.access_token_format = "jwt".to_owned();
+    "jwt".clone_into(&mut record.access_token_format);
     let mut tx = world.write().await;
     let id = company.application.id;
     tx.set_application(id, &record).await.unwrap();

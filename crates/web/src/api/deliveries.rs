@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{ApplicationId, OrganizationId, OutboxId, Timestamp, WebhookId};
 use vestibule_engine::{
     Clock, Engine,
-    admin::{self, DeadLetterQuery, DeliveryHistory, Destination, ReplayPoint, ReplayRange},
+    admin::{self, DeadLetterQuery, Destination, ReplayPoint, ReplayRange},
 };
 
 use super::{
@@ -117,7 +117,7 @@ async fn retry_delivery(
 
 /// One attempt to deliver an event.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Attempt {
+struct DeliveryAttempt {
     /// Its number, from 1.
     attempt: i64,
     /// What the receiver answered.
@@ -135,7 +135,7 @@ struct Attempt {
     created_at: String,
 }
 
-impl From<admin::DeliveryAttempt> for Attempt {
+impl From<admin::DeliveryAttempt> for DeliveryAttempt {
     fn from(attempt: admin::DeliveryAttempt) -> Self {
         Self {
             attempt: attempt.attempt,
@@ -152,18 +152,18 @@ impl From<admin::DeliveryAttempt> for Attempt {
 
 /// A delivery with what was sent and what came back.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct History {
+struct DeliveryHistory {
     #[serde(flatten)]
     delivery: Delivery,
     /// The body that was sent, while the event is kept.
     #[schema(value_type = Option<Object>)]
     request_body: Option<Value>,
     /// The attempts, the oldest first.
-    history: Vec<Attempt>,
+    history: Vec<DeliveryAttempt>,
 }
 
-impl From<DeliveryHistory> for History {
-    fn from(found: DeliveryHistory) -> Self {
+impl From<admin::DeliveryHistory> for DeliveryHistory {
+    fn from(found: admin::DeliveryHistory) -> Self {
         Self {
             delivery: found.delivery.into(),
             request_body: found.body,
@@ -174,13 +174,13 @@ impl From<DeliveryHistory> for History {
 
 /// Read a delivery with its attempts
 #[utoipa::path(get, path = "/deliveries/{id}", tag = "webhooks", params(("id" = String, Path)),
-    responses((status = 200, body = History)))]
+    responses((status = 200, body = DeliveryHistory)))]
 async fn read_delivery(
     State(engine): State<Engine>,
     Now(now): Now,
     By(actor): By,
     Target(id): Target<OutboxId>,
-) -> Handled<History> {
+) -> Handled<DeliveryHistory> {
     Ok(Answer::ok(
         engine.read_delivery(&actor, id, now).await?.into(),
     ))
@@ -190,13 +190,13 @@ async fn read_delivery(
 ///
 /// One event, `webhook.test`, is sent at once and once; the answer says what became of it.
 #[utoipa::path(post, path = "/webhooks/{id}/test", tag = "webhooks", params(("id" = String, Path)),
-    responses((status = 200, body = History)))]
+    responses((status = 200, body = DeliveryHistory)))]
 async fn test_webhook(
     State(engine): State<Engine>,
     Extension(clock): Extension<Clock>,
     By(actor): By,
     Target(id): Target<WebhookId>,
-) -> Handled<History> {
+) -> Handled<DeliveryHistory> {
     Ok(Answer::ok(
         engine.test_webhook(&actor, id, &clock).await?.into(),
     ))
