@@ -6,8 +6,9 @@ use sqlx::PgPool;
 
 use crate::{Result, Store, transaction::Backend};
 
-/// After so many transactions of this node it is worth to look.
-const TRANSACTIONS: u64 = 100;
+/// How often it is looked after a transaction of this node: the caller comes by once a second, and a connection of
+/// PostgreSQL that has nothing to do tells of its changes after ten.
+pub(crate) const LOOKS: u64 = 12;
 /// Changes that are too few for another plan.
 const CHANGES: i64 = 100;
 /// Rows from which on autovacuum comes often enough.
@@ -22,14 +23,18 @@ impl Store {
         let Backend::Postgres(pool) = &self.backend else {
             return Ok(Vec::new());
         };
-        if self.unseen.load(Ordering::Relaxed) < TRANSACTIONS {
+        let due = |looks: u64| looks.checked_sub(1);
+        if self
+            .looks_due
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, due)
+            .is_err()
+        {
             return Ok(Vec::new());
         }
         let grown = grown(pool).await?;
         if grown.is_empty() {
             return Ok(grown);
         }
-        self.unseen.store(0, Ordering::Relaxed);
         // Another node may be at it.
         let analyze = format!("ANALYZE (SKIP_LOCKED) {}", grown.join(", "));
         sqlx::query(sqlx::AssertSqlSafe(analyze))
@@ -41,10 +46,10 @@ impl Store {
 
 async fn grown(pool: &PgPool) -> Result<Vec<String>> {
     let names = sqlx::query_scalar(
-        "SELECT quote_ident(s.relname) FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
-         WHERE s.schemaname = current_schema() AND c.reltuples < $1
-           AND s.n_mod_since_analyze > $2 + GREATEST(c.reltuples, 0)
-         ORDER BY s.relname",
+        "SELECT quote_ident(relname) FROM pg_class
+         WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND reltuples < $1
+           AND pg_stat_get_mod_since_analyze(oid) > $2 + GREATEST(reltuples, 0)
+         ORDER BY relname",
     );
     Ok(names.bind(LARGE).bind(CHANGES).fetch_all(pool).await?)
 }

@@ -17,6 +17,7 @@ use crate::{
     directory_totals::Differences,
     query::On,
     sqlite::{self, Reader, Readers},
+    statistics::LOOKS,
     writer::{Turn, Writer},
 };
 
@@ -31,8 +32,8 @@ pub struct Store {
     queued: Arc<AtomicU64>,
     /// Rung when events were committed.
     news: watch::Sender<()>,
-    /// Transactions since PostgreSQL last looked at tables.
-    pub(crate) unseen: Arc<AtomicU64>,
+    /// How often it is still looked whether tables have grown.
+    pub(crate) looks_due: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ pub struct WriteTx {
     queued: Arc<AtomicU64>,
     has_jobs: bool,
     news: watch::Sender<()>,
-    unseen: Arc<AtomicU64>,
+    looks_due: Arc<AtomicU64>,
     has_events: bool,
     /// Users that came to directories and left them.
     pub(crate) differences: Differences,
@@ -102,7 +103,7 @@ impl Store {
             generator,
             queued: Arc::default(),
             news: watch::Sender::new(()),
-            unseen: Arc::default(),
+            looks_due: Arc::default(),
         })
     }
 
@@ -140,7 +141,7 @@ impl Store {
             queued: Arc::clone(&self.queued),
             has_jobs: false,
             news: self.news.clone(),
-            unseen: Arc::clone(&self.unseen),
+            looks_due: Arc::clone(&self.looks_due),
             has_events: false,
             differences: Differences::default(),
             request_id: None,
@@ -243,7 +244,7 @@ impl WriteTx {
             Connection::PostgresWriter(transaction) => transaction.commit().await?,
             Connection::SqliteReader(_) | Connection::PostgresReader(_) => {}
         }
-        self.unseen.fetch_add(1, Ordering::Relaxed);
+        self.looks_due.store(LOOKS, Ordering::Relaxed);
         if self.has_events {
             self.news.send_replace(());
         }
