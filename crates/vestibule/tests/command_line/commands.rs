@@ -1,5 +1,7 @@
 //! Help, settings, and the commands that end by themselves.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::vestibule::{Folder, Server, error_of, stdout};
@@ -311,10 +313,16 @@ fn doctor_tells_good_from_bad_by_exit_code() {
 }
 
 #[test]
-fn openapi_document_is_printed() {
+fn openapi_document_is_the_one_in_the_docs() {
     let folder = Folder::new();
     let document: Value = serde_json::from_str(&stdout(&folder.run(&["openapi"]))).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let printed = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    assert!(
+        fs::read_to_string(committed).unwrap() == printed,
+        "docs/openapi.json is not what the code says: run `cargo xtask gen`"
+    );
 }
 
 #[test]
