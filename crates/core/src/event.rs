@@ -39,6 +39,14 @@ kinds! {
     GroupMemberAdded "group.member_added";
     /// Members left a group; at most 1,000 ids an event.
     GroupMemberRemoved "group.member_removed";
+    /// An operator made an account one that no directory can claim.
+    BreakGlassGranted "break_glass.granted";
+    /// An operator made it an ordinary account again.
+    BreakGlassWithdrawn "break_glass.withdrawn";
+    /// An operator made a link that lets such an account in once.
+    BreakGlassLinkMade "break_glass.link_made";
+    /// Somebody signed in with such an account.
+    BreakGlassUsed "break_glass.used";
     /// A person signed in.
     SessionStarted "session.started";
     /// A sign-in is over.

@@ -40,6 +40,8 @@ words! {
         Oidc "oidc",
         /// A password that we keep.
         Password "password",
+        /// A single-use link and a password, for accounts that no directory can claim.
+        BreakGlass "break_glass",
     }
 }
 

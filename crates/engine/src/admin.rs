@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod applications;
+mod break_glass;
 mod check;
 mod connections;
 mod consents;
@@ -37,6 +38,7 @@ pub use crate::provisioning::{AttributeMapping, DirectorySchema, DirectorySettin
 pub use crate::saml::metadata::MetadataChanges;
 pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
+pub use break_glass::MadeBreakGlassLink;
 pub use connections::{
     CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
     SamlChange, SamlDetails, SamlParts, SamlSource, SignalSourceChange, SignalSourceDetails,

@@ -13,6 +13,7 @@ use vestibule_issuer::{
     },
     code::AuthorizationCode,
     params::Params,
+    scope::ScopeValue,
 };
 use vestibule_store::{
     Application, Live, NewAppSession, PendingLogin, ReadTx, UserSession, WriteTx,
@@ -316,13 +317,23 @@ impl Engine {
         session: &Live<UserSession>,
     ) -> Result<Answer, Fault> {
         let code = AuthorizationCode::from_random(&self.generator().bytes());
+        let mut scope = authorization.scope;
+        // What a break-glass sign-in gives away ends with it.
+        if scope.contains(ScopeValue::OfflineAccess)
+            && tx
+                .user_of(session)
+                .await?
+                .is_some_and(|user| user.break_glass)
+        {
+            scope = scope.without(ScopeValue::OfflineAccess);
+        }
         tx.add_code(
             session,
             NewAppSession {
                 code: SecretHash::of(code.expose().as_bytes()),
                 application_id: application.id,
                 application_epoch: application.epoch,
-                scope: &authorization.scope.to_string(),
+                scope: &scope.to_string(),
                 nonce: authorization.nonce.as_deref(),
                 redirect_uri: authorization.reply.redirect_uri(),
                 code_challenge: &authorization.code_challenge.to_string(),

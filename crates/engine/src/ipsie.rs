@@ -40,7 +40,8 @@ pub(crate) fn is_multi_factor(acr: &str, amr: &[String]) -> bool {
 /// Why nobody may come in through a connection under the profile.
 pub(crate) fn unfit(connection: &Connection) -> Option<LoginRefusal> {
     match connection.protocol {
-        Protocol::Oidc => None,
+        // A break-glass sign-in has two factors, an operator's word for each, and an hour.
+        Protocol::Oidc | Protocol::BreakGlass => None,
         Protocol::Password => Some(LoginRefusal::new(
             "ipsie_password",
             "your organization does not allow passwords here",

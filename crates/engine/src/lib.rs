@@ -49,8 +49,8 @@ pub use health::Readiness;
 pub use ipsie::{IpsieFinding, Verdict};
 pub use limits::{SCIM_REQUESTS_PER_SECOND, SCIM_REQUESTS_PER_SECOND_AT_LEAST};
 pub use login::{
-    LoginLink, LoginOutcome, LoginPage, LoginStep, OidcLogoutOutcome, PasswordLogin,
-    PostedResponse, SamlAnswer, SamlVerifier, SignedIn,
+    BreakGlassLogin, LoginLink, LoginOutcome, LoginPage, LoginStep, OidcLogoutOutcome,
+    PasswordLogin, PostedResponse, SamlAnswer, SamlVerifier, SignedIn,
 };
 pub use outbound::{Outbound, OutboundPolicy};
 pub use provisioning::{Grant, Provisioning};

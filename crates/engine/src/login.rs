@@ -1,6 +1,7 @@
 //! The person's way in: from an address to the organization's way of signing in, and back with a sign-in.
 
 mod again;
+mod break_glass;
 mod link;
 mod oidc;
 mod oidc_leave;
@@ -22,6 +23,7 @@ use crate::{
     ipsie, refusal::Actor,
 };
 
+pub use break_glass::BreakGlassLogin;
 pub use link::LoginLink;
 pub use oidc_logout::OidcLogoutOutcome;
 pub(crate) use oidc_logout::{OVERTAKING, person, session};
@@ -218,6 +220,7 @@ impl Engine {
         drop(tx);
         ways.retain(|way| {
             way.state == ConnectionState::Active
+                && way.protocol != Protocol::BreakGlass
                 && pending.connection_id.is_none_or(|id| id == way.id)
         });
         match ways.as_slice() {
@@ -264,6 +267,8 @@ impl Engine {
                 .map(LoginStep::Refused);
         }
         match connection.protocol {
+            // It begins with a link of an operator, never with a question.
+            Protocol::BreakGlass => Ok(LoginStep::Gone),
             Protocol::Password => Ok(LoginStep::Password {
                 page,
                 connection_id: connection.id,

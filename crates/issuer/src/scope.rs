@@ -112,6 +112,12 @@ impl Scope {
         Self(self.0 | value as u8)
     }
 
+    /// The set without `value`.
+    #[must_use]
+    pub fn without(self, value: ScopeValue) -> Self {
+        Self(self.0 & !(value as u8))
+    }
+
     /// What is in both sets.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {

@@ -11,8 +11,10 @@ use crate::{
 pub struct AdoptionCounts {
     /// Users that the directory owns.
     pub claimed: i64,
-    /// Users of the organization that no directory owns.
+    /// Users of the organization that no directory owns, without break-glass accounts.
     pub unowned: i64,
+    /// Break-glass accounts of the organization, which no directory can claim.
+    pub break_glass: i64,
     /// Users that the replaced directory still owns.
     pub of_replaced: i64,
 }
@@ -36,6 +38,9 @@ words! {
         SameName "same_name",
         /// Another directory, which is not replaced, owns a user of the same name.
         OtherDirectory "other_directory",
+        /// A break-glass account, which no directory can claim, has the name or an address of a user of the directory, or
+        /// of the one that it replaces.
+        BreakGlass "break_glass",
     }
 }
 
@@ -142,10 +147,10 @@ impl ReadTx {
         Ok(samples)
     }
 
-    /// Whether an organization has users that no directory owns.
+    /// Whether an organization has users that no directory owns and that one could claim.
     pub async fn has_unowned_users(&mut self, id: OrganizationId) -> Result<bool> {
         let found: Option<String> = query(
-            "SELECT id FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL LIMIT 1")
+            "SELECT id FROM users WHERE organization_id = $1 AND directory_id IS NULL AND NOT break_glass AND deleted_at IS NULL LIMIT 1")
             .bind(id.to_string())
             .fetch_optional(self)
             .await?;
@@ -164,7 +169,7 @@ impl ReadTx {
     /// How many users a directory owns, and how many it has not claimed.
     pub async fn count_adoption(&mut self, directory: &Directory) -> Result<AdoptionCounts> {
         let unowned: i64 = query(
-            "SELECT COUNT(*) FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL")
+            "SELECT COUNT(*) FROM users WHERE organization_id = $1 AND directory_id IS NULL AND NOT break_glass AND deleted_at IS NULL")
             .bind(directory.organization_id.to_string())
             .long()
             .fetch_one(self)
@@ -176,6 +181,7 @@ impl ReadTx {
         Ok(AdoptionCounts {
             claimed: self.count_owned_users(directory.id).await?,
             unowned,
+            break_glass: self.count_break_glass(directory.organization_id).await?,
             of_replaced,
         })
     }
@@ -205,7 +211,8 @@ impl ReadTx {
             AdoptionSide::Unclaimed => {
                 query(concat!(
                     "SELECT ", users::columns!(), " FROM users u WHERE u.id IN (
-                       SELECT x.id FROM users x WHERE x.organization_id = $1 AND x.directory_id IS NULL AND x.deleted_at IS NULL
+                       SELECT x.id FROM users x WHERE x.organization_id = $1 AND x.directory_id IS NULL AND NOT x.break_glass
+                       AND x.deleted_at IS NULL
                        AND (CAST($3 AS TEXT) IS NULL OR x.id > $3)
                        UNION ALL SELECT y.id FROM users y WHERE y.directory_id = $2 AND y.deleted_at IS NULL
                        AND (CAST($3 AS TEXT) IS NULL OR y.id > $3))
@@ -238,7 +245,8 @@ impl ReadTx {
         query(
             "WITH unclaimed (id, user_name, user_name_key, directory_id) AS (
                SELECT u.id, u.user_name, u.user_name_key, u.directory_id FROM users u
-               WHERE u.organization_id = $1 AND u.deleted_at IS NULL AND (u.directory_id IS NULL OR u.directory_id = $3)),
+               WHERE u.organization_id = $1 AND u.deleted_at IS NULL
+               AND ((u.directory_id IS NULL AND NOT u.break_glass) OR u.directory_id = $3)),
              found (kind, user_id, user_name, other_id, other_user_name, other_directory_id) AS (
                SELECT DISTINCT 'same_email', u.id, u.user_name, c.id, c.user_name, c.directory_id FROM unclaimed u
                JOIN user_emails e ON e.user_id = u.id
@@ -251,7 +259,17 @@ impl ReadTx {
                JOIN users c ON c.directory_id = d.id AND c.deleted_at IS NULL
                JOIN users u ON u.organization_id = $1 AND u.user_name_key = c.user_name_key AND u.deleted_at IS NULL
                AND (u.directory_id IS NULL OR u.directory_id = $2 OR u.directory_id = $3)
-               WHERE d.organization_id = $1 AND d.deleted_at IS NULL AND d.id <> $2 AND (CAST($3 AS TEXT) IS NULL OR d.id <> $3))
+               WHERE d.organization_id = $1 AND d.deleted_at IS NULL AND d.id <> $2 AND (CAST($3 AS TEXT) IS NULL OR d.id <> $3)
+               UNION ALL SELECT 'break_glass', b.id, b.user_name, c.id, c.user_name, c.directory_id FROM users b
+               JOIN users c ON c.organization_id = $1 AND c.user_name_key = b.user_name_key AND c.deleted_at IS NULL
+               AND (c.directory_id = $2 OR c.directory_id = $3)
+               WHERE b.organization_id = $1 AND b.break_glass = TRUE AND b.deleted_at IS NULL
+               UNION ALL SELECT DISTINCT 'break_glass', b.id, b.user_name, c.id, c.user_name, c.directory_id FROM users b
+               JOIN user_emails e ON e.user_id = b.id
+               JOIN user_emails f ON f.organization_id = $1 AND f.value_key = e.value_key
+               JOIN users c ON c.id = f.user_id AND c.deleted_at IS NULL AND c.user_name_key <> b.user_name_key
+               AND (c.directory_id = $2 OR c.directory_id = $3)
+               WHERE b.organization_id = $1 AND b.break_glass = TRUE AND b.deleted_at IS NULL)
              SELECT f.kind, f.user_id, f.user_name, f.other_id, f.other_user_name, f.other_directory_id FROM found f
              WHERE f.user_id > $4 OR (f.user_id = $4 AND (f.kind > $5 OR (f.kind = $5 AND f.other_id > $6)))
              ORDER BY f.user_id, f.kind, f.other_id LIMIT $7",

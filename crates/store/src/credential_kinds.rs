@@ -3,6 +3,7 @@
 /// Whoever adds a table here has to show, in the same change, which `live_…` query reads it and how `end` makes it end.
 pub const CREDENTIAL_KINDS: &[&str] = &[
     "api_keys",
+    "break_glass_links",
     "app_sessions",
     "codes",
     "directory_tokens",

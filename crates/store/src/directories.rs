@@ -169,7 +169,7 @@ impl WriteTx {
             query(
                 "UPDATE connections SET updated_at = $2, directory_id = (
                    SELECT MIN(d.id) FROM directories d WHERE d.organization_id = $1 AND d.deleted_at IS NULL)
-                 WHERE organization_id = $1 AND directory_id IS NULL AND protocol <> 'password' AND deleted_at IS NULL
+                 WHERE organization_id = $1 AND directory_id IS NULL AND protocol NOT IN ('password', 'break_glass') AND deleted_at IS NULL
                  AND EXISTS (SELECT 1 FROM directories d WHERE d.organization_id = $1 AND d.deleted_at IS NULL)")
                 .bind(&organization_id)
                 .bind(now)

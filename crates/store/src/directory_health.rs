@@ -95,7 +95,8 @@ impl ReadTx {
 
     async fn count_unowned(&mut self, organization_id: OrganizationId) -> Result<i64> {
         query(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE organization_id = $1 AND directory_id IS NULL AND deleted_at IS NULL LIMIT $2) c")
+            "SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE organization_id = $1 AND directory_id IS NULL AND NOT break_glass
+             AND deleted_at IS NULL LIMIT $2) c")
             .bind(organization_id.to_string())
             .bind(COUNTED)
             .fetch_one(self)

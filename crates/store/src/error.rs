@@ -13,6 +13,8 @@ enum Kind {
     Postgres(sqlx::Error),
     Sqlite(rusqlite::Error),
     Migrate(sqlx::migrate::MigrateError),
+    /// A break-glass account has the name.
+    Reserved,
     /// A row holds what no version of ours writes.
     Corrupt(&'static str),
     Url(&'static str),
@@ -33,8 +35,14 @@ impl Error {
                 extended_code(error),
                 Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
             ),
+            Kind::Reserved => true,
             _ => false,
         }
+    }
+
+    /// Whether the name [is taken](Self::is_taken) by a break-glass account.
+    pub const fn is_reserved(&self) -> bool {
+        matches!(self.0, Kind::Reserved)
     }
 
     /// Whether the same call may succeed a moment later.
@@ -59,6 +67,10 @@ impl Error {
         Self(Kind::Corrupt(what))
     }
 
+    pub(crate) const fn reserved() -> Self {
+        Self(Kind::Reserved)
+    }
+
     pub(crate) const fn url(what: &'static str) -> Self {
         Self(Kind::Url(what))
     }
@@ -81,6 +93,7 @@ impl fmt::Display for Error {
         match &self.0 {
             Kind::Postgres(_) | Kind::Sqlite(_) => f.write_str("the database failed"),
             Kind::Migrate(_) => f.write_str("the database could not be migrated"),
+            Kind::Reserved => f.write_str("a break-glass account has this name"),
             Kind::Corrupt(what) => write!(f, "a row holds an unknown {what}"),
             Kind::Url(what) => f.write_str(what),
             Kind::GroupFailed => f.write_str("the shared transaction could not be committed"),

@@ -208,7 +208,8 @@ impl WriteTx {
                 .sql(" AND u.deleted_at IS NULL AND (u.directory_id = ")
                 .text(&directory_id);
             if reach == Reach::Adopting {
-                statement.sql(" OR u.directory_id IS NULL OR u.directory_id = ");
+                statement
+                    .sql(" OR (u.directory_id IS NULL AND NOT u.break_glass) OR u.directory_id = ");
                 replaced_by(&mut statement, &directory_id);
             }
             statement

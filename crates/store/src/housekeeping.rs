@@ -22,6 +22,7 @@ impl WriteTx {
         let passes: &[(&'static str, i64)] = &[
             ("DELETE FROM pending_logins WHERE handle_hash IN (SELECT handle_hash FROM pending_logins WHERE expires_at < $1 LIMIT $2)", expired),
             ("DELETE FROM login_answers WHERE hash IN (SELECT hash FROM login_answers WHERE expires_at < $1 LIMIT $2)", hour_ago),
+            ("DELETE FROM break_glass_links WHERE hash IN (SELECT hash FROM break_glass_links WHERE expires_at < $1 LIMIT $2)", hour_ago),
             ("DELETE FROM upstream_logouts WHERE handle_hash IN (SELECT handle_hash FROM upstream_logouts WHERE expires_at < $1 LIMIT $2)", hour_ago),
             (
                 "DELETE FROM upstream_endings WHERE (connection_id, name) IN (

@@ -37,6 +37,7 @@ impl ReadTx {
     }
 
     /// The users whose attribute has this value: of one directory, or of those that none owns. Two are enough to refuse.
+    /// Break-glass accounts are nobody's: no identity provider brings their people.
     pub async fn list_join_candidates(
         &mut self,
         organization_id: OrganizationId,
@@ -48,6 +49,7 @@ impl ReadTx {
             ($condition:literal) => {
                 concat!(
                     "SELECT ", users::columns!(), " FROM users u WHERE u.organization_id = $1 AND u.deleted_at IS NULL
+                     AND NOT u.break_glass
                      AND ((CAST($2 AS TEXT) IS NULL AND u.directory_id IS NULL) OR u.directory_id = $2) AND ", $condition, " LIMIT 2"
                 )
             };

@@ -15,6 +15,7 @@ mod adoption;
 mod api_keys;
 mod app_sessions;
 mod applications;
+mod break_glass;
 mod connection_certificates;
 mod connection_keys;
 mod connection_metadata;
@@ -80,6 +81,7 @@ pub use adoption::{
 pub use api_keys::{ApiKey, ApiKeyMaker, NewApiKey};
 pub use app_sessions::{AppSession, Code, NewAppSession, RefreshToken, TakenCode};
 pub use applications::{Application, ApplicationRecord};
+pub use break_glass::{BreakGlassLink, NewBreakGlassLink};
 pub use connection_certificates::{CertificateSource, ConnectionCertificate};
 pub use connection_keys::{ConnectionKey, KeyPurpose, KeyState};
 pub use connection_metadata::{ConnectionMetadata, MetadataCheck};

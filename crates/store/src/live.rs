@@ -205,7 +205,8 @@ impl WriteTx {
 
     /// The epochs that a login of this user through this connection has now, holding the user; none unless all are live.
     ///
-    /// The sign-in copies them, so whatever ends the user after this point ends the sign-in too.
+    /// The sign-in copies them, so whatever ends the user after this point ends the sign-in too. A break-glass account
+    /// comes in through its organization's break-glass connection alone, and nobody else comes in there.
     pub async fn hold_login(
         &mut self,
         user_id: UserId,
@@ -216,6 +217,7 @@ impl WriteTx {
                 "SELECT u.epoch AS user_epoch, o.epoch AS organization_epoch, n.epoch AS connection_epoch FROM users u
                  JOIN organizations o ON o.id = u.organization_id AND o.active AND o.deleted_at IS NULL
                  JOIN connections n ON n.organization_id = u.organization_id AND n.id = $2 AND n.state = 'active' AND n.deleted_at IS NULL
+                 AND (n.protocol = 'break_glass') = u.break_glass
                  WHERE u.id = $1 AND u.active AND u.deleted_at IS NULL"
             };
         }

@@ -24,8 +24,8 @@ pub struct UserQuery {
 pub enum Reach {
     /// Its own users.
     Owned,
-    /// Its own users, those of the directory that it replaces, and those of its organization that none owns: of each
-    /// name only the first of them.
+    /// Its own users, those of the directory that it replaces, and those of its organization that none owns, without
+    /// break-glass accounts: of each name only the first of them.
     Adopting,
 }
 
@@ -154,7 +154,9 @@ impl UserQuery {
                     .text(&self.organization_id)
                     .sql(" AND (u.directory_id = ")
                     .text(&self.directory_id)
-                    .sql(" OR ((u.directory_id IS NULL OR u.directory_id = ");
+                    .sql(
+                        " OR (((u.directory_id IS NULL AND NOT u.break_glass) OR u.directory_id = ",
+                    );
                 replaced_by(statement, &self.directory_id)
                     .sql(
                         ") AND NOT EXISTS (SELECT 1 FROM users o WHERE o.organization_id = u.organization_id
@@ -452,7 +454,7 @@ impl WriteTx {
             .text(&organization_id)
             .sql(" AND u.user_name_key = ")
             .text(&name_key(user_name))
-            .sql(" AND u.deleted_at IS NULL AND (u.directory_id IS NULL OR u.directory_id = ");
+            .sql(" AND u.deleted_at IS NULL AND NOT u.break_glass AND (u.directory_id IS NULL OR u.directory_id = ");
         replaced_by(&mut statement, &directory_id)
             .sql(") ORDER BY CASE WHEN u.directory_id IS NULL THEN 1 ELSE 0 END LIMIT 1");
         Ok(self.fetch_locked(statement, " FOR UPDATE").await?.pop())

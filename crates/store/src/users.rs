@@ -28,6 +28,8 @@ pub struct User {
     pub email: Option<String>,
     /// Whether the user may sign in.
     pub active: bool,
+    /// Whether no directory can claim the user, who comes in by a link of an operator alone.
+    pub break_glass: bool,
     /// Goes up with everything that ends what was issued before.
     pub epoch: i64,
     /// Goes up with every change; the SCIM `meta.version`.
@@ -49,8 +51,8 @@ impl User {
 
 macro_rules! columns {
     () => {
-        "u.id, u.organization_id, u.directory_id, u.user_name, u.external_id, u.email, u.active, u.epoch, u.version,
-         u.attributes, u.created_at, u.updated_at"
+        "u.id, u.organization_id, u.directory_id, u.user_name, u.external_id, u.email, u.active, u.break_glass, u.epoch,
+         u.version, u.attributes, u.created_at, u.updated_at"
     };
 }
 pub(crate) use columns;
@@ -63,6 +65,7 @@ from_row!(User, row => User {
     external_id: row.get("external_id")?,
     email: row.get("email")?,
     active: row.get("active")?,
+    break_glass: row.get("break_glass")?,
     epoch: row.get("epoch")?,
     version: row.get("version")?,
     attributes: row.get::<Json<Map<String, Value>>>("attributes")?.0,
@@ -193,7 +196,8 @@ macro_rules! insert_user {
     () => {
         "INSERT INTO users (id, organization_id, directory_id, user_name, user_name_key, external_id, display_name_key, email, active,
          epoch, version, attributes, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10, $11, $11)"
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10, $11, $11 WHERE NOT EXISTS (
+           SELECT 1 FROM users b WHERE b.organization_id = $2 AND b.user_name_key = $5 AND b.break_glass AND b.deleted_at IS NULL)"
     };
 }
 
@@ -216,7 +220,8 @@ impl WriteTx {
         .await
     }
 
-    /// Makes a user and tells so. An error that [`is_taken`](Error::is_taken) means that the name is.
+    /// Makes a user and tells so. An error that [`is_taken`](Error::is_taken) means that the name is; the name of a
+    /// break-glass account is taken in every directory of its organization.
     pub async fn add_user(
         &mut self,
         organization_id: OrganizationId,
@@ -240,18 +245,29 @@ impl WriteTx {
             .bind(now.micros());
         match self.on() {
             On::Sqlite(_) => {
-                made.execute(self).await?;
+                if made.execute(self).await? == 0 {
+                    return Err(Error::reserved());
+                }
                 self.add_emails(organization_id, directory_id, id, emails)
                     .await?;
             }
             // In one trip to the server and back.
             On::Postgres(_) => {
                 if !emails.is_empty() {
-                    made = made.on_postgres(concat!(
-                        "WITH made AS (", insert_user!(), ") INSERT INTO user_emails (user_id, value_key, organization_id, directory_id)
-                         SELECT $1, jsonb_array_elements_text($12), $2, $3")).bind(Json(&emails));
+                    made = made
+                        .on_postgres(concat!(
+                            "WITH made AS (",
+                            insert_user!(),
+                            " RETURNING id)
+                         INSERT INTO user_emails (user_id, value_key, organization_id, directory_id)
+                         SELECT m.id, jsonb_array_elements_text($12), $2, $3 FROM made m"
+                        ))
+                        .bind(Json(&emails));
                 }
-                made.execute(self).await?;
+                // Addresses are there once their user is.
+                if made.execute(self).await? == 0 {
+                    return Err(Error::reserved());
+                }
             }
         }
         self.set_index(directory_id, id, record.indexed.as_deref())
@@ -264,6 +280,7 @@ impl WriteTx {
             external_id: record.external_id.clone(),
             email: record.email.clone(),
             active: record.active,
+            break_glass: false,
             epoch: 1,
             version: 1,
             attributes: record.attributes.clone(),
@@ -278,7 +295,8 @@ impl WriteTx {
 
     /// Changes a user that was read under [`lock_user`](Self::lock_user).
     ///
-    /// A change of `active` ends everything that was issued before, in either direction.
+    /// A change of `active` ends everything that was issued before, in either direction. A directory's user cannot take
+    /// the name of a [break-glass account](Error::is_reserved).
     pub async fn set_user(
         &mut self,
         user: &User,
@@ -297,6 +315,13 @@ impl WriteTx {
             .number(now.micros());
         // Each column that is set is written into its indexes anew, also where it stays what it was.
         if user.user_name != record.user_name {
+            if user.directory_id.is_some()
+                && self
+                    .is_break_glass_name(user.organization_id, &record.user_name)
+                    .await?
+            {
+                return Err(Error::reserved());
+            }
             statement
                 .sql(", user_name = ")
                 .text(&record.user_name)
@@ -363,10 +388,11 @@ impl WriteTx {
 
     /// Gives a user to a directory that is adopting; its id and `sub` stay.
     ///
-    /// False where the directory does not adopt any more, or another one owns the user that it does not replace.
+    /// False where the directory does not adopt any more, another one owns the user that it does not replace, or the user
+    /// is a break-glass account.
     pub async fn claim_user(&mut self, user: &User, directory_id: DirectoryId) -> Result<bool> {
         let claimed = query(
-            "UPDATE users SET directory_id = $2 WHERE id = $1 AND EXISTS (
+            "UPDATE users SET directory_id = $2 WHERE id = $1 AND NOT break_glass AND EXISTS (
                SELECT 1 FROM directories d WHERE d.id = $2 AND d.state = 'adopting' AND d.deleted_at IS NULL
                AND (users.directory_id IS NULL OR users.directory_id = d.replaces_id))",
         )
@@ -412,6 +438,7 @@ impl WriteTx {
             "DELETE FROM user_emails WHERE user_id = $1",
             "DELETE FROM user_index WHERE user_id = $1",
             "DELETE FROM passwords WHERE user_id = $1",
+            "DELETE FROM break_glass_links WHERE user_id = $1",
             "DELETE FROM consents WHERE user_id = $1",
             "DELETE FROM logout_hints WHERE user_id = $1",
             "UPDATE user_sessions SET upstream_subject = NULL, upstream_session = NULL, upstream_name_id = NULL WHERE user_id = $1",

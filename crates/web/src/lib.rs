@@ -7,6 +7,7 @@
 
 pub mod api;
 mod assets;
+mod break_glass;
 mod choices;
 mod client_address;
 mod cookies;
@@ -133,6 +134,7 @@ pub fn router(engine: Engine, clock: Clock, options: WebOptions) -> Router {
     };
     let pages = people::router()
         .merge(choices::router())
+        .merge(break_glass::router())
         .merge(sso::router())
         .merge(oauth::page_router())
         .route_layer(page_state::layer(&web))

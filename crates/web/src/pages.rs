@@ -173,6 +173,12 @@ page! {
     }
 }
 page! {
+    /// The password of a break-glass account, for whoever has an operator's link.
+    BreakGlassPage "people/break_glass.html" {
+        action: String, csrf: String, link: String, user_name: String, error: Option<FieldTrouble>,
+    }
+}
+page! {
     /// Several ways in.
     ChoosePage "people/choose.html" {
         action: String, csrf: String, handle: String, application: String, user_name: String, back_url: String, options: Vec<WayIn>,
@@ -251,6 +257,12 @@ impl LoginPage {
 }
 
 impl PasswordPage {
+    fn error(&self) -> &'static str {
+        self.error.map_or("", |error| self.page.t.field(error))
+    }
+}
+
+impl BreakGlassPage {
     fn error(&self) -> &'static str {
         self.error.map_or("", |error| self.page.t.field(error))
     }

@@ -100,6 +100,12 @@ texts! {
         wrong: &'static str,
         too_many: &'static str,
     }
+    /// The password of a break-glass account.
+    break_glass: BreakGlassTexts {
+        title: &'static str,
+        lead: &'static str,
+        note: &'static str,
+    }
     /// Several ways in.
     choose: ChooseTexts {
         title: &'static str,

@@ -13,6 +13,10 @@
 mod accounts;
 #[path = "e2e/below_a_path.rs"]
 mod below_a_path;
+#[path = "e2e/break_glass.rs"]
+mod break_glass;
+#[path = "e2e/break_glass_walls.rs"]
+mod break_glass_walls;
 #[path = "e2e/consent.rs"]
 mod consent;
 #[path = "e2e/directories.rs"]
@@ -33,6 +37,8 @@ mod ipsie;
 mod joins;
 #[path = "e2e/journey.rs"]
 mod journey;
+#[path = "e2e/leaving.rs"]
+mod leaving;
 #[path = "e2e/oidc_logout.rs"]
 mod oidc_logout;
 #[path = "e2e/openid_clients.rs"]

@@ -32,6 +32,7 @@ use saml::Prepared;
 const JIT_WITH_DIRECTORY: &str = "the organization has a directory, so its users come from there and a login never creates one; set jit to false, or delete the directory";
 const PASSWORD_BY_POLICY: &str =
     "the password connection follows the organization's policy; change policy.password_login";
+const BREAK_GLASS_BY_ACCOUNTS: &str = "the break-glass connection opens nothing but the organization's break-glass accounts; take break_glass from those users";
 const OTHER_PROTOCOL: &str = "does not belong to a connection of this protocol";
 const JOIN_DIRECTORY: &[&str] = &["externalId", "userName", "emails.value"];
 
@@ -80,8 +81,10 @@ impl Engine {
     ) -> Result<ConnectionDetails> {
         actor.may_write(Resource::Connections)?;
         visible(&mut self.store().read(now).await?, actor, organization_id).await?;
+        // The others are ours, one of each, and made with what they are for.
         let protocol = new
             .protocol
+            .filter(|protocol| matches!(protocol, Protocol::Saml | Protocol::Oidc))
             .ok_or_else(|| AdminError::invalid("protocol", "must be saml or oidc"))?;
         let prepared = self.prepare(protocol, &new, None, now).await?;
         let mut tx = self.store().write(now).await?;
@@ -170,10 +173,10 @@ impl Engine {
             .await?;
         let mut tx = self.store().write(now).await?;
         let before = lock_connection(&mut tx, actor, id).await?;
-        if before.protocol == Protocol::Password
+        if let Some(fixed) = fixed(before.protocol)
             && change.state.is_some_and(|state| state != before.state)
         {
-            return Err(AdminError::conflict(PASSWORD_BY_POLICY));
+            return Err(AdminError::conflict(fixed));
         }
         let mut after = before.clone();
         self.apply(&mut tx, &mut after, &change, &prepared).await?;
@@ -212,8 +215,8 @@ impl Engine {
         actor.may_write(Resource::Connections)?;
         let mut tx = self.store().write(now).await?;
         let mut connection = lock_connection(&mut tx, actor, id).await?;
-        if connection.protocol == Protocol::Password {
-            return Err(AdminError::conflict(PASSWORD_BY_POLICY));
+        if let Some(fixed) = fixed(connection.protocol) {
+            return Err(AdminError::conflict(fixed));
         }
         if connection.state == ConnectionState::Active {
             connection.state = ConnectionState::Inactive;
@@ -269,15 +272,16 @@ impl Engine {
             }
             Protocol::Saml => self.apply_saml(tx, connection, change, prepared).await?,
             Protocol::Oidc => self.apply_oidc(connection, change)?,
-            Protocol::Password
-                if change.oidc.is_some()
+            Protocol::Password | Protocol::BreakGlass => {
+                let foreign = change.oidc.is_some()
                     || change.saml.is_some()
                     || change.join.is_some()
-                    || connection.jit =>
-            {
-                return Err(AdminError::conflict(PASSWORD_BY_POLICY));
+                    || connection.jit;
+                return match fixed(connection.protocol) {
+                    Some(fixed) if foreign => Err(AdminError::conflict(fixed)),
+                    _ => Ok(()),
+                };
             }
-            Protocol::Password => return Ok(()),
         }
         if let Some(application_id) = change.default_application_id.flatten() {
             tx.find_application(application_id).await?.ok_or_else(|| {
@@ -301,6 +305,15 @@ impl Engine {
         }
         tx.remove_connection_identities(connection.id).await?;
         end(tx, actor, connection.id, EndCause::Relinked).await
+    }
+}
+
+/// Why a connection of ours is not changed like those to identity providers; none for those.
+const fn fixed(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::Saml | Protocol::Oidc => None,
+        Protocol::Password => Some(PASSWORD_BY_POLICY),
+        Protocol::BreakGlass => Some(BREAK_GLASS_BY_ACCOUNTS),
     }
 }
 
@@ -333,7 +346,7 @@ fn default_name(connection: &Connection) -> String {
         .find_map(|url| url.host_str().map(str::to_owned));
     let protocol = match connection.protocol {
         Protocol::Saml => "SAML",
-        Protocol::Oidc | Protocol::Password => "OpenID Connect",
+        Protocol::Oidc | Protocol::Password | Protocol::BreakGlass => "OpenID Connect",
     };
     host.unwrap_or_else(|| protocol.to_owned())
 }

@@ -146,7 +146,8 @@ impl Engine {
             (organization.active, organization.brand) = (active, brand);
             tx.set_organization(&organization).await?;
         }
-        add_password_connection(&mut tx, &organization, now).await?;
+        let state = password_state(&organization.policy);
+        add_own_connection(&mut tx, organization.id, (Protocol::Password, state)).await?;
         for domain in &domains {
             add_domain(&mut tx, actor, organization.id, domain, now).await?;
         }
@@ -457,26 +458,32 @@ async fn replace_domains(
     Ok(())
 }
 
-async fn add_password_connection(
+/// Makes one of the connections that lead to no identity provider.
+pub(super) async fn add_own_connection(
     tx: &mut WriteTx,
-    organization: &Organization,
-    now: Timestamp,
+    organization_id: OrganizationId,
+    (protocol, state): (Protocol, ConnectionState),
 ) -> Result<()> {
+    let now = tx.now();
     let id: ConnectionId = tx.generator().id(now);
+    let name = match protocol {
+        Protocol::BreakGlass => "Break glass",
+        Protocol::Password | Protocol::Saml | Protocol::Oidc => "Password",
+    };
     tx.add_connection(&Connection {
         id,
-        organization_id: organization.id,
+        organization_id,
         directory_id: None,
         default_application_id: None,
-        name: "Password".to_owned(),
-        protocol: Protocol::Password,
+        name: name.to_owned(),
+        protocol,
         settings: json!({}),
         client_secret_sealed: None,
         join_directory: None,
         join_claim: None,
         jit: false,
         allow_idp_initiated: false,
-        state: password_state(&organization.policy),
+        state,
         epoch: 1,
         created_at: now,
         updated_at: now,

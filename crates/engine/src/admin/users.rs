@@ -3,7 +3,7 @@ use vestibule_core::{EndCause, OrganizationId, Resource, Secret, Timestamp, User
 use vestibule_store::{Ended, MemberId, ReadTx, User, UserRecord, WriteTx};
 
 use super::{
-    Actor, AdminError, Done, Result, check, locked, taken,
+    Actor, AdminError, Done, Result, break_glass, check, locked, taken,
     user_attributes::{addresses, put, put_email, put_name, record_of},
     visible,
 };
@@ -33,6 +33,8 @@ pub struct UserChange {
     pub active: Option<bool>,
     /// A new password; everything of the person ends when it replaces one.
     pub password: Option<Secret>,
+    /// Whether no directory can claim the user, who comes in by a link of an operator alone.
+    pub break_glass: Option<bool>,
 }
 
 impl UserChange {
@@ -129,6 +131,7 @@ impl Engine {
             indexed: None,
         };
         let active = new.active.unwrap_or(true);
+        let break_glass = new.break_glass.unwrap_or(false);
         UserChange {
             active: Some(active),
             ..new.without_password()
@@ -140,10 +143,13 @@ impl Engine {
         let phc = self.hashed(new.password).await?;
         let mut tx = self.store().write(now).await?;
         locked(&mut tx, actor, organization_id).await?;
-        let user = tx
+        let mut user = tx
             .add_user(organization_id, None, &record)
             .await
             .map_err(taken(NAME_TAKEN))?;
+        if break_glass {
+            user = break_glass::set(&mut tx, actor, &user, true).await?;
+        }
         if let Some(phc) = phc {
             tx.set_password(user.id, &phc, &actor.name).await?;
         }
@@ -152,7 +158,7 @@ impl Engine {
             actor,
             "user.create",
             &user,
-            json!({ "user_name": user.user_name, "active": user.active }),
+            json!({ "user_name": user.user_name, "active": user.active, "break_glass": user.break_glass }),
         )
         .await?;
         tx.commit().await?;
@@ -199,7 +205,7 @@ impl Engine {
             .ok_or(AdminError::NotFound)
     }
 
-    /// Changes a user. Of one that a directory owns, only `active` can be changed here.
+    /// Changes a user. Of one that a directory owns, only `active` can be changed here, and it is no break-glass account.
     pub async fn set_user(
         &self,
         actor: &Actor,
@@ -208,9 +214,13 @@ impl Engine {
         now: Timestamp,
     ) -> Result<User> {
         actor.may_write(Resource::Users)?;
-        self.read_user(actor, id, now).await?;
+        let organization_id = self.read_user(actor, id, now).await?.organization_id;
         let phc = self.hashed(change.password.clone()).await?;
         let mut tx = self.store().write(now).await?;
+        if change.break_glass.is_some() {
+            locked(&mut tx, actor, organization_id).await?;
+            tx.lock_groups_of(MemberId::User(id)).await?;
+        }
         let before = lock_user(&mut tx, actor, id).await?;
         if before.directory_id.is_some() {
             if phc.is_some() {
@@ -226,6 +236,9 @@ impl Engine {
             changed.push("active".to_owned());
         }
         let mut after = before.clone();
+        if before.break_glass && before.user_name != record.user_name {
+            break_glass::check_name(&mut tx, &before, &record.user_name).await?;
+        }
         if !changed.is_empty() {
             after = tx
                 .set_user(&before, &record, &changed, &actor.name)
@@ -235,6 +248,12 @@ impl Engine {
         if let Some(phc) = phc {
             tx.set_password(id, &phc, &actor.name).await?;
             changed.push("password".to_owned());
+        }
+        if let Some(wanted) = change.break_glass
+            && wanted != before.break_glass
+        {
+            after = break_glass::set(&mut tx, actor, &after, wanted).await?;
+            changed.push("break_glass".to_owned());
         }
         audit(
             &mut tx,
@@ -309,6 +328,7 @@ impl UserChange {
             family_name: self.family_name.clone(),
             active: self.active,
             password: None,
+            break_glass: None,
         }
     }
 }

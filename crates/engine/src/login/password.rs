@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use vestibule_core::{ConnectionId, ConnectionState, Protocol, Secret, Timestamp};
-use vestibule_store::{Connection, NewLoginRecord, ReadTx, User};
+use vestibule_store::{Connection, NewLoginRecord, ReadTx, StoredPassword, User, WriteTx};
 
 use super::{LoginOutcome, find_own, page_of, record_of, sign_in::Proof};
 use crate::{Browser, Engine, Fault, LoginRefusal, refusal::Actor};
 
 /// The context class of a password that we checked ourselves.
-const PASSWORD_ACR: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+pub(super) const PASSWORD_ACR: &str =
+    "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 
 /// The argon2id hash of a random password that nobody knows.
 const NOBODYS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlcyEh$J2Bq0DgWZ3HPYmcCdDIuHQ3s8u8w8Jn8GqVQJ1gJm5Y";
@@ -27,6 +28,15 @@ pub struct PasswordLogin {
     pub password: Secret,
     /// Where the try came from.
     pub address: IpAddr,
+}
+
+/// What a typed password is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Right,
+    Wrong,
+    /// Right or wrong: after ten wrong ones none counts for a while.
+    Locked,
 }
 
 impl Engine {
@@ -75,17 +85,10 @@ impl Engine {
             None => None,
         };
         drop(tx);
-        let locked = stored
-            .as_ref()
-            .and_then(|stored| stored.locked_until)
-            .is_some_and(|until| until > now);
-        // Nobody, somebody without a password and a locked account take as long as a wrong password and are answered
-        // alike: a lock that showed would tell who has an account.
-        let phc = stored.map_or_else(|| NOBODYS_PASSWORD.to_owned(), |stored| stored.phc);
-        let right = self.check_password(request.password, phc).await? && !locked;
+        let verdict = self.judge_password(request.password, stored, now).await?;
         let mut tx = self.store().write(now).await?;
         match user {
-            Some(user) if right => {
+            Some(user) if verdict == Verdict::Right => {
                 if tx
                     .take_pending_login(request.handle.hash())
                     .await?
@@ -110,38 +113,72 @@ impl Engine {
                     .await
             }
             user => {
-                let refusal = if locked {
-                    LoginRefusal::new(
-                        "locked",
-                        "the account is locked after ten wrong passwords in a row",
-                        Actor::Person,
-                        "wait a quarter of an hour, then try again",
-                    )
-                } else {
-                    if let Some(user) = &user {
-                        tx.add_password_failure(user.id).await?;
-                    }
-                    LoginRefusal::new(
-                        "wrong_password",
-                        "the name or the password is wrong",
-                        Actor::Person,
-                        "try again",
-                    )
-                };
                 let login = NewLoginRecord {
                     user_id: user.map(|user: User| user.id),
                     ..record_of(&pending, &connection)
                 };
-                refusal.record(&mut tx, login).await?;
+                refuse(&mut tx, verdict, login).await?;
                 tx.commit().await?;
                 self.wake();
                 Ok(LoginOutcome::WrongPassword(page))
             }
         }
     }
+
+    /// Judges what somebody typed.
+    ///
+    /// Nobody, somebody without a password and a locked account take as long as a wrong password and are answered alike:
+    /// a lock that showed would tell who has an account.
+    pub(super) async fn judge_password(
+        &self,
+        password: Secret,
+        stored: Option<StoredPassword>,
+        now: Timestamp,
+    ) -> Result<Verdict, Fault> {
+        let locked = stored
+            .as_ref()
+            .and_then(|stored| stored.locked_until)
+            .is_some_and(|until| until > now);
+        let phc = stored.map_or_else(|| NOBODYS_PASSWORD.to_owned(), |stored| stored.phc);
+        let right = self.check_password(password, phc).await?;
+        Ok(match (locked, right) {
+            (true, _) => Verdict::Locked,
+            (false, true) => Verdict::Right,
+            (false, false) => Verdict::Wrong,
+        })
+    }
 }
 
-/// Users that a directory owns never sign in by password while another way in is active.
+/// Records why a password did not do, and counts it.
+pub(super) async fn refuse(
+    tx: &mut WriteTx,
+    verdict: Verdict,
+    login: NewLoginRecord,
+) -> Result<(), Fault> {
+    let refusal = if verdict == Verdict::Locked {
+        LoginRefusal::new(
+            "locked",
+            "the account is locked after ten wrong passwords in a row",
+            Actor::Person,
+            "wait a quarter of an hour, then try again",
+        )
+    } else {
+        if let Some(user_id) = login.user_id {
+            tx.add_password_failure(user_id).await?;
+        }
+        LoginRefusal::new(
+            "wrong_password",
+            "the name or the password is wrong",
+            Actor::Person,
+            "try again",
+        )
+    };
+    refusal.record(tx, login).await?;
+    Ok(())
+}
+
+/// Users that a directory owns never sign in by password while another way in is active, and break-glass accounts never
+/// without a link of an operator.
 async fn find_password_user(
     tx: &mut ReadTx,
     connection: &Connection,
@@ -157,7 +194,9 @@ async fn find_password_user(
     let mut users = tx
         .list_users_named(connection.organization_id, user_name)
         .await?;
-    users.retain(|user| user.active && (user.directory_id.is_none() || !federated));
+    users.retain(|user| {
+        user.active && !user.break_glass && (user.directory_id.is_none() || !federated)
+    });
     Ok(match users.as_slice() {
         [user] => Some(user.clone()),
         // A name that two directories use means nobody.

@@ -1,7 +1,7 @@
 //! What follows when a login has proved somebody: the sign-in, and the answer to the application that waits.
 
 use serde_json::{Value, json, value::RawValue};
-use vestibule_core::{EventKind, Policy, SecretHash, Timestamp};
+use vestibule_core::{EventKind, Policy, Protocol, SecretHash, Timestamp};
 use vestibule_issuer::authorize::Answer;
 use vestibule_store::{Connection, Epochs, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
 
@@ -146,6 +146,17 @@ impl Engine {
             ..started
         })
         .await?;
+        if connection.protocol == Protocol::BreakGlass {
+            let used = about(json!({
+                "login_id": login_id, "session_id": id, "user_id": proof.user.id, "user_name": proof.user.user_name,
+                "connection_id": connection.id,
+            }));
+            tx.push_event(NewEvent {
+                kind: EventKind::BreakGlassUsed,
+                ..used
+            })
+            .await?;
+        }
         let answer = match self
             .answer_application(&mut tx, &pending, (id, secret.hash()))
             .await?

@@ -10,6 +10,8 @@ use super::{Grant, Provisioning, guard, lists, record, trouble::Trouble};
 const TAKEN: &str = "userName is taken by another user of this directory";
 const UNIQUE_TAKEN: &str = "userName, or a value that its schema says is unique, is taken by another user of this directory";
 
+const RESERVED: &str = "userName is that of a break-glass account, which no directory can claim; give the person another userName, or ask whoever runs the service";
+
 /// A change of a user, with its password hashed.
 pub(super) struct Edit {
     pub(super) id: UserId,
@@ -103,10 +105,12 @@ impl Provisioning {
     }
 }
 
-/// Whether a user of the organization is the directory's, or one that it may claim while it is adopting.
+/// Whether a user of the organization is the directory's, or one that it may claim while it is adopting; break-glass
+/// accounts are never.
 fn is_reached(grant: &Grant, user: &User) -> bool {
     user.directory_id == Some(grant.directory.id)
         || (grant.reach() == Reach::Adopting
+            && !user.break_glass
             && (user.directory_id.is_none() || user.directory_id == grant.directory.replaces_id))
 }
 
@@ -175,6 +179,9 @@ async fn adopt(
 }
 
 fn taken(grant: &Grant, error: vestibule_store::Error) -> Trouble {
+    if error.is_reserved() {
+        return Error::uniqueness(RESERVED).into();
+    }
     match grant.settings.unique.is_empty() {
         true => Trouble::taken(error, TAKEN),
         false => Trouble::taken(error, UNIQUE_TAKEN),

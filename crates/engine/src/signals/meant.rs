@@ -47,7 +47,7 @@ pub(super) fn upstream_issuer(connection: &Connection) -> Result<String, Fault> 
     Ok(match connection.protocol {
         Protocol::Oidc => OidcSettings::of(connection)?.issuer,
         Protocol::Saml => SamlSettings::of(connection)?.entity_id,
-        Protocol::Password => String::new(),
+        Protocol::Password | Protocol::BreakGlass => String::new(),
     })
 }
 
@@ -236,7 +236,8 @@ async fn own_people(
     };
     let mut own = Vec::new();
     for user in found {
-        if tx.owns_user(connection.id, directory_id, &user).await? {
+        // Whoever signed in through the connection once, and has a break-glass account now, comes in another way.
+        if !user.break_glass && tx.owns_user(connection.id, directory_id, &user).await? {
             own.push(user);
         }
     }

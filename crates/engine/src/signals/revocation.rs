@@ -208,7 +208,7 @@ impl Engine {
             .await?;
         let own = match connection.protocol {
             Protocol::Oidc => Some(OidcSettings::of(connection)?),
-            Protocol::Saml | Protocol::Password => None,
+            Protocol::Saml | Protocol::Password | Protocol::BreakGlass => None,
         };
         if let Some(source) = source {
             return Ok(trust_of(source, own.map(|own| own.client_id)).ok_or_else(no_source));

@@ -100,7 +100,7 @@ impl TryFrom<ConnectionInput> for ConnectionChange {
     }
 }
 
-/// A way in: one identity provider, or the password sign-in, of one organization.
+/// A way in: one identity provider, the password sign-in, or that of break-glass accounts, of one organization.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Connection {
     id: String,
@@ -126,7 +126,7 @@ impl Connection {
     fn of(engine: &Engine, details: ConnectionDetails) -> Self {
         let oidc = match details.connection.protocol {
             Protocol::Oidc => Oidc::of(engine, &details),
-            Protocol::Saml | Protocol::Password => None,
+            Protocol::Saml | Protocol::Password | Protocol::BreakGlass => None,
         };
         let connection = details.connection;
         let join = connection.join_directory.zip(connection.join_claim);

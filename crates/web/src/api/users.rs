@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Engine> {
         .routes(routes!(deactivate))
         .routes(routes!(activate))
         .routes(routes!(unlink))
+        .routes(routes!(make_break_glass_link, withdraw_break_glass_links))
         .routes(routes!(list_sessions, end_sessions))
         .routes(routes!(end_session))
         .routes(routes!(list_consents))
@@ -63,6 +64,10 @@ struct UserInput {
     /// A password of at least 8 bytes.
     #[schema(write_only)]
     password: Option<String>,
+    /// Whether this is a break-glass account: one that no directory can claim and no identity provider lets in. Its
+    /// person comes in by a link of yours together with the password. Every change ends what was issued before. Only a
+    /// key that is not bound to an organization may change it.
+    break_glass: Option<bool>,
 }
 
 impl From<UserInput> for UserChange {
@@ -76,6 +81,7 @@ impl From<UserInput> for UserChange {
             family_name: input.family_name,
             active: input.active,
             password: input.password.map(Secret::new),
+            break_glass: input.break_glass,
         }
     }
 }
@@ -97,6 +103,8 @@ struct User {
     email: Option<String>,
     display_name: Option<String>,
     active: bool,
+    /// Whether no directory can claim the user, who comes in by a link of yours alone.
+    break_glass: bool,
     /// Every attribute as SCIM spells it.
     #[schema(value_type = Object)]
     attributes: Map<String, Value>,
@@ -121,6 +129,7 @@ impl From<admin::User> for User {
             email: user.email,
             display_name,
             active: user.active,
+            break_glass: user.break_glass,
             attributes: user.attributes,
             version: user.version,
             created_at: user.created_at.to_string(),
@@ -151,6 +160,8 @@ async fn create(
 struct UsersQuery {
     /// Only those with this user name, compared without case.
     user_name: Option<String>,
+    /// `true`: only break-glass accounts, all of them at once.
+    break_glass: Option<bool>,
     /// How many, at most 500.
     limit: Option<i64>,
     /// `next_cursor` of the page before.
@@ -171,6 +182,10 @@ async fn list(
 ) -> Handled<List<User>> {
     if let Some(user_name) = query.user_name {
         let found = engine.list_users_named(&actor, id, &user_name, now).await?;
+        return Ok(Answer::ok(List::whole(found)));
+    }
+    if query.break_glass == Some(true) {
+        let found = engine.list_break_glass(&actor, id, now).await?;
         return Ok(Answer::ok(List::whole(found)));
     }
     let page = PageQuery {
@@ -284,6 +299,59 @@ async fn unlink(
     Target(id): Target<UserId>,
 ) -> Result<StatusCode, Problem> {
     engine.unlink_user(&actor, id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How long a link is to be good.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BreakGlassLinkInput {
+    /// Seconds, from 60 to 3600; 900 unless said otherwise.
+    expires_in: Option<u64>,
+}
+
+/// What lets the person of a break-glass account in once.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct BreakGlassLink {
+    user_id: String,
+    /// Where the person types the password; it is not shown again. Hand it over on a way that the person is known on.
+    url: String,
+    expires_at: String,
+}
+
+/// Make a link that lets the person of a break-glass account in once
+///
+/// It opens nothing without the account's password. A link that was made before and has not been used is withdrawn.
+/// Only a key that is not bound to an organization may do this.
+#[utoipa::path(post, path = "/users/{id}/break-glass-links", tag = "users", params(("id" = String, Path)),
+    request_body = BreakGlassLinkInput, responses((status = 201, body = BreakGlassLink)))]
+async fn make_break_glass_link(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+    Body(input): Body<BreakGlassLinkInput>,
+) -> Handled<BreakGlassLink> {
+    let made = engine
+        .add_break_glass_link(&actor, id, input.expires_in, now)
+        .await?;
+    Ok(Answer::created(BreakGlassLink {
+        user_id: id.to_string(),
+        url: made.url,
+        expires_at: made.expires_at.to_string(),
+    }))
+}
+
+/// Withdraw a break-glass account's link that has not been used
+#[utoipa::path(delete, path = "/users/{id}/break-glass-links", tag = "users", params(("id" = String, Path)),
+    responses((status = 204)))]
+async fn withdraw_break_glass_links(
+    State(engine): State<Engine>,
+    Now(now): Now,
+    By(actor): By,
+    Target(id): Target<UserId>,
+) -> Result<StatusCode, Problem> {
+    engine.withdraw_break_glass_links(&actor, id, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

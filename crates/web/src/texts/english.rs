@@ -1,7 +1,7 @@
 use super::{
-    AccountsTexts, Acting, Actors, Around, ChooseTexts, Common, ConfirmLogoutTexts, ConsentTexts,
-    Explained, ForwardTexts, LoginTexts, PasswordTexts, RefusedTexts, SignedInTexts,
-    SignedOutTexts, Texts, Troubles,
+    AccountsTexts, Acting, Actors, Around, BreakGlassTexts, ChooseTexts, Common,
+    ConfirmLogoutTexts, ConsentTexts, Explained, ForwardTexts, LoginTexts, PasswordTexts,
+    RefusedTexts, SignedInTexts, SignedOutTexts, Texts, Troubles,
 };
 
 const WRONG_REQUEST: &str = "The application sent a wrong request";
@@ -32,6 +32,11 @@ pub(super) const TEXTS: Texts = Texts {
         password: "Password",
         wrong: "The name or the password is wrong. After many wrong tries, wait a quarter of an hour.",
         too_many: "Too many tries. Wait a quarter of an hour, then try again.",
+    },
+    break_glass: BreakGlassTexts {
+        title: "Emergency sign-in",
+        lead: "For when your organization’s own sign-in is out of order.",
+        note: "The link works once, and this sign-in lasts an hour at most. It is recorded, and those responsible are told.",
     },
     choose: ChooseTexts {
         title: "Choose how to sign in",

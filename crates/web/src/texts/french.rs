@@ -1,9 +1,9 @@
 //! Before `:` and inside quotation marks stands a no-break space, before `;`, `!` and `?` a narrow one.
 
 use super::{
-    AccountsTexts, Acting, Actors, Around, ChooseTexts, Common, ConfirmLogoutTexts, ConsentTexts,
-    Explained, ForwardTexts, LoginTexts, PasswordTexts, RefusedTexts, SignedInTexts,
-    SignedOutTexts, Texts, Troubles,
+    AccountsTexts, Acting, Actors, Around, BreakGlassTexts, ChooseTexts, Common,
+    ConfirmLogoutTexts, ConsentTexts, Explained, ForwardTexts, LoginTexts, PasswordTexts,
+    RefusedTexts, SignedInTexts, SignedOutTexts, Texts, Troubles,
 };
 
 const WRONG_REQUEST: &str = "L’application a envoyé une demande incorrecte";
@@ -33,6 +33,11 @@ pub(super) const TEXTS: Texts = Texts {
         password: "Mot de passe",
         wrong: "Le nom ou le mot de passe est incorrect. Après de nombreux essais infructueux, attendez un quart d’heure.",
         too_many: "Trop d’essais. Attendez un quart d’heure, puis réessayez.",
+    },
+    break_glass: BreakGlassTexts {
+        title: "Connexion de secours",
+        lead: "Pour le cas où la connexion habituelle de votre organisation est en panne.",
+        note: "Le lien ne sert qu’une fois, et cette connexion dure au plus une heure. Elle est enregistrée, et les responsables en sont informés.",
     },
     choose: ChooseTexts {
         title: "Choisissez comment vous connecter",

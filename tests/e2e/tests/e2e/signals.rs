@@ -12,7 +12,7 @@ use crate::{
     relying::{Relying, Tokens},
 };
 
-const REVOCATION: &str = "global-token-revocation+jwt";
+pub(crate) const REVOCATION: &str = "global-token-revocation+jwt";
 pub(crate) const EVENT: &str = "secevent+jwt";
 
 on_every_server!(
@@ -59,7 +59,7 @@ fn revocation_url(server: &TestServer, company: &Company) -> String {
     format!("{}{path}", server.issuer())
 }
 
-fn revocation(server: &TestServer, company: &Company, changes: &Value) -> Value {
+pub(crate) fn revocation(server: &TestServer, company: &Company, changes: &Value) -> Value {
     let claims = json!({
         "iss": company.idp.issuer(), "sub": "vestibule", "aud": revocation_url(server, company), "iat": now(),
         "exp": now() + 300, "jti": format!("{changes}{}", server.now().micros()),
@@ -67,7 +67,12 @@ fn revocation(server: &TestServer, company: &Company, changes: &Value) -> Value 
     changed(claims, changes)
 }
 
-async fn revoke(server: &TestServer, connection_id: &str, token: &str, sub_id: &Value) -> Reply {
+pub(crate) async fn revoke(
+    server: &TestServer,
+    connection_id: &str,
+    token: &str,
+    sub_id: &Value,
+) -> Reply {
     let path = format!("/sso/{connection_id}/global-token-revocation");
     let request = http_client()
         .post(server.url(&path))

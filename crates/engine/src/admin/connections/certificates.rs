@@ -211,7 +211,9 @@ impl Engine {
 pub(super) fn is_saml(connection: &Connection) -> Result<()> {
     match connection.protocol {
         Protocol::Saml => Ok(()),
-        Protocol::Oidc | Protocol::Password => Err(AdminError::conflict(NOT_SAML)),
+        Protocol::Oidc | Protocol::Password | Protocol::BreakGlass => {
+            Err(AdminError::conflict(NOT_SAML))
+        }
     }
 }
 

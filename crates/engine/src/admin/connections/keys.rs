@@ -128,7 +128,7 @@ async fn published(
 fn has_keys(connection: &Connection) -> Result<()> {
     match connection.protocol {
         Protocol::Oidc => Ok(()),
-        Protocol::Saml | Protocol::Password => is_saml(connection),
+        Protocol::Saml | Protocol::Password | Protocol::BreakGlass => is_saml(connection),
     }
 }
 

@@ -137,7 +137,7 @@ impl Engine {
         match protocol {
             Protocol::Saml => {}
             Protocol::Oidc => return self.prepare_oidc(change, stored, now).await,
-            Protocol::Password => return Ok(prepared),
+            Protocol::Password | Protocol::BreakGlass => return Ok(prepared),
         }
         let saml = change.saml.as_ref();
         // A federation's document may be given anew: the provider that is known is meant.

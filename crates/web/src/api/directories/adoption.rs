@@ -33,6 +33,9 @@ struct Adoption {
     unclaimed: i64,
     /// Those of the unclaimed that the replaced directory owns; the others have no directory.
     unclaimed_of_replaced: i64,
+    /// Break-glass accounts of the organization. They are not among the others, since no directory can claim them, and
+    /// the end of the adoption changes nothing for them.
+    break_glass: i64,
 }
 
 /// Preview an adoption
@@ -49,6 +52,7 @@ async fn preview(
         claimed: counts.claimed,
         unclaimed: counts.unowned + counts.of_replaced,
         unclaimed_of_replaced: counts.of_replaced,
+        break_glass: counts.break_glass,
     }))
 }
 
@@ -144,6 +148,8 @@ struct AdoptionConflict {
     /// `same_email`: the directory made a user of another name with the same address, likely the same person anew.
     /// `same_name`: the other user of this name goes first, so this one is never claimed.
     /// `other_directory`: a directory that is not replaced owns a user of the same name.
+    /// `break_glass`: the user is a break-glass account, which no directory can claim, and the other user has its name or
+    /// one of its addresses.
     kind: String,
     /// What to do about it.
     remedy: String,
@@ -175,6 +181,9 @@ const fn remedy(kind: ConflictKind) -> &'static str {
         }
         ConflictKind::SameName => {
             "decide which of the two the person keeps, and delete or rename the other"
+        }
+        ConflictKind::BreakGlass => {
+            "nothing, if both are meant to be there: one person may have an account of the directory and a break-glass account"
         }
         ConflictKind::OtherDirectory => {
             "the person is in two directories; unassign them in one, unless both are wanted"
