@@ -83,6 +83,7 @@ async fn no_request_of_a_directory_claims_it(server: TestServer) {
     for operation in done["Operations"].as_array().unwrap() {
         assert_eq!(operation["status"], "409", "{done}");
     }
+    server.engine.flush_records().await;
     let log = format!(
         "/organizations/{}/provisioning-log?limit=1",
         company.organization_id
