@@ -103,6 +103,10 @@ impl WriteTx {
                 now.before(365 * DAY).micros(),
             ),
         ];
+        self.remove_in_passes(passes).await
+    }
+
+    async fn remove_in_passes(&mut self, passes: &[(&'static str, i64)]) -> Result<bool> {
         let mut more = false;
         for &(sql, limit_time) in passes {
             let removed = query(sql)
