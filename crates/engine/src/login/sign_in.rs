@@ -1,7 +1,7 @@
 //! What follows when a login has proved somebody: the sign-in, and the answer to the application that waits.
 
 use serde_json::{Value, json, value::RawValue};
-use vestibule_core::{EventKind, Policy, Protocol, SecretHash, Timestamp};
+use vestibule_core::{EventKind, LoginId, Policy, Protocol, SecretHash, Timestamp, UserSessionId};
 use vestibule_issuer::authorize::Answer;
 use vestibule_store::{Connection, Epochs, NewEvent, NewUserSession, PendingLogin, User, WriteTx};
 
@@ -59,6 +59,29 @@ pub(super) fn connection_changed() -> LoginRefusal {
         Actor::Person,
         "go back to the application and sign in again",
     )
+}
+
+/// Raises the alarm where somebody came in past the organization's identity provider.
+async fn tell_break_glass(
+    tx: &mut WriteTx,
+    connection: &Connection,
+    user: &User,
+    (session_id, login_id): (UserSessionId, LoginId),
+) -> Result<(), Fault> {
+    if connection.protocol != Protocol::BreakGlass {
+        return Ok(());
+    }
+    tx.push_event(NewEvent {
+        kind: EventKind::BreakGlassUsed,
+        organization_id: Some(connection.organization_id),
+        user_id: Some(user.id),
+        data: json!({
+            "login_id": login_id, "session_id": session_id, "user_id": user.id, "user_name": user.user_name,
+            "connection_id": connection.id,
+        }),
+    })
+    .await?;
+    Ok(())
 }
 
 impl Engine {
@@ -146,17 +169,7 @@ impl Engine {
             ..started
         })
         .await?;
-        if connection.protocol == Protocol::BreakGlass {
-            let used = about(json!({
-                "login_id": login_id, "session_id": id, "user_id": proof.user.id, "user_name": proof.user.user_name,
-                "connection_id": connection.id,
-            }));
-            tx.push_event(NewEvent {
-                kind: EventKind::BreakGlassUsed,
-                ..used
-            })
-            .await?;
-        }
+        tell_break_glass(&mut tx, connection, &proof.user, (id, login_id)).await?;
         let answer = match self
             .answer_application(&mut tx, &pending, (id, secret.hash()))
             .await?
