@@ -46,6 +46,7 @@ pub(crate) struct Turn {
 impl Writer {
     /// Opens the connection of the writer; it is the only one that writes.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        sqlite::forget_statistics(path)?;
         let shared = Shared {
             connection: sqlite::open(path, "query_only = off")?,
             group: Vec::new(),
@@ -83,7 +84,7 @@ impl Writer {
         let mut shared = self.shared.lock().await;
         shared.commit();
         // Into the one file that people copy; the journal beside it is then empty.
-        let finish = "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize";
+        let finish = "PRAGMA wal_checkpoint(TRUNCATE)";
         Ok(sqlite::off_worker(|| {
             shared.connection.execute_batch(finish)
         })?)

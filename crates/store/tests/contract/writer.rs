@@ -216,6 +216,22 @@ async fn one_who_gives_up_waiting_leaves_nobody_without_an_answer() {
 }
 
 #[tokio::test]
+async fn what_was_counted_in_a_small_installation_guides_no_plan() {
+    let world = sqlite().await;
+    let counted = "SELECT name FROM sqlite_schema WHERE name = 'sqlite_stat1'";
+    world.database.execute("ANALYZE").await;
+    assert_eq!(world.database.texts(counted).await, ["sqlite_stat1"]);
+    let again = Store::open(&world.database.url, Generator::system());
+    let again = again.await.unwrap();
+    assert!(world.database.texts(counted).await.is_empty());
+    add(again.clone(), Arc::clone(&world), "first")
+        .await
+        .unwrap();
+    again.close().await.unwrap();
+    assert!(world.database.texts(counted).await.is_empty());
+}
+
+#[tokio::test]
 async fn an_unknown_scheme_is_refused() {
     for url in ["mysql://localhost/x", "vestibule.db", ""] {
         let refused = Store::open(url, Generator::system()).await;
