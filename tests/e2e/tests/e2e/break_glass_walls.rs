@@ -85,12 +85,19 @@ async fn no_request_of_a_directory_claims_it(server: TestServer) {
     }
     server.engine.flush_records().await;
     let log = format!(
-        "/organizations/{}/provisioning-log?limit=1",
+        "/organizations/{}/provisioning-log?limit=20",
         company.organization_id
     );
-    let recorded = server.admin.get(&log).await["data"][0].clone();
-    let detail = recorded["detail"].as_str().unwrap_or_default();
-    assert!(detail.contains("break-glass"), "{recorded}");
+    let recorded = server.admin.get(&log).await;
+    let told = recorded["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|record| {
+            let detail = record["detail"].as_str().unwrap_or_default();
+            detail.contains("break-glass")
+        });
+    assert!(told.count() >= 5, "{recorded}");
 
     // An address or an id of its own may be anybody's: the person has an ordinary account, too, and nothing is linked.
     let address = before["email"].clone();
