@@ -120,7 +120,7 @@ async fn an_adoption_is_previewed(
     let path = format!("/directories/{new}/adoption");
     assert_eq!(
         api.get(&path).await.expect(200),
-        json!({ "claimed": 0, "unclaimed": 1, "unclaimed_of_replaced": 1 })
+        json!({ "claimed": 0, "unclaimed": 1, "unclaimed_of_replaced": 1, "break_glass": 0 })
     );
     let listed = api
         .get(&format!("{path}/users?state=unclaimed&limit=1"))

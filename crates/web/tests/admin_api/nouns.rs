@@ -274,7 +274,7 @@ async fn a_directory_adopts_users_that_existed_before_it(world: World) {
     let path = format!("/directories/{}", id(&made));
     assert_eq!(
         api.get(&format!("{path}/adoption")).await.expect(200),
-        json!({ "claimed": 0, "unclaimed": 1, "unclaimed_of_replaced": 0 })
+        json!({ "claimed": 0, "unclaimed": 1, "unclaimed_of_replaced": 0, "break_glass": 0 })
     );
     assert_eq!(
         api.patch(&path, json!({ "state": "active" }))
