@@ -167,13 +167,25 @@ impl ReadTx {
             "WITH RECURSIVE above (user_id, group_id) AS (
                SELECT m.member_id, m.group_id FROM group_members m WHERE m.member_id",
         );
-        statement.is_one_of(users).sql(
+        statement.is_one_of(users).either(
             " UNION SELECT a.user_id, n.group_id FROM above a JOIN group_members n ON n.member_id = a.group_id)
              SELECT a.user_id, a.group_id, g.display_name, d.group_id IS NOT NULL AS direct
              FROM above a JOIN groups g ON g.id = a.group_id AND g.deleted_at IS NULL
              JOIN users u ON u.id = a.user_id AND (u.directory_id IS NULL OR u.directory_id = g.directory_id)
              LEFT JOIN group_members d ON d.group_id = a.group_id AND d.member_id = a.user_id
              ORDER BY a.user_id, g.display_name_key, g.id",
+            // PostgreSQL takes the recursion for a hundred times what it yields and would read whole tables for it;
+            // behind OFFSET 0 each row is looked up by its index.
+            " UNION SELECT a.user_id, n.group_id FROM above a
+               CROSS JOIN LATERAL (SELECT m.group_id FROM group_members m WHERE m.member_id = a.group_id OFFSET 0) n)
+             SELECT a.user_id, a.group_id, g.display_name,
+               (SELECT TRUE FROM group_members d WHERE d.group_id = a.group_id AND d.member_id = a.user_id) IS NOT NULL AS direct
+             FROM above a
+             CROSS JOIN LATERAL (SELECT s.directory_id, s.display_name, s.display_name_key FROM groups s
+               WHERE s.id = a.group_id AND s.deleted_at IS NULL OFFSET 0) g
+             CROSS JOIN LATERAL (SELECT s.directory_id FROM users s WHERE s.id = a.user_id OFFSET 0) u
+             WHERE u.directory_id IS NULL OR u.directory_id = g.directory_id
+             ORDER BY a.user_id, g.display_name_key, a.group_id",
         );
         self.fetch(statement).await
     }

@@ -18,6 +18,10 @@ pub(crate) struct Statement {
 #[derive(Debug, Clone)]
 enum Piece {
     Sql(&'static str),
+    Either {
+        sqlite: &'static str,
+        postgres: &'static str,
+    },
     Value(Value<'static>),
     List(String),
     Rows,
@@ -43,6 +47,12 @@ impl Statement {
 
     pub(crate) fn sql(&mut self, sql: &'static str) -> &mut Self {
         self.pieces.push(Piece::Sql(sql));
+        self
+    }
+
+    /// SQL that differs between the two, where one of them would choose a bad plan for what the other runs well.
+    pub(crate) fn either(&mut self, sqlite: &'static str, postgres: &'static str) -> &mut Self {
+        self.pieces.push(Piece::Either { sqlite, postgres });
         self
     }
 
@@ -121,6 +131,10 @@ impl Statement {
         for piece in self.pieces {
             match piece {
                 Piece::Sql(text) => sql.push_str(text),
+                Piece::Either { sqlite, postgres } => sql.push_str(match on {
+                    On::Sqlite(_) => sqlite,
+                    On::Postgres(_) => postgres,
+                }),
                 Piece::Value(value) => {
                     values.push(value);
                     push_place(&mut sql, values.len());

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions};
+use sqlx::{
+    Executor as _, PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions,
+};
 use tokio::sync::watch;
 use tracing::Span;
 use vestibule_core::{EventId, Generator, Timestamp};
@@ -72,6 +74,10 @@ pub struct WriteTx {
     pub(crate) request_id: Option<Arc<str>>,
 }
 
+/// How PostgreSQL plans our statements: they look rows up by an index, which its defaults take for slower than it is, and
+/// are over before one could be compiled.
+const PLANNING: &str = "SET jit = off; SET random_page_cost = 1.1";
+
 #[derive(Debug)]
 enum Connection {
     SqliteReader(Reader),
@@ -89,6 +95,9 @@ impl Store {
                 PgPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)
                     .acquire_timeout(Duration::from_secs(10))
+                    .after_connect(|connection, _| {
+                        Box::pin(async move { connection.execute(PLANNING).await.map(|_| ()) })
+                    })
                     .connect(url)
                     .await?,
             ),
