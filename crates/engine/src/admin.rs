@@ -40,9 +40,9 @@ pub use api_keys::{ApiKeyRequest, MadeApiKey};
 pub use applications::{ApplicationChange, MadeApplication};
 pub use break_glass::MadeBreakGlassLink;
 pub use connections::{
-    CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, Rotation,
-    SamlChange, SamlDetails, SamlParts, SamlSource, SignalSourceChange, SignalSourceDetails,
-    SsoBinding,
+    CertificateDetails, ConnectionChange, ConnectionDetails, Join, OidcChange, PollClientChange,
+    Rotation, SamlChange, SamlDetails, SamlParts, SamlSource, SignalSourceChange,
+    SignalSourceDetails, SsoBinding,
 };
 pub use deliveries::{DeliveryHistory, ReplayPoint, ReplayRange, Replayed};
 pub use directories::{

@@ -24,6 +24,7 @@ use crate::{
     limits::{Limits, SCIM_REQUESTS_PER_SECOND},
     provisioning::log::Log,
     saml::keys::ParsedKeys,
+    signals::PollTokens,
     signing::{self, Rotation},
     upstream::MetadataCache,
     vault::{MasterKey, Vault},
@@ -50,6 +51,7 @@ struct Inner {
     oidc_metadata: MetadataCache,
     published_keys: PublishedKeys,
     parsed_keys: ParsedKeys,
+    poll_tokens: PollTokens,
     hashing: Semaphore,
     limits: Limits,
     provisioning_log: Log,
@@ -157,6 +159,7 @@ impl Engine {
             oidc_metadata: MetadataCache::default(),
             published_keys: PublishedKeys::default(),
             parsed_keys: ParsedKeys::default(),
+            poll_tokens: PollTokens::default(),
             hashing: Semaphore::new(HASHES_AT_ONCE),
             work: std::array::from_fn(|_| Notify::new()),
             woken_at: AtomicU64::new(0),
@@ -224,6 +227,10 @@ impl Engine {
 
     pub(crate) fn parsed_keys(&self) -> &ParsedKeys {
         &self.0.parsed_keys
+    }
+
+    pub(crate) fn poll_tokens(&self) -> &PollTokens {
+        &self.0.poll_tokens
     }
 
     pub(crate) fn listeners(&self) -> &Listeners {

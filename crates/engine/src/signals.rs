@@ -5,6 +5,7 @@
 
 mod meant;
 mod poll;
+mod poll_client;
 mod receive;
 mod revocation;
 
@@ -21,6 +22,7 @@ use meant::{Issuers, Meant, held_names, resolve, upstream_issuer};
 
 pub(crate) use meant::member;
 pub(crate) use poll::POLL_TOKEN_PLACE;
+pub(crate) use poll_client::{POLL_CLIENT_SECRET_PLACE, PollTokens};
 pub use receive::{PushOutcome, SignalTrouble};
 pub use revocation::RevocationOutcome;
 

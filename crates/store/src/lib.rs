@@ -117,7 +117,7 @@ pub use receipt_applications::ReceiptApplication;
 pub use receipts::{AuditEntry, Offboarding};
 pub use received_signals::{NewSignal, ReceivedSignal};
 pub use role_mappings::RoleMapping;
-pub use signal_sources::{SignalMethod, SignalSource};
+pub use signal_sources::{PollClient, SignalMethod, SignalSource};
 pub use signing_keys::StoredSigningKey;
 pub use stream_events::StreamEvent;
 pub use streams::{Stream, StreamKind, StreamMethod, StreamStatus, StreamToken};

@@ -296,6 +296,7 @@ value_of!(Option<&'q str>, value => Text(value.map(Into::into)));
 value_of!(Option<String>, value => Text(value.map(Into::into)));
 value_of!(&'q Option<String>, value => Text(value.as_deref().map(Into::into)));
 value_of!(&'q [u8], value => Bytes(Some(value.into())));
+value_of!(Option<&'q [u8]>, value => Bytes(value.map(Into::into)));
 value_of!(Vec<u8>, value => Bytes(Some(value.into())));
 value_of!(&'q Vec<u8>, value => Bytes(Some(value.into())));
 value_of!(&'q [u8; 32], value => Bytes(Some(value.as_slice().into())));

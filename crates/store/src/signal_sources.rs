@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use vestibule_core::{ConnectionId, OrganizationId, Timestamp};
 
-use crate::{ReadTx, Result, WriteTx, query::query, row::micros};
+use crate::{
+    ReadTx, Result, WriteTx,
+    query::query,
+    row::{Row, micros},
+};
 
 words! {
     /// How security event tokens come.
@@ -16,6 +20,19 @@ words! {
         /// We ask for them (RFC 8936).
         Poll "poll",
     }
+}
+
+/// Who asks for the access tokens of polls (RFC 6749 §4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollClient {
+    /// Where they are asked for.
+    pub token_endpoint: String,
+    /// Our identifier there.
+    pub client_id: String,
+    /// Our secret there, sealed.
+    pub secret_sealed: Vec<u8>,
+    /// The scope that is asked for.
+    pub scope: Option<String>,
 }
 
 /// The transmitter of a connection.
@@ -41,6 +58,8 @@ pub struct SignalSource {
     pub poll_url: Option<String>,
     /// The access token for polls, sealed.
     pub poll_token_sealed: Option<Vec<u8>>,
+    /// Who asks for access tokens for polls, where there is no lasting one.
+    pub poll_client: Option<PollClient>,
     /// When it last told something.
     pub last_event_at: Option<Timestamp>,
     /// When it last proved that the stream works.
@@ -58,7 +77,7 @@ pub struct SignalSource {
 macro_rules! columns {
     () => {
         "connection_id, organization_id, issuer, jwks_uri, audience, client_id, method, push_secret_hash, poll_url, poll_token_sealed,
-         last_event_at, last_verified_at, last_error, last_error_at, created_at, updated_at"
+         poll_token_endpoint, poll_client_id, poll_client_secret_sealed, poll_scope, last_event_at, last_verified_at, last_error, last_error_at, created_at, updated_at"
     };
 }
 
@@ -73,6 +92,7 @@ from_row!(SignalSource, row => SignalSource {
     push_secret_hash: row.get("push_secret_hash")?,
     poll_url: row.get("poll_url")?,
     poll_token_sealed: row.get("poll_token_sealed")?,
+    poll_client: poll_client(row)?,
     last_event_at: row.time_or_null("last_event_at")?,
     last_verified_at: row.time_or_null("last_verified_at")?,
     last_error: row.get("last_error")?,
@@ -80,6 +100,23 @@ from_row!(SignalSource, row => SignalSource {
     created_at: row.time("created_at")?,
     updated_at: row.time("updated_at")?,
 });
+
+fn poll_client(row: &Row<'_>) -> Result<Option<PollClient>> {
+    let client: (Option<String>, Option<String>, Option<Vec<u8>>) = (
+        row.get("poll_token_endpoint")?,
+        row.get("poll_client_id")?,
+        row.get("poll_client_secret_sealed")?,
+    );
+    let (Some(token_endpoint), Some(client_id), Some(secret_sealed)) = client else {
+        return Ok(None);
+    };
+    Ok(Some(PollClient {
+        token_endpoint,
+        client_id,
+        secret_sealed,
+        scope: row.get("poll_scope")?,
+    }))
+}
 
 impl ReadTx {
     /// The transmitter of a connection.
@@ -109,13 +146,17 @@ impl ReadTx {
 impl WriteTx {
     /// Stores the transmitter of a connection, in the place of one that was there.
     pub async fn set_signal_source(&mut self, source: &SignalSource) -> Result<()> {
+        let client = source.poll_client.as_ref();
         query(
             "INSERT INTO signal_sources (connection_id, organization_id, issuer, jwks_uri, audience, client_id, method, push_secret_hash,
-               poll_url, poll_token_sealed, poll_leased_until, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12)
+               poll_url, poll_token_sealed, poll_leased_until, created_at, updated_at,
+               poll_token_endpoint, poll_client_id, poll_client_secret_sealed, poll_scope)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (connection_id) DO UPDATE SET issuer = excluded.issuer, jwks_uri = excluded.jwks_uri, audience = excluded.audience,
                client_id = excluded.client_id, method = excluded.method, push_secret_hash = excluded.push_secret_hash,
                poll_url = excluded.poll_url, poll_token_sealed = excluded.poll_token_sealed, poll_leased_until = 0,
+               poll_token_endpoint = excluded.poll_token_endpoint, poll_client_id = excluded.poll_client_id,
+               poll_client_secret_sealed = excluded.poll_client_secret_sealed, poll_scope = excluded.poll_scope,
                last_error = NULL, last_error_at = NULL, updated_at = excluded.updated_at")
             .bind(source.connection_id.to_string())
             .bind(source.organization_id.to_string())
@@ -129,6 +170,10 @@ impl WriteTx {
             .bind(&source.poll_token_sealed)
             .bind(source.created_at.micros())
             .bind(source.updated_at.micros())
+            .bind(client.map(|client| client.token_endpoint.as_str()))
+            .bind(client.map(|client| client.client_id.as_str()))
+            .bind(client.map(|client| client.secret_sealed.as_slice()))
+            .bind(client.and_then(|client| client.scope.as_deref()))
             .execute(self)
             .await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! What texts and URLs from outside may be.
 
 use url::{Host, Url};
+use vestibule_core::Secret;
 
 use super::{AdminError, Result};
 use crate::Engine;
@@ -33,6 +34,18 @@ pub(super) fn short(field: &str, text: &str) -> Result<String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// A secret that goes into a header: printable ASCII without spaces.
+pub(super) fn visible_secret<'s>(field: &str, secret: &'s Secret) -> Result<&'s [u8]> {
+    let text = secret.expose();
+    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text.as_bytes()),
+        false => Err(AdminError::invalid(
+            field,
+            "must be printable ASCII without spaces",
+        )),
+    }
 }
 
 /// One of a few words.

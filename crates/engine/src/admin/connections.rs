@@ -25,7 +25,7 @@ pub use details::{ConnectionDetails, SamlDetails};
 pub use keys::Rotation;
 pub use oidc::OidcChange;
 pub use saml::{SamlChange, SamlParts, SamlSource, SsoBinding};
-pub use signals::{SignalSourceChange, SignalSourceDetails};
+pub use signals::{PollClientChange, SignalSourceChange, SignalSourceDetails};
 
 use saml::Prepared;
 

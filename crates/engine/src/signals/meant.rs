@@ -23,6 +23,9 @@ pub(super) enum Meant {
     Nobody(Effect),
 }
 
+/// What stands for a session where all of somebody are meant.
+const EVERY_SESSION: &str = "ALL";
+
 /// Whose names for people and sessions count.
 #[derive(Clone, Copy)]
 pub(super) struct Issuers<'a> {
@@ -65,7 +68,7 @@ pub(super) fn held_names(subject: &Subject, issuers: Issuers<'_>) -> Vec<String>
             held.collect()
         }
         Subject::Complex(parts) if is_understood(parts) => {
-            match (parts.get("session"), parts.get("user")) {
+            match (session_part(parts), parts.get("user")) {
                 (Some(part), _) => session_id(part, issuers).map(session).into_iter().collect(),
                 (None, Some(user)) => held_names(user, issuers),
                 (None, None) => Vec::new(),
@@ -96,6 +99,14 @@ fn is_understood(parts: &BTreeMap<String, Subject>) -> bool {
     parts.keys().all(|part| known.contains(&part.as_str()))
 }
 
+/// The session that is meant, unless it is every session of the `user`, which Keycloak writes as the session `ALL`.
+fn session_part(parts: &BTreeMap<String, Subject>) -> Option<&Subject> {
+    parts.get("session").filter(|part| {
+        let is_every = matches!(part, Subject::Opaque(sid) if sid == EVERY_SESSION);
+        !is_every || !parts.contains_key("user")
+    })
+}
+
 fn session_id<'s>(part: &'s Subject, issuers: Issuers<'_>) -> Option<&'s str> {
     match part {
         Subject::Opaque(sid) => Some(sid),
@@ -121,7 +132,7 @@ async fn resolve_parts(
         },
         None => None,
     };
-    let Some(part) = parts.get("session") else {
+    let Some(part) = session_part(parts) else {
         return Ok(people.map_or(Meant::Nobody(Effect::Unsupported), Meant::People));
     };
     let Some(sid) = session_id(part, issuers) else {
@@ -281,6 +292,11 @@ mod tests {
         let session = json!({ "format": "opaque", "id": "s" });
         let both = json!({ "format": "complex", "user": user, "session": session });
         assert_eq!(names(&both), ["sid:s"]);
+        let every = json!({ "format": "opaque", "id": "ALL" });
+        let of_somebody = json!({ "format": "complex", "user": user, "session": every });
+        assert_eq!(names(&of_somebody), ["sub:1"]);
+        let of_nobody = json!({ "format": "complex", "session": every });
+        assert_eq!(names(&of_nobody), ["sid:ALL"]);
         let device = json!({ "format": "complex", "user": user, "device": { "format": "opaque", "id": "d" } });
         assert!(names(&device).is_empty());
     }

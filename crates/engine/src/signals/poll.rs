@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use http::{Method, Request, header};
+use http::{Method, Request, StatusCode, header};
 use tokio::{sync::watch, task::JoinSet};
 use vestibule_core::{ConnectionState, Secret, Timestamp};
 use vestibule_signals::stream::{DeliveryError, PollRequest, PollResponse};
@@ -117,7 +117,7 @@ impl Engine {
             ..PollRequest::default()
         };
         for _ in 0..MOST_CALLS {
-            let answer = self.ask(source, &request).await?;
+            let answer = self.ask(source, &request, clock).await?;
             if answer.sets.is_empty() {
                 return Ok(());
             }
@@ -128,7 +128,7 @@ impl Engine {
             }
         }
         request.max_events = Some(0);
-        self.ask(source, &request).await.map(|_| ())
+        self.ask(source, &request, clock).await.map(|_| ())
     }
 
     async fn take_all(
@@ -160,29 +160,21 @@ impl Engine {
         (ack, set_errs)
     }
 
-    async fn ask(&self, source: &SignalSource, body: &PollRequest) -> Result<PollResponse, String> {
-        let row = source.connection_id.to_string();
-        let token = source
-            .poll_token_sealed
-            .as_deref()
-            .and_then(|sealed| self.vault().unseal(POLL_TOKEN_PLACE, &row, sealed))
-            .and_then(|clear| String::from_utf8(clear).ok())
-            .map(Secret::new)
-            .ok_or("the access token for polls does not open")?;
+    /// One call. A token that we asked for may have been withdrawn since, so one that is refused is asked for anew, once.
+    async fn ask(
+        &self,
+        source: &SignalSource,
+        body: &PollRequest,
+        clock: &Clock,
+    ) -> Result<PollResponse, String> {
         let body = serde_json::to_vec(body).map_err(|_| "the request could not be written")?;
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(source.poll_url.as_deref().unwrap_or_default())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json")
-            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
-            .body(body)
-            .map_err(|_| "the polling address is no URL")?;
-        let answer = self
-            .outbound()
-            .send(Class::Customer, request)
-            .await
-            .map_err(|error| format!("{error}: {}", error.remedy()))?;
+        let token = self.poll_token(source, clock.now()).await?;
+        let mut answer = self.post_poll(source, &token, body.clone()).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED && source.poll_client.is_some() {
+            self.poll_tokens().forget(source.connection_id);
+            let token = self.poll_token(source, clock.now()).await?;
+            answer = self.post_poll(source, &token, body).await?;
+        }
         if !answer.status().is_success() {
             return Err(format!(
                 "the transmitter answered {}",
@@ -194,5 +186,40 @@ impl Engine {
         }
         serde_json::from_slice(answer.body())
             .map_err(|_| "the transmitter's answer is no answer to a poll".to_owned())
+    }
+
+    async fn post_poll(
+        &self,
+        source: &SignalSource,
+        token: &Secret,
+        body: Vec<u8>,
+    ) -> Result<http::Response<Vec<u8>>, String> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(source.poll_url.as_deref().unwrap_or_default())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+            .body(body)
+            .map_err(|_| "the polling address is no URL")?;
+        self.outbound()
+            .send(Class::Customer, request)
+            .await
+            .map_err(|error| format!("{error}: {}", error.remedy()))
+    }
+
+    /// What opens the polling address: the token that was set, or one that the source's client is given.
+    async fn poll_token(&self, source: &SignalSource, now: Timestamp) -> Result<Secret, String> {
+        if let Some(client) = &source.poll_client {
+            return self.client_token(source, client, now).await;
+        }
+        let row = source.connection_id.to_string();
+        source
+            .poll_token_sealed
+            .as_deref()
+            .and_then(|sealed| self.vault().unseal(POLL_TOKEN_PLACE, &row, sealed))
+            .and_then(|clear| String::from_utf8(clear).ok())
+            .map(Secret::new)
+            .ok_or_else(|| "the access token for polls does not open".to_owned())
     }
 }

@@ -173,6 +173,12 @@ async fn a_session_of_an_event_is_the_one_that_ends(server: TestServer) {
     let user = json!({ "format": "complex", "user": email(&ada) });
     pushing.tell(SESSION_REVOKED, &user).await;
     assert_eq!(live(&server).await, 1);
+    let nobody = json!({ "format": "complex", "session": { "format": "opaque", "id": "ALL" } });
+    pushing.tell(SESSION_REVOKED, &nobody).await;
+    assert_eq!(live(&server).await, 1, "all sessions, but whose");
+    // As Keycloak writes that an administrator has signed somebody out.
+    pushing.tell(SESSION_REVOKED, &part(&bob, "ALL")).await;
+    assert_eq!(live(&server).await, 0);
     server.settled().await;
 }
 

@@ -4,14 +4,16 @@ use serde_json::json;
 use url::Url;
 use vestibule_core::{ConnectionId, Resource, Secret, SignalId, Timestamp};
 use vestibule_signals::stream::TransmitterConfiguration;
-use vestibule_store::{Connection, ReceivedSignal, SignalMethod, SignalSource, WriteTx};
+use vestibule_store::{
+    Connection, PollClient, ReceivedSignal, SignalMethod, SignalSource, WriteTx,
+};
 
 use super::{lock_connection, visible_connection};
 use crate::{
     Engine,
     admin::{Actor, AdminError, Done, Result, check},
     outbound::Class,
-    signals::POLL_TOKEN_PLACE,
+    signals::{POLL_CLIENT_SECRET_PLACE, POLL_TOKEN_PLACE},
 };
 
 const PUSH_SECRET_PREFIX: &str = "vsp_";
@@ -31,10 +33,25 @@ pub struct SignalSourceChange {
     pub method: Option<SignalMethod>,
     /// Where tokens are polled.
     pub poll_url: Option<String>,
-    /// The access token for polls; the one before stays where it is not said and the address is the same.
+    /// The access token for polls. Without it and a client, what was set stays while the address is the same.
     pub poll_token: Option<Secret>,
+    /// Who asks for access tokens for polls, in the place of a lasting one.
+    pub poll_client: Option<PollClientChange>,
     /// Whether a new secret for pushes is made though there is one.
     pub new_secret: bool,
+}
+
+/// Who asks for access tokens for polls (RFC 6749 §4.4).
+#[derive(Debug)]
+pub struct PollClientChange {
+    /// Where they are asked for.
+    pub token_endpoint: String,
+    /// Our identifier there.
+    pub client_id: String,
+    /// Our secret there; the one before stays where it is not said and the other two are the same.
+    pub client_secret: Option<Secret>,
+    /// The scope that is asked for.
+    pub scope: Option<String>,
 }
 
 /// A connection's signal source, as it is shown.
@@ -88,7 +105,8 @@ impl Engine {
         let source = &details.source;
         let data = json!({
             "issuer": source.issuer, "jwks_uri": source.jwks_uri, "audience": source.audience, "client_id": source.client_id,
-            "method": source.method.as_str(), "poll_url": source.poll_url, "new_secret": details.push_secret.is_some(),
+            "method": source.method.as_str(), "poll_url": source.poll_url,
+            "poll_client_id": source.poll_client.as_ref().map(|client| &client.client_id), "new_secret": details.push_secret.is_some(),
         });
         audit(
             &mut tx,
@@ -131,6 +149,7 @@ impl Engine {
             push_secret_hash: None,
             poll_url: None,
             poll_token_sealed: None,
+            poll_client: None,
             last_event_at: before.as_ref().and_then(|before| before.last_event_at),
             last_verified_at: before.as_ref().and_then(|before| before.last_verified_at),
             last_error: None,
@@ -171,30 +190,72 @@ impl Engine {
         })?;
         let url = self.checked_url("poll_url", url)?;
         let row = source.connection_id.to_string();
-        source.poll_token_sealed = match &change.poll_token {
-            Some(token) if token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => Some(
-                self.vault()
-                    .seal(POLL_TOKEN_PLACE, &row, token.expose().as_bytes()),
-            ),
-            Some(_) => {
+        match (&change.poll_token, &change.poll_client) {
+            (Some(_), Some(_)) => {
                 return Err(AdminError::invalid(
-                    "poll_token",
-                    "must be printable ASCII without spaces",
+                    "poll_client",
+                    "asks for access tokens, so there must be no poll_token beside it",
                 ));
             }
-            // The token of one place is never sent to another.
-            None => before
-                .filter(|before| before.poll_url.as_deref() == Some(&url))
-                .and_then(|before| before.poll_token_sealed),
-        };
-        if source.poll_token_sealed.is_none() {
+            (Some(token), None) => {
+                let token = check::visible_secret("poll_token", token)?;
+                let sealed = self.vault().seal(POLL_TOKEN_PLACE, &row, token);
+                source.poll_token_sealed = Some(sealed);
+            }
+            (None, Some(client)) => {
+                let before = before.and_then(|before| before.poll_client);
+                source.poll_client = Some(self.checked_poll_client(&row, before, client)?);
+            }
+            // What opens one place is never sent to another.
+            (None, None) => match before {
+                Some(before) if before.poll_url.as_deref() == Some(&url) => {
+                    source.poll_token_sealed = before.poll_token_sealed;
+                    source.poll_client = before.poll_client;
+                }
+                _ => {}
+            },
+        }
+        if source.poll_token_sealed.is_none() && source.poll_client.is_none() {
             return Err(AdminError::invalid(
                 "poll_token",
-                "is required: an access token of the transmitter",
+                "is required: an access token of the transmitter; or poll_client, which asks for one",
             ));
         }
         source.poll_url = Some(url);
         Ok(())
+    }
+
+    fn checked_poll_client(
+        &self,
+        row: &str,
+        before: Option<PollClient>,
+        change: &PollClientChange,
+    ) -> Result<PollClient> {
+        let token_endpoint =
+            self.checked_url("poll_client.token_endpoint", &change.token_endpoint)?;
+        let client_id = check::name("poll_client.client_id", &change.client_id)?;
+        let scope = change.scope.as_deref();
+        let scope = scope.map(|scope| check::name("poll_client.scope", scope));
+        let secret_sealed = match &change.client_secret {
+            Some(secret) => {
+                let secret = check::visible_secret("poll_client.client_secret", secret)?;
+                Some(self.vault().seal(POLL_CLIENT_SECRET_PLACE, row, secret))
+            }
+            None => before
+                .filter(|before| {
+                    before.token_endpoint == token_endpoint && before.client_id == client_id
+                })
+                .map(|before| before.secret_sealed),
+        };
+        let secret_sealed = secret_sealed.ok_or_else(|| {
+            AdminError::invalid("poll_client.client_secret", "is required for a new client")
+        })?;
+        Ok(PollClient {
+            token_endpoint,
+            client_id,
+            secret_sealed,
+            scope: scope.transpose()?,
+        })
     }
 
     /// Forgets the signal source of a connection: nothing that it signs counts any more.

@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use vestibule_core::{ConnectionId, Secret};
 use vestibule_engine::{
     Engine,
-    admin::{self, ReceivedSignal, SignalSourceChange, SignalSourceDetails},
+    admin::{self, PollClientChange, ReceivedSignal, SignalSourceChange, SignalSourceDetails},
 };
 
 use crate::{
@@ -56,11 +56,35 @@ struct SignalSourceInput {
     method: Option<SignalMethod>,
     /// Where tokens are polled.
     poll_url: Option<String>,
-    /// The access token for polls; it stays when absent, while the address does.
+    /// The access token for polls; it stays when this and `poll_client` are absent, while the address does.
     poll_token: Option<String>,
+    /// Asks for access tokens for polls where there is no lasting one.
+    poll_client: Option<PollClientInput>,
     /// True makes a new secret for pushes in the place of the one in use.
     #[serde(default)]
     new_secret: bool,
+}
+
+/// Asks for access tokens by its secret, in a header (RFC 6749 §4.4).
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PollClientInput {
+    token_endpoint: String,
+    client_id: String,
+    /// It stays when absent, while the other two do.
+    client_secret: Option<String>,
+    scope: Option<String>,
+}
+
+impl From<PollClientInput> for PollClientChange {
+    fn from(input: PollClientInput) -> Self {
+        Self {
+            token_endpoint: input.token_endpoint,
+            client_id: input.client_id,
+            client_secret: input.client_secret.map(Secret::new),
+            scope: input.scope,
+        }
+    }
 }
 
 impl From<SignalSourceInput> for SignalSourceChange {
@@ -77,9 +101,18 @@ impl From<SignalSourceInput> for SignalSourceChange {
             }),
             poll_url: input.poll_url,
             poll_token: input.poll_token.map(Secret::new),
+            poll_client: input.poll_client.map(Into::into),
             new_secret: input.new_secret,
         }
     }
+}
+
+/// Who asks for access tokens for polls.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct PollClient {
+    token_endpoint: String,
+    client_id: String,
+    scope: Option<String>,
 }
 
 /// Who tells about a connection's people, and how that goes.
@@ -98,6 +131,8 @@ struct SignalSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     push_secret: Option<String>,
     poll_url: Option<String>,
+    /// Who asks for access tokens for polls, without its secret.
+    poll_client: Option<PollClient>,
     /// Where a global token revocation is asked for: the `aud` of its token.
     revocation_url: String,
     last_event_at: Option<String>,
@@ -123,6 +158,11 @@ impl SignalSource {
             push_url: engine.signal_push_url(source.connection_id),
             push_secret: details.push_secret.map(|secret| secret.expose().to_owned()),
             poll_url: source.poll_url,
+            poll_client: source.poll_client.map(|client| PollClient {
+                token_endpoint: client.token_endpoint,
+                client_id: client.client_id,
+                scope: client.scope,
+            }),
             revocation_url: engine.revocation_url(source.connection_id),
             last_event_at: source.last_event_at.map(|at| at.to_string()),
             last_verified_at: source.last_verified_at.map(|at| at.to_string()),
