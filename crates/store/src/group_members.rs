@@ -163,19 +163,31 @@ impl ReadTx {
     /// Those of a directory that the user's own replaces are not told: they are not its own.
     pub async fn list_groups_of_users(&mut self, users: &[UserId]) -> Result<Vec<UserGroup>> {
         // UNION forgets what it has seen twice, so groups inside each other come to an end.
-        let mut statement = Statement::new(
-            "WITH RECURSIVE above (user_id, group_id) AS (
-               SELECT m.member_id, m.group_id FROM group_members m WHERE m.member_id",
-        );
-        statement.is_one_of(users).either(
+        // PostgreSQL takes the recursion for a hundred times what it yields and would read whole tables for it; behind
+        // OFFSET 0 each row is looked up by its index.
+        let mut statement = Statement::new("WITH RECURSIVE above (user_id, group_id) AS (");
+        match users {
+            [user] => statement
+                .sql("SELECT m.member_id, m.group_id FROM group_members m WHERE m.member_id = ")
+                .text(user),
+            _ => statement
+                .either(
+                    "SELECT m.member_id, m.group_id FROM group_members m WHERE m.member_id IN ",
+                    "SELECT l.id, m.group_id FROM ",
+                )
+                .list(users)
+                .either(
+                    "",
+                    " AS l (id) CROSS JOIN LATERAL (SELECT s.group_id FROM group_members s WHERE s.member_id = l.id OFFSET 0) m",
+                ),
+        };
+        statement.either(
             " UNION SELECT a.user_id, n.group_id FROM above a JOIN group_members n ON n.member_id = a.group_id)
              SELECT a.user_id, a.group_id, g.display_name, d.group_id IS NOT NULL AS direct
              FROM above a JOIN groups g ON g.id = a.group_id AND g.deleted_at IS NULL
              JOIN users u ON u.id = a.user_id AND (u.directory_id IS NULL OR u.directory_id = g.directory_id)
              LEFT JOIN group_members d ON d.group_id = a.group_id AND d.member_id = a.user_id
              ORDER BY a.user_id, g.display_name_key, g.id",
-            // PostgreSQL takes the recursion for a hundred times what it yields and would read whole tables for it;
-            // behind OFFSET 0 each row is looked up by its index.
             " UNION SELECT a.user_id, n.group_id FROM above a
                CROSS JOIN LATERAL (SELECT m.group_id FROM group_members m WHERE m.member_id = a.group_id OFFSET 0) n)
              SELECT a.user_id, a.group_id, g.display_name,
